@@ -1,0 +1,68 @@
+# rnnbench. `make demo` and `make test` set everything up on a fresh machine with Python 3.11-3.13, git and make.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+# A CPU-only user saves gigabytes with: make .venv TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+WORKERS ?= 2
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check test-slow coverage bench lint types fast lock clean FORCE
+
+help:  ## this list
+	@grep -E '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# The environment is remade when the lock or the project's metadata changes, or when its Python is gone.
+.venv: .venv/.ready
+.venv/.ready: requirements.lock pyproject.toml
+	@echo "setting up .venv (a few minutes the first time) ..."
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' || { echo "rnnbench needs Python 3.11 to 3.13; set PYTHON=/path/to/python3.11"; exit 2; }
+	rm -rf .venv
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/pip install -q -c requirements.lock $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/pip install -q -r requirements.lock
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch .venv/.ready
+
+demo: .venv  ## train a small leaderboard on embedded data and print it (about 5 minutes on 2 cores)
+	@$(BIN)/rnnbench sweep experiment=quickstart
+	@$(BIN)/rnnbench leaderboard
+	@echo
+	@echo "Next: $(BIN)/rnnbench list axes"
+	@echo "      $(BIN)/rnnbench run cell=lstm peephole=on depth=2 direction=bidirectional dataset=digits seed=0"
+	@echo "      $(BIN)/rnnbench sweep cell=gru,mgu dataset=adding \"seed=range(3)\"   (then: leaderboard, show RUN)"
+
+test: .venv  ## every test but the slow and the GPU ones (under 15 minutes)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu"
+
+check: .venv lint types fast  ## lint, types, fast tests (2 minutes)
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+fast:
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu and not integration"
+
+test-slow: .venv  ## the slow tests
+	$(BIN)/python -m pytest -m slow
+
+coverage: .venv  ## the tests with the coverage of src; fails below 90 %
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu" --cov=rnnbench --cov-report=
+	$(BIN)/python -m coverage report --fail-under=90
+
+bench: .venv  ## speeds on this machine, as ratios measured interleaved
+	$(BIN)/python -m rnnbench.bench
+
+lock: .venv  ## write requirements.lock from what .venv holds now
+	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -viE '^(pip|rnnbench|torch|triton)=|^nvidia|^cuda' \
+	  | LC_ALL=C sort -f > requirements.lock
+
+clean:  ## remove the environment and caches, never results
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,34 @@
+"""Fixed splits and trivial predictors shared by the classification datasets."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def stratified(labels: NDArray[np.int64], sizes: tuple[int, ...], seed: int) -> tuple[NDArray[np.int64], ...]:
+    """Disjoint parts of exactly the given sizes, each with every class in proportion (give or take one).
+
+    labels: N. Returns for each size the sorted indices of that part. Inside a class the order is drawn from seed;
+    ordering all by their relative rank in their class then spreads the classes evenly, and the parts are cut from it.
+    """
+    if sum(sizes) > len(labels):
+        raise ValueError(f"parts of {sizes} do not fit into {len(labels)} labels")
+    rng = np.random.default_rng(seed)
+    rank = np.empty(len(labels))
+    for label in np.unique(labels):
+        (members,) = np.nonzero(labels == label)
+        rank[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
+    order = np.argsort(rank, kind="stable")
+    ends = np.cumsum(sizes)
+    return tuple(np.sort(order[end - size : end]) for size, end in zip(sizes, ends, strict=True))
+
+
+def class_floors(classes: int, train: Tensor, test: Tensor) -> dict[str, float]:
+    """Accuracy on test of a uniform guess (`chance`) and of always naming train's most frequent class (`majority`).
+
+    train, test: labels, N. Of equally frequent classes the first counts as the most frequent.
+    """
+    most = int(train.bincount(minlength=classes).argmax())
+    return {"chance": 1 / classes, "majority": float((test == most).double().mean())}

@@ -1,0 +1,27 @@
+"""The errors a user can cause, each one sentence that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BadInput(ValueError):
+    """What the user asked for cannot be done: shown as one sentence without a traceback, exit code 2."""
+
+
+class AxisRefused(BadInput):
+    """A cell cannot take this axis (peepholes on a GRU): `run` refuses it, a sweep records a skipped cell."""
+
+
+class MissingData(BadInput):
+    """A dataset's file is missing, corrupt or cannot be fetched; the sentence names the file and the command."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest known ones, else all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(close) + "?"
+    return "known: " + ", ".join(known) + "."

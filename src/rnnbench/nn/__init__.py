@@ -1,0 +1,48 @@
+"""The networks, a library of its own: it imports torch and nothing else.
+
+from rnnbench.nn import LSTM, Layer, Peephole, build_stack
+
+layer = Layer(LSTM(8, 64, peephole=Peephole()))          # one LSTM with peepholes over time
+output, state = layer(x, lengths=lengths)                # x: (B, T, 8) -> output (B, T, 64)
+net = build_stack(LSTM, 8, 64, layers=2, direction="bidirectional")
+"""
+
+from rnnbench.nn.backends import BACKENDS
+from rnnbench.nn.cells import GRU, LSTM, MGU, RNN, Cell, GRUCho, GRUUpdate, OdysseyLSTM
+from rnnbench.nn.init import start
+from rnnbench.nn.layers import Bidirectional, Layer, length_mask, tracing, unroll
+from rnnbench.nn.maps import Dense, Map, Operator
+from rnnbench.nn.model import SequenceModel, make_encoder
+from rnnbench.nn.peephole import Peephole
+from rnnbench.nn.sizes import count_params, count_state, flops_per_step, solve_hidden_size
+from rnnbench.nn.stacks import Stack, build_stack
+
+__all__ = [
+    "BACKENDS",
+    "GRU",
+    "LSTM",
+    "MGU",
+    "RNN",
+    "Bidirectional",
+    "Cell",
+    "Dense",
+    "GRUCho",
+    "GRUUpdate",
+    "Layer",
+    "Map",
+    "OdysseyLSTM",
+    "Operator",
+    "Peephole",
+    "SequenceModel",
+    "Stack",
+    "build_stack",
+    "count_params",
+    "count_state",
+    "flops_per_step",
+    "length_mask",
+    "make_encoder",
+    "solve_hidden_size",
+    "start",
+    "tracing",
+    "unroll",
+]

@@ -1,0 +1,75 @@
+"""What every cell is: maps made by an operator, a named state, and one step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnnbench.nn.init import policy
+from rnnbench.nn.maps import Dense, Map, Operator
+
+
+class Cell(nn.Module):
+    """One time step of a recurrent network: `step(wx_t, state) -> output, state`.
+
+    A subclass names its `State` (a NamedTuple; its first field is h), makes its maps in __init__ with `input_map` and
+    `hidden_map`, and writes its equations in `step`. Nothing in it may assume that x or h is a vector.
+
+    input_size, hidden_size: channels of x and of h. operator: what W x means. biases: 0 none, 1 in W, 2 in W and U
+    (torch's redundant pair). init: a policy of nn.init.
+    Raises ValueError on an unknown option.
+    """
+
+    State: Any
+    W: Map
+    U: Map
+    kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        operator: Operator | None = None,
+        biases: int = 2,
+        init: str = "torch",
+    ) -> None:
+        super().__init__()
+        if biases not in (0, 1, 2):
+            raise ValueError(f"biases must be 0 (none), 1 (in W) or 2 (in W and U), not {biases!r}")
+        if input_size < 1 or hidden_size < 1:
+            raise ValueError(f"input_size and hidden_size must be at least 1, not {input_size} and {hidden_size}")
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.operator: Operator = operator or Dense()
+        self.biases, self.init = biases, policy(init)
+
+    def input_map(self, gates: str, bias_offset: Mapping[str, float] | None = None) -> Map:
+        """W: x -> the named gates."""
+        return self.operator.map(
+            self.input_size, self.hidden_size, gates, role="x", bias=self.biases >= 1, bias_offset=bias_offset,
+            weight_fill=self.init.W, bias_fill=self.init.b,
+        )  # fmt: skip
+
+    def hidden_map(self, gates: str, *, inputs: int = 1, bias: bool = True) -> Map:
+        """U: h (or `inputs` states of its size, concatenated) -> the named gates."""
+        return self.operator.map(
+            inputs * self.hidden_size, self.hidden_size, gates, role="h", bias=bias and self.biases == 2,
+            weight_fill=self.init.U, bias_fill=self.init.b,
+        )  # fmt: skip
+
+    def hoist(self, x: Tensor) -> Tensor:
+        """What of the step depends on x alone, for all steps at once: (T, B, C, *space) -> (T, B, n*C, *space)."""
+        return self.W.sequence(x)
+
+    def zero_state(self, batch: int, space: tuple[int, ...], like: Tensor) -> Any:
+        """The state before the first step: zeros (B, C, *space) of like's type and device for every field."""
+        zero = torch.zeros(batch, self.hidden_size, *space, dtype=like.dtype, device=like.device)
+        return self.State(*[zero] * len(self.State._fields))
+
+    @abstractmethod
+    def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """One time step. wx: this step of `hoist`, (B, n*C, *space); returns output (B, C, *space) and state."""

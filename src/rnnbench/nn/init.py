@@ -1,0 +1,91 @@
+"""How weights start: named policies, and a start that gives every module its own stream of random numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Fill = Callable[[Tensor, int], None]  # fills one gate's block in place; the int is the hidden size
+
+
+def uniform(block: Tensor, hidden_size: int) -> None:
+    """U(-1/sqrt(H), 1/sqrt(H)), torch.nn's start of weights and biases alike."""
+    bound = 1 / math.sqrt(hidden_size)
+    nn.init.uniform_(block, -bound, bound)
+
+
+def zeros(block: Tensor, hidden_size: int) -> None:
+    """All zero."""
+    nn.init.zeros_(block)
+
+
+def glorot(block: Tensor, hidden_size: int) -> None:
+    """Glorot & Bengio 2010, uniform; fans of one gate, as Keras computes them for separate gates."""
+    nn.init.xavier_uniform_(block)
+
+
+def orthogonal(block: Tensor, hidden_size: int) -> None:
+    """A random orthogonal matrix (Saxe et al. 2014); a kernel is flattened to H x (in * k * k)."""
+    nn.init.orthogonal_(block)
+
+
+def small_normal(block: Tensor, hidden_size: int) -> None:
+    """N(0, 0.001): IRNN's input weights, read as a standard deviation (Le, Jaitly & Hinton 2015, section 4)."""
+    nn.init.normal_(block, std=0.001)
+
+
+def normal(block: Tensor, hidden_size: int) -> None:
+    """N(0, 0.1^2): every weight of the Odyssey (Greff et al. 2015, section IV)."""
+    nn.init.normal_(block, std=0.1)
+
+
+def identity(block: Tensor, hidden_size: int) -> None:
+    """The identity map: eye for a matrix, dirac for a kernel (IRNN)."""
+    (nn.init.eye_ if block.dim() == 2 else nn.init.dirac_)(block)
+
+
+class Policy(NamedTuple):
+    """How a cell starts: W input-to-state, U state-to-state, b biases."""
+
+    W: Fill
+    U: Fill
+    b: Fill
+
+
+POLICIES: dict[str, Policy] = {
+    "torch": Policy(uniform, uniform, uniform),
+    "glorot": Policy(glorot, orthogonal, zeros),  # Keras' default
+    "identity": Policy(small_normal, identity, zeros),  # IRNN
+    "normal": Policy(normal, normal, normal),  # the Odyssey's
+}
+
+
+def policy(name: str) -> Policy:
+    """The policy called name. Raises ValueError with the known ones."""
+    try:
+        return POLICIES[name]
+    except KeyError:
+        raise ValueError(f"unknown init {name!r}; known: {', '.join(POLICIES)}") from None
+
+
+def start(model: nn.Module, seed: int) -> None:
+    """Draw every module's start from a stream of its own, keyed by seed and the module's name.
+
+    So the start of one weight does not depend on which others exist: an LSTM with peepholes and one without begin
+    with the same W and U, and zero-started peepholes begin bit-identical to none. Drawn on the CPU, for any device.
+    Raises ValueError on a model that has moved to another one, whose generator would give other numbers.
+    """
+    if moved := {p.device for p in model.parameters()} - {torch.device("cpu"), torch.device("meta")}:
+        raise ValueError(f"start a model before it moves to {moved.pop()}: its weights are drawn on the CPU")
+    with torch.random.fork_rng(devices=[]):
+        for name, module in model.named_modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+                torch.default_generator.manual_seed(int.from_bytes(key[:8], "big") >> 1)  # the GPUs keep theirs
+                reset()

@@ -1,0 +1,165 @@
+"""Time: a layer unrolls a cell over a sequence, forwards or backwards, or both.
+
+The call is torch.nn's, batch first: ``output, state = layer(x, state, lengths=lengths)``.
+
+Axes: B batch, T time, C channels (features), space none or H W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnnbench.nn.backends import BACKENDS, refuses, unroll_native
+from rnnbench.nn.cells.base import Cell
+
+
+def unroll(
+    cell: Cell,
+    x: Tensor,
+    state: Any,
+    *,
+    mask: Tensor | None = None,
+    reverse: bool = False,
+    trace: list[Tensor] | None = None,
+) -> tuple[Tensor, Any]:
+    """Run a cell over time, one step after the other. x: (T, B, C, *space) -> output (T, B, H, *space), final state.
+
+    mask: (T, B) bool; where it is False the step is skipped: its output is zero and the state stays, so padding at the
+    end changes nothing in either direction. trace: receives h_t of every step in order of time, its gradient kept;
+    at a skipped step it is an h that nothing uses, with gradient zero.
+    """
+    steps = cell.hoist(x).unbind(0)
+    outputs: list[Tensor] = []
+    hidden: list[Tensor] = []
+    if mask is not None:
+        mask = mask.reshape(*mask.shape, *(1,) * (x.dim() - 2))
+    for t in reversed(range(len(steps))) if reverse else range(len(steps)):
+        output, new = cell.step(steps[t], state)
+        if trace is not None:
+            new[0].retain_grad()  # before the mask: this h is on every way to the loss, by output and by state
+            hidden.append(new[0])
+        if mask is not None:
+            keep = mask[t]
+            new = cell.State(*(torch.where(keep, n, s) for n, s in zip(new, state, strict=True)))
+            output = torch.where(keep, output, torch.zeros_like(output))
+        state = new
+        outputs.append(output)
+    if reverse:
+        outputs.reverse()
+        hidden.reverse()
+    if trace is not None:
+        trace.extend(hidden)
+    return torch.stack(outputs), state
+
+
+def length_mask(lengths: Tensor, steps: int) -> Tensor:
+    """(B,) lengths -> (B, T) bool, True where a step is real."""
+    return torch.arange(steps, device=lengths.device)[None, :] < lengths[:, None]
+
+
+class Layer(nn.Module):
+    """One cell over time, in one direction.
+
+    cell: the equations. reverse: from the last step to the first. backend: eager | native | auto (nn.backends).
+    x: (B, T, C, *space), lengths: (B,) int or None, mask: (B, T) bool or None -> output (B, T, H, *space), zero at
+    padding, and the state after each sequence's last step in this direction (a named tuple of (B, H, *space)).
+    Raises ValueError on a backend that cannot compute this cell, or a mask with the native one.
+    """
+
+    def __init__(self, cell: Cell, *, reverse: bool = False, backend: str = "auto") -> None:
+        super().__init__()
+        self.cell, self.reverse = cell, reverse
+        if backend == "auto":
+            backend = "eager" if refuses(cell) else "native"
+        if backend not in BACKENDS:
+            raise ValueError(f"unknown backend {backend!r}; known: auto, {', '.join(BACKENDS)}")
+        if backend == "native" and (reason := refuses(cell)):
+            raise ValueError(f"backend=native: {reason}; use backend=eager (or auto)")
+        self.backend = backend
+        self.trace: list[Tensor] | None = None
+
+    @property
+    def output_size(self) -> int:
+        return self.cell.hidden_size
+
+    def forward(
+        self, x: Tensor, state: Any = None, *, lengths: Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        if state is None:
+            state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
+        steps = x.transpose(0, 1)
+        if self.backend == "native" and self.trace is None:
+            if mask is not None:
+                raise ValueError("backend=native takes lengths, not a mask; use backend=eager")
+            output, state = unroll_native(self.cell, steps, state, lengths=lengths, reverse=self.reverse)
+        else:
+            if lengths is not None:
+                real = length_mask(lengths.to(x.device), x.shape[1])
+                mask = real if mask is None else mask & real
+            time_first = None if mask is None else mask.transpose(0, 1)
+            output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
+        return output.transpose(0, 1), state
+
+    def final(self, state: Any) -> Tensor:
+        """The hidden state after the sequence, (B, H, *space)."""
+        return state[0]
+
+    def extra_repr(self) -> str:
+        return f"reverse={self.reverse}, backend={self.backend}"
+
+
+class Bidirectional(nn.Module):
+    """Two layers over the same input, one in each direction (Schuster & Paliwal 1997). merge: concat | sum.
+
+    State: a pair of the layers' states. Output size: 2 H for concat, H for sum.
+    """
+
+    def __init__(self, ahead: Layer, back: Layer, *, merge: str = "concat") -> None:
+        super().__init__()
+        if merge not in ("concat", "sum"):
+            raise ValueError(f"unknown merge {merge!r}; known: concat, sum")
+        if ahead.reverse or not back.reverse:
+            raise ValueError("a bidirectional layer takes a forward and a reversed layer, in this order")
+        self.ahead, self.back, self.merge = ahead, back, merge
+
+    @property
+    def output_size(self) -> int:
+        both = self.ahead.output_size + self.back.output_size
+        return both if self.merge == "concat" else self.ahead.output_size
+
+    def join(self, a: Tensor, b: Tensor, axis: int) -> Tensor:
+        return torch.cat([a, b], axis) if self.merge == "concat" else a + b
+
+    def forward(
+        self, x: Tensor, state: Any = None, *, lengths: Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        start = (None, None) if state is None else state
+        a, state_a = self.ahead(x, start[0], lengths=lengths, mask=mask)
+        b, state_b = self.back(x, start[1], lengths=lengths, mask=mask)
+        return self.join(a, b, 2), (state_a, state_b)
+
+    def final(self, state: Any) -> Tensor:
+        """Both directions' hidden state after their last step: (B, output_size, *space)."""
+        return self.join(state[0][0], state[1][0], 1)
+
+
+@contextmanager
+def tracing(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
+    """Within the block every layer runs eagerly and keeps h_t of each step, with its gradient, by the layer's name.
+
+    For the vanishing-gradient curve: after loss.backward(), ``h.grad`` of each is the loss' total derivative.
+    """
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, Layer)}
+    traces: dict[str, list[Tensor]] = {name: [] for name in layers}
+    for name, layer in layers.items():
+        layer.trace = traces[name]
+    try:
+        yield traces
+    finally:
+        for layer in layers.values():
+            layer.trace = None

@@ -1,0 +1,129 @@
+"""What "W x" means: a dense product here, a convolution for frames. One fused map, named gates.
+
+A cell writes its equations over an *operator* and never asks what x or h look like. Channels are axis 1 of every
+tensor a cell sees, (B, C, *space): (B, C) for the dense operator, (B, C, H, W) for a convolution.
+
+Axes: T time, B batch, C channels (dense: features), space none or H W.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import namedtuple
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnbench.nn.init import Fill
+
+
+@functools.cache
+def gate_names(gates: str) -> Any:
+    """The named tuple of a map's gates: ``gate_names("i f g o")`` has fields i, f, g, o."""
+    return namedtuple("Gates", gates.split())
+
+
+class Map(nn.Module):
+    """One linear map onto several named gates, computed as one product: x -> W x (+ b).
+
+    in_size: channels of x. out_size: channels of each gate. gates: their letters in order, "i f g o".
+    weight_fill, bias_fill: how one gate's block starts (see nn.init). bias_offset: added to a gate's bias at the
+    start, {"f": 1.0} for a forget bias of one.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        gates: str,
+        *,
+        weight_shape: tuple[int, ...],
+        bias: bool,
+        weight_fill: Fill,
+        bias_fill: Fill,
+        bias_offset: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_size, self.out_size = in_size, out_size
+        self.letters = gates
+        self.bias_offset = {k: v for k, v in (bias_offset or {}).items() if v}
+        if self.bias_offset and not bias:
+            raise ValueError(
+                f"an offset for the bias of {', '.join(self.bias_offset)} needs a bias: set biases to 1 or 2"
+            )
+        self._fills = weight_fill, bias_fill
+        n = len(self.gates._fields)
+        self.weight = nn.Parameter(torch.empty(n * out_size, *weight_shape))
+        self.bias = nn.Parameter(torch.empty(n * out_size)) if bias else None
+        self.reset_parameters()
+
+    @property
+    def gates(self) -> Any:
+        """The named tuple of the gates; made anew where a map is unpickled, since such a class has no address."""
+        return gate_names(self.letters)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Start every gate's block on its own, so that a fused map starts as separate ones would."""
+        weight_fill, bias_fill = self._fills
+        for block in self.weight.split(self.out_size):
+            weight_fill(block, self.out_size)
+        if self.bias is not None:
+            for name, block in zip(self.gates._fields, self.bias.split(self.out_size), strict=True):
+                bias_fill(block, self.out_size)
+                block += self.bias_offset.get(name, 0.0)
+
+    def split(self, fused: Tensor) -> Any:
+        """(B, n*C, *space) -> a named tuple of n gates (B, C, *space)."""
+        return self.gates._make(fused.chunk(len(self.gates._fields), 1))
+
+    def sequence(self, x: Tensor) -> Tensor:
+        """All time steps at once, hoisted out of the loop: (T, B, C, *space) -> (T, B, n*C, *space)."""
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        return f"{self.in_size} -> {' '.join(self.gates._fields)} of {self.out_size}, bias={self.bias is not None}"
+
+
+class DenseMap(Map):
+    """W x as a matrix product: (B, in_size) -> (B, n*out_size)."""
+
+    def __init__(self, in_size: int, out_size: int, gates: str, **options: Any) -> None:
+        super().__init__(in_size, out_size, gates, weight_shape=(in_size,), **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def sequence(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Operator(Protocol):
+    """Makes the maps of a cell; what distinguishes LSTM from ConvLSTM."""
+
+    name: str
+    space_dims: int
+
+    def map(self, in_size: int, out_size: int, gates: str, *, role: str, **options: Any) -> Map:
+        """role: "x" for input-to-state (W), "h" for state-to-state (U); a convolution has a kernel size for each."""
+        ...
+
+
+class Dense:
+    """The operator of RNN, LSTM and GRU: W x is a matrix product on vectors."""
+
+    name = "dense"
+    space_dims = 0
+
+    def map(self, in_size: int, out_size: int, gates: str, *, role: str, **options: Any) -> Map:
+        del role  # a dense product has no kernel
+        return DenseMap(in_size, out_size, gates, **options)
+
+    def __repr__(self) -> str:
+        return "Dense()"

@@ -1,0 +1,65 @@
+"""How large a network is: parameters, state, multiply-adds, and the hidden size that a parameter budget buys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from rnnbench.nn.layers import Layer
+
+
+def count_params(model: nn.Module) -> int:
+    """Trained numbers, each shared tensor once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def count_state(model: nn.Module) -> int:
+    """Numbers carried from one time step to the next, per sequence (dense cells: per unit; frames: per pixel)."""
+    return sum(m.cell.hidden_size * len(m.cell.State._fields) for m in model.modules() if isinstance(m, Layer))
+
+
+def flops_per_step(model: nn.Module, example: torch.Tensor) -> int:
+    """Floating-point operations of the matrix products of one more time step of one sequence, forward.
+
+    example: (1, 2, F) or (1, 2) tokens. Counted on the eager loop as the difference of two steps and one, so that what
+    happens once a sequence is left out. Elementwise arithmetic is not counted.
+    """
+    layers = [m for m in model.modules() if isinstance(m, Layer)]
+    backends = [layer.backend for layer in layers]
+    totals = []
+    try:
+        for layer in layers:
+            layer.backend = "eager"
+        for steps in (2, 1):
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                model(example[:, :steps])
+            totals.append(counter.get_total_flops())
+    finally:
+        for layer, backend in zip(layers, backends, strict=True):
+            layer.backend = backend
+    return totals[0] - totals[1]
+
+
+def solve_hidden_size(make: Callable[[int], nn.Module], budget: int) -> int:
+    """The largest hidden size whose network has at most `budget` parameters (as Bai et al. 2018 count them).
+
+    make: hidden size -> network; called on the meta device, so nothing is allocated.
+    Raises ValueError when even one unit is too many.
+    """
+
+    def params(size: int) -> int:
+        with torch.device("meta"):
+            return count_params(make(size))
+
+    if (least := params(1)) > budget:
+        raise ValueError(f"params={budget} is too few: one hidden unit already takes {least}")
+    low, high = 1, 2
+    while params(high) <= budget:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if params(middle) <= budget else (low, middle)
+    return low

@@ -1,0 +1,136 @@
+"""The record: one finished run as one JSON object. Its keys, its id, and how old ones are read. Imports no torch.
+
+One run = one resolved config x one seed. The record is the product: tables, figures and W&B runs are derived from it.
+
+Keys (stable; a new key may appear, none disappears without a new schema_version):
+
+======================  ==============================================================================================
+schema_version          1
+id                      12 hex digits, a hash of what changes the result (see `run_id`)
+status, reason          ok | diverged | oom | timeout | error | pruned | killed, and in one sentence why and where
+axes                    cell operator peephole direction depth hidden_size backend label options{}: what was compared
+dataset                 name version protocol data_hash
+seed, budget            the run's seed; budget{name updates batch_size}
+metrics                 "val/loss", "test/accuracy" ...: at the best validation step; test was touched once
+metric, goal            the main metric, e.g. "accuracy", and max | min
+best_step               the update at which validation was best
+floors, floor           trivial predictors by name; which of them is normalised score 0
+target, target_source   what is normalised score 1 (null where nothing is known) and where it comes from
+params, live_params     trained numbers; those among them that ever got a gradient other than zero
+state_size              numbers carried from one time step to the next, per sequence
+flops_per_step          multiply-adds x 2 of the matrix products of one time step of one sequence, forward
+updates                 optimizer steps done
+train_seconds           in the training loop, validation excluded; wall_seconds: everything, over all attempts
+steps_per_second        updates / train_seconds
+peak_memory_mb          of the process (CPU) or of the device's allocator (CUDA)
+device precision backend threads deterministic host     what it was computed on and with
+git source_hash packages                                {commit dirty}; hash of nn/ datasets/ training/; versions
+attempts                how often it was started; started, finished: ISO 8601, UTC
+command                 the one command that makes this run again
+config                  the resolved config the id was made from
+======================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+# Ends of a run that are final, in the order tables list them. `skipped` is a sweep's word for a run it never started.
+FINAL = ("ok", "diverged", "oom", "timeout", "error", "pruned", "killed")
+# Ends of an attempt that leave the run open: the same command resumes it.
+OPEN = ("interrupted", "killed")
+
+KEYS = (
+    "schema_version", "id", "status", "reason", "axes", "dataset", "seed", "budget", "metrics", "metric", "goal",
+    "best_step", "floors", "floor", "target", "target_source", "params", "live_params", "state_size", "flops_per_step",
+    "updates", "train_seconds", "wall_seconds", "steps_per_second", "peak_memory_mb", "device", "precision", "backend",
+    "threads", "deterministic", "host", "git", "source_hash", "packages", "attempts", "started", "finished", "command",
+    "config",
+)  # fmt: skip
+
+# Top-level parts of a config that never change a result: who watches, where it is written, how long it may take.
+NOT_IN_ID = ("tracker", "harness")
+
+
+class RecordError(ValueError):
+    """A record that cannot be read: not JSON, not ours, or of a later schema."""
+
+
+def canonical(value: Any) -> Any:
+    """value with keys sorted, nulls dropped and whole floats as ints, so that equal configs are equal text.
+
+    Nulls are dropped so that a later version may add an option that is null by default without moving any id.
+    """
+    if isinstance(value, Mapping):
+        return {str(k): canonical(value[k]) for k in sorted(value, key=str) if value[k] is not None}
+    if isinstance(value, (list, tuple)):
+        return [canonical(v) for v in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """12 hex digits over everything in a resolved config that changes the result.
+
+    In: the axes with their options, cell and dataset versions, resolved backend and device kind, precision, seed.
+    Out: `tracker` and `harness` (paths, workers, device index, timeouts).
+    """
+    kept = {k: v for k, v in config.items() if k not in NOT_IN_ID}
+    text = json.dumps(canonical(kept), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def entry_id(config: Mapping[str, Any]) -> str:
+    """The id of a run's entry: the same hash without the seed. Runs of one entry differ by seed only."""
+    return run_id({k: v for k, v in config.items() if k != "seed"})
+
+
+def dumps(record: Mapping[str, Any]) -> str:
+    """A record as JSON text. NaN and infinities become null: JSON has none, and `status` says why they are missing."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): clean(v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [clean(v) for v in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return value
+
+    return json.dumps(clean(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def loads(text: str, *, name: str = "record") -> dict[str, Any]:
+    """Read one record, of this schema or an older one. Raises RecordError, which names it and says what is wrong."""
+    try:
+        record = json.loads(text, parse_constant=lambda _: None)  # NaN, Infinity: no JSON, but Python writes them
+    except ValueError as error:
+        raise RecordError(f"{name} is not whole JSON ({error})") from None
+    if not isinstance(record, dict) or "schema_version" not in record:
+        raise RecordError(f"{name} is no rnnbench record: it has no schema_version")
+    return upgrade(record, name=name)
+
+
+def upgrade(record: dict[str, Any], *, name: str = "record") -> dict[str, Any]:
+    """The record as today's schema has it. Old records are read for ever; they are never rewritten."""
+    version = record["schema_version"]
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise RecordError(
+            f"{name} has schema_version {version!r}; this rnnbench reads up to {SCHEMA_VERSION}: update rnnbench"
+        )
+    missing = [key for key in ("id", "status", "axes", "dataset", "seed", "metrics") if key not in record]
+    if missing:
+        raise RecordError(f"{name} lacks {', '.join(missing)}")
+    if record["status"] not in FINAL:
+        raise RecordError(f"{name} has the unknown status {record['status']!r}")
+    for key in ("axes", "dataset", "metrics"):
+        if not isinstance(record[key], dict):
+            raise RecordError(f"{name} has {record[key]!r} for {key}, which is an object in every record")
+    return {key: record.get(key) for key in KEYS} | record

@@ -1,0 +1,183 @@
+"""The leaderboard: entries compared on equal terms, with spread, floor, target, cost, and every failure in sight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.errors import BadInput, nearest
+from rnnbench.reports.coverage import coverage, failures, fill_unknown
+from rnnbench.reports.frames import BLOCK
+from rnnbench.reports.stats import FEWEST_FOR_INTERVAL, mean_ci
+from rnnbench.reports.tables import to_markdown, to_rich, write
+
+__all__ = ["COLUMNS", "leaderboard", "to_markdown", "to_rich", "write"]
+
+# Runs meet in one row only where these are equal as well.
+ROW = ("device_kind", "precision", "backend", "axes")
+AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
+
+COLUMNS: dict[str, str] = {
+    "dataset": "str", "dataset_version": "str", "protocol": "str", "data_hash": "str",
+    "budget": "str", "updates": "Int64", "batch_size": "Int64", "metric": "str", "goal": "str",
+    "rank": "Int64", "standing": "str", "label": "str",
+    "settings": "str", "trials": "Int64", "training": "str", "entry": "str",
+    "mean": "float64", "low": "float64", "high": "float64", "n": "Int64", "mark": "str", "val": "float64",
+    "floor": "float64", "floor_name": "str", "target": "float64", "score": "float64",
+    "params": "Int64", "live_params": "Int64", "train_seconds": "float64", "steps_per_second": "float64",
+    "device": "str", "precision": "str", "backend": "str",
+    "runs": "Int64", "ok": "Int64", "coverage": "str", "failures": "str", "notes": "str",
+    "cell": "str", "operator": "str", "peephole": "str", "direction": "str", "depth": "Int64", "hidden_size": "Int64",
+    "options": "str",
+}  # fmt: skip
+
+
+def leaderboard(frame: pd.DataFrame, *, dataset: str | None = None, budget: str | None = None) -> pd.DataFrame:
+    """The leaderboard of a runs frame (of `records_frame`), datasets grouped, best first, failures last.
+
+    An entry is one result-changing config without its seed. A row is one choice of axes on one dataset, protocol, data,
+    budget, device kind, precision and backend; of several entries there (a search) it shows the one with the best mean
+    value on validation. Test values choose nothing. Columns, missing where unknown:
+
+    - dataset, dataset_version, protocol, data_hash, budget, updates, batch_size, metric, goal: ranks hold within these
+    - rank: 1 is best by mean; missing without a value. standing: `best` (its interval is apart from every other),
+      `tied` (intervals overlap the leader's, who is marked as well), else empty
+    - label: the axes in words, with what tells two equal labels apart; entry: the id of the entry shown
+    - settings: `default`, `set` (one entry, with training options given) or `tuned` (the best of several entries);
+      trials: how many entries there were; training: optimizer and training options of the one shown
+    - mean, low, high: of the main metric on test over the ok runs, with its 95% interval; n: of how many seeds;
+      mark: `n<3` where these are too few for an interval; val: the mean on validation
+    - floor, floor_name, target; score: 0 at the floor, 1 at the target
+    - params, live_params; train_seconds (s), steps_per_second (1/s): medians over the ok runs. Speeds compare only
+      under one device, precision and backend; none is given where a row's runs had several machines or torch versions
+    - device (its kind), precision, backend
+    - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know
+    - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
+
+    dataset, budget: show these only. Raises BadInput where no run has them.
+    """
+    for column, wanted in (("dataset", dataset), ("budget", budget)):
+        if wanted is not None:
+            names = sorted(frame[column].dropna().unique())
+            if wanted not in names:
+                raise BadInput(f"no finished run has {column} {wanted!r}; " + _known(wanted, names))
+            frame = frame[frame[column] == wanted]
+    runs = fill_unknown(frame.sort_values("id"))
+    grouped = runs.groupby([*BLOCK, *ROW], dropna=False, sort=True)
+    table = _typed([_row(part) for _, part in grouped])
+    for column in ("floor", "floor_name", "target"):
+        table[column] = table[column].fillna(_in_block(table, column))
+    blocks = [_ranked(_told_apart(block)) for _, block in table.groupby(list(BLOCK), dropna=False, sort=True)]
+    return pd.concat(blocks, ignore_index=True) if blocks else table
+
+
+def _known(wanted: str, names: Sequence[str]) -> str:
+    return nearest(wanted, names) if names else "there are no finished runs yet."
+
+
+def _in_block(table: pd.DataFrame, column: str) -> pd.Series[Any]:
+    """The value that the rows of each block share, for rows that have none of their own."""
+    return table.groupby(list(BLOCK), dropna=False)[column].transform("first")
+
+
+def _typed(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=dt) for name, dt in COLUMNS.items()})
+
+
+def _chosen(runs: pd.DataFrame) -> tuple[str, str]:
+    """The entry a row shows, by mean validation value, and a note where that could not decide."""
+    ok = runs[runs["status"] == "ok"]
+    if ok.empty:
+        return str(runs["entry"].min()), ""
+    sign = -1 if ok["goal"].iloc[0] == "max" else 1
+    entries = ok.groupby("entry")["val"].agg(["mean", "size"])
+    worst_first = math.inf
+    order = [
+        (sign * row["mean"] if math.isfinite(row["mean"]) else worst_first, -row["size"], str(entry))
+        for entry, row in entries.iterrows()
+    ]
+    best = min(order)
+    undecided = best[0] == worst_first and runs["entry"].nunique() > 1
+    return best[2], "no validation value to choose by" if undecided else ""
+
+
+def _row(runs: pd.DataFrame) -> dict[str, Any]:
+    """One row of the leaderboard from all runs that share its block and axes."""
+    entry, note = _chosen(runs)
+    mine = runs[runs["entry"] == entry]
+    ok = mine[(mine["status"] == "ok") & mine["value"].notna()]
+    mean, low, high = mean_ci(ok["value"])
+    first = mine.iloc[0]
+    known = mine.bfill().iloc[0]  # the first value that is there, column by column
+    trials = int(runs["entry"].nunique())
+    row = {name: first[name] for name in (*BLOCK, "label", "precision", "backend")}
+    row |= {name: known[name] for name in (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")}
+    row |= {"rank": None, "standing": "", "entry": entry, "trials": trials}
+    given = not pd.isna(row["training"]) and "=" in row["training"]
+    row |= {"settings": "tuned" if trials > 1 else "set" if given else "default"}
+    row |= {"mean": mean, "low": low, "high": high, "n": len(ok), "val": ok["val"].mean()}
+    row |= {"mark": f"n<{FEWEST_FOR_INTERVAL}" if 0 < len(ok) < FEWEST_FOR_INTERVAL else ""}
+    row |= {"score": _score(mean, known["floor"], known["target"])}
+    one_machine = len(ok[["device", "host", "threads", "torch"]].drop_duplicates()) <= 1
+    row |= {"train_seconds": ok["train_seconds"].median() if one_machine else math.nan}
+    row |= {"steps_per_second": ok["steps_per_second"].median() if one_machine else math.nan}
+    row |= {"device": first["device_kind"], "runs": len(mine), "ok": int((mine["status"] == "ok").sum())}
+    row |= {"coverage": coverage(mine), "failures": failures(mine)}
+    return row | {"notes": "; ".join(filter(None, [note, *_notes(mine, runs[runs["entry"] != entry], one_machine)]))}
+
+
+def _score(mean: float, floor: float, target: float) -> float:
+    """0 at the floor, 1 at the target, for goals of both kinds; NaN where either is unknown or they are equal."""
+    return (mean - floor) / (target - floor) if target != floor else math.nan
+
+
+def _notes(mine: pd.DataFrame, others: pd.DataFrame, one_machine: bool) -> list[str]:
+    """What a reader must know of a row besides its numbers."""
+    notes = []
+    if not one_machine:
+        notes.append("several machines or torch versions: no times")
+    if (versions := mine["source_hash"].nunique()) > 1:
+        notes.append(f"{versions} versions of the code")
+    if mine["dirty"].fillna(False).any():
+        notes.append("uncommitted changes")
+    if lost := failures(others):
+        notes.append(f"in the other trials {lost}")
+    return notes
+
+
+def _told_apart(block: pd.DataFrame) -> pd.DataFrame:
+    """block with the differing axes added to labels that would otherwise look the same."""
+    block = block.copy()
+    for _, same in block.groupby(["label", "device", "precision", "backend"], dropna=False):
+        if len(same) == 1:
+            continue
+        differing = [axis for axis in AXES if same[axis].nunique(dropna=False) > 1]
+        added = [", ".join(f"{axis}={_plain(row[axis])}" for axis in differing) for _, row in same.iterrows()]
+        if len(set(added)) < len(added):
+            added = [f"entry {entry}" for entry in same["entry"]]
+        block.loc[same.index, "label"] = [f"{row} [{text}]" for row, text in zip(same["label"], added, strict=True)]
+    return block
+
+
+def _plain(value: Any) -> str:
+    return "none" if pd.isna(value) else str(value)
+
+
+def _ranked(block: pd.DataFrame) -> pd.DataFrame:
+    """block sorted best first with ranks and standings; rows without a value last, by label."""
+    block = block.assign(key=block["mean"] * (-1 if block["goal"].iloc[0] == "max" else 1))
+    block = block.sort_values(["key", "label", "device", "precision", "backend", "entry"], na_position="last")
+    block = block.drop(columns="key").reset_index(drop=True)
+    valued = int(block["mean"].notna().sum())
+    block["rank"] = pd.array([n + 1 if n < valued else None for n in range(len(block))], dtype="Int64")
+    has_interval = block["low"].notna()
+    if valued > 1 and has_interval[0]:
+        overlap = has_interval & (block["low"] <= block.at[0, "high"]) & (block["high"] >= block.at[0, "low"])
+        if overlap.sum() > 1:
+            block.loc[overlap, "standing"] = "tied"
+        elif has_interval[:valued].all():  # a rival without an interval could still be as good
+            block.loc[0, "standing"] = "best"
+    return block

@@ -1,0 +1,160 @@
+"""Who works on a run: claims, heartbeats, and how each attempt ended. Imports no torch.
+
+`mkdir attempts/NNN` is the claim: it succeeds for one process only. While it lives, a thread touches `heartbeat`;
+when it ends, `outcome.json` says how. No outcome and a dead process (or a stale heartbeat) means it was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from rnnbench.store import write_atomic
+
+BEAT_SECONDS = 5.0
+STALE_SECONDS = 60.0
+DEATHS = 3  # a run that dies of itself so often is recorded as killed
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One attempt as another process sees it. status: running, or how it ended."""
+
+    number: int
+    status: str
+    reason: str
+    seconds: float
+    own_death: bool = False  # it died while the sweep that started it lived
+
+
+def look(run_folder: Path) -> list[Seen]:
+    """Every attempt at a run, oldest first."""
+    folder = run_folder / "attempts"
+    if not folder.is_dir():
+        return []
+    return [_look(p) for p in sorted(folder.iterdir()) if p.name.isdigit()]
+
+
+def _look(path: Path) -> Seen:
+    number = int(path.name)
+    try:
+        outcome = json.loads((path / "outcome.json").read_text())
+        return Seen(number, outcome["status"], outcome["reason"], outcome["seconds"], outcome.get("own_death", False))
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, OSError):
+        return Seen(number, "killed", "its outcome.json cannot be read", 0.0)
+    last = _last_sign(path)
+    try:
+        claim = json.loads((path / "claim.json").read_text())
+    except (ValueError, OSError):  # the claimer is between mkdir and its first write, or died there
+        fresh = time.time() - last < STALE_SECONDS
+        return Seen(number, "running" if fresh else "killed", "no claim written", 0.0)
+    seconds = max(0.0, last - claim["time"])
+    if claim["host"] == platform.node():
+        alive = _alive(claim["pid"], claim["born"])
+        why = f"process {claim['pid']} is gone"
+    else:
+        alive = time.time() - last < STALE_SECONDS
+        why = f"no heartbeat from {claim['host']} for {time.time() - last:.0f} s"
+    return Seen(number, "running" if alive else "killed", "" if alive else why, seconds)
+
+
+def _last_sign(path: Path) -> float:
+    for name in ("heartbeat", "claim.json", "."):
+        try:
+            return (path / name).stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _alive(pid: int, born: float) -> bool:
+    """Whether the very process that claimed still runs; a new process with the old number does not count."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - born) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+class Attempt:
+    """This process's claim on a run. Use `claim`; close with an outcome, whatever happens."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.number = int(folder.name)
+        self._began = time.time()
+        me = psutil.Process()
+        claim = {"host": platform.node(), "pid": me.pid, "born": me.create_time(), "time": self._began}
+        write_atomic(folder / "claim.json", json.dumps(claim))
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        beat = self.folder / "heartbeat"
+        beat.touch()
+        while not self._done.wait(BEAT_SECONDS):
+            beat.touch()
+
+    @property
+    def seconds(self) -> float:
+        return time.time() - self._began
+
+    def close(self, status: str, reason: str = "", *, traceback: str | None = None) -> None:
+        """Write how it ended. The first word counts: a second call changes nothing."""
+        self._done.set()
+        if traceback:
+            (self.folder / "traceback.txt").write_text(traceback)
+        write_outcome(self.folder, status, reason, self.seconds)
+
+
+def claim(run_folder: Path) -> Attempt | None:
+    """Claim a run for this process; None while a living process has it."""
+    seen = look(run_folder)
+    if any(a.status == "running" for a in seen):
+        return None
+    number = seen[-1].number + 1 if seen else 1
+    folder = run_folder / "attempts" / f"{number:03d}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:  # another process was faster by a moment
+        return None
+    return Attempt(folder)
+
+
+def write_outcome(folder: Path, status: str, reason: str, seconds: float, *, own_death: bool = False) -> None:
+    """Write an attempt's outcome unless it has one."""
+    path = folder / "outcome.json"
+    if path.exists():
+        return
+    outcome: dict[str, Any] = {"status": status, "reason": reason, "seconds": round(seconds, 3)}
+    if own_death:
+        outcome["own_death"] = True
+    write_atomic(path, json.dumps(outcome))
+
+
+def note_death(run_folder: Path, reason: str) -> int:
+    """A worker died under a living sweep: write that into its open attempt. Returns how often that has happened."""
+    for seen in look(run_folder):
+        if seen.status == "killed":
+            folder = run_folder / "attempts" / f"{seen.number:03d}"
+            write_outcome(folder, "killed", reason, seen.seconds, own_death=True)
+    return sum(seen.own_death for seen in look(run_folder))
+
+
+def remove_stale_temporaries(run_folder: Path) -> None:
+    """Temporary files that a killed writer left behind."""
+    for path in run_folder.glob(".*.*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > STALE_SECONDS:
+            os.unlink(path)

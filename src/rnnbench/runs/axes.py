@@ -1,0 +1,212 @@
+"""What a run compares: checks the axes of a composed config, resolves what is `auto`, computes the display name.
+
+Imports neither torch nor hydra, so a sweep is planned without them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnbench.errors import AxisRefused, BadInput, nearest
+from rnnbench.runs import registry
+
+DEFAULT_HIDDEN = 64
+
+
+def parse_count(value: Any, name: str = "params") -> int:
+    """A count as people write it: 70000, "70k", "1.5M". Raises BadInput on anything else."""
+    text = str(value).strip().lower().replace("_", "")
+    factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:], 1)
+    try:
+        count = float(text[:-1] if factor > 1 else text) * factor
+    except ValueError:
+        count = 0.0
+    if count < 1 or count != int(count):
+        raise BadInput(f"{name}={value!r} is no count; write 70000, 70k or 1.5M.")
+    return int(count)
+
+
+def resolve(config: dict[str, Any]) -> dict[str, Any]:
+    """The config as it is recorded: every `auto` replaced by what it stands for. Raises BadInput, AxisRefused."""
+    config = {**config}
+    _check_values(config)
+    check_axes(config)
+    if config["params"] is not None:
+        config["params"], config["hidden_size"] = parse_count(config["params"]), None
+    meta = config["dataset"]["meta"]
+    config["precision"] = str(config["precision"])
+    config["encoder"] = _auto(config["encoder"], "embedding" if meta["inputs"] == "tokens" else "none")
+    config["head"] = _auto(config["head"], "every" if meta["outputs"] == "step" else "last")
+    if config["encoder"] == "none":
+        config["encoder_size"] = None
+    config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
+    config["backend"] = _auto(config["backend"], "eager" if _no_kernel(config) else "native")
+    if config["backend"] == "native" and (reason := _no_kernel(config)):
+        raise BadInput(f"backend=native: {reason}; use backend=eager or backend=auto.")
+    if config["head"] != "every" and meta["outputs"] == "step":
+        raise BadInput(f"head={config['head']}: dataset={meta['name']} has a target every step; use head=every.")
+    if config["head"] == "every" and meta["outputs"] == "sequence":
+        raise BadInput(f"head=every: dataset={meta['name']} has one target a sequence; use head=last or head=mean.")
+    return config
+
+
+def _auto(value: str, stands_for: str) -> str:
+    return stands_for if value == "auto" else value
+
+
+def _no_kernel(config: Mapping[str, Any]) -> str | None:
+    """Why torch has no kernel for these axes; None if it has. The rule behind backend=auto; never a timing."""
+    meta = config["cell"]["meta"]
+    if not meta.get("kernel"):
+        return f"torch has no kernel for cell={meta['name']}"
+    if config["peephole"]["shape"] != "none":
+        return "torch's LSTM has no peepholes"
+    return None
+
+
+def _check_values(config: Mapping[str, Any]) -> None:
+    for key, known in (
+        ("encoder", ("auto", "none", "linear", "embedding", "cnn")),
+        ("head", ("auto", "last", "every", "mean")),
+        ("backend", ("auto", "eager", "native")),
+        ("device", ("auto", "cpu", "cuda")),
+        ("precision", ("32", "bf16")),
+    ):
+        if (value := str(config[key])) not in known:
+            raise BadInput(f"unknown {key} {value!r}; {nearest(value, known)}")
+    budget = config["budget"]
+    for key, value, least in (
+        ("seed", config["seed"], 0),
+        ("hidden_size", config["hidden_size"], 1),
+        ("depth.layers", config["depth"]["layers"], 1),
+        ("budget.updates", budget["updates"], 1),
+        ("budget.batch_size", budget["batch_size"], 1),
+        ("budget.val_every", budget["val_every"], 1),
+    ):
+        if key == "hidden_size" and value is None and config["params"] is not None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise BadInput(f"{key} must be a whole number of at least {least}, not {value!r}.")
+    if not 0 <= config["depth"]["dropout"] < 1:
+        raise BadInput(f"depth.dropout must be at least 0 and below 1, not {config['depth']['dropout']!r}.")
+    if config["clip"] is not None and config["clip"] <= 0:
+        raise BadInput(f"clip must be above 0 (null: no clipping), not {config['clip']!r}.")
+
+
+def check_axes(config: Mapping[str, Any]) -> None:
+    """Refuse an axis the cell or the task cannot take. Raises AxisRefused with the reason in one sentence."""
+    cell, peephole, direction = config["cell"]["meta"], config["peephole"], config["direction"]
+    if peephole["shape"] != "none":
+        allowed = cell.get("peephole_gates") or []
+        if not allowed:
+            why = cell.get("no_peephole", "it has no cell state to see")
+            raise AxisRefused(f"cell={cell['name']} takes no peephole: {why}; use peephole=off.")
+        if not set(peephole["gates"]) & set(allowed):
+            asked = ", ".join(peephole["gates"])
+            raise AxisRefused(f"cell={cell['name']} has peepholes on {', '.join(allowed)} only, not on {asked}.")
+    data = config["dataset"]["meta"]
+    if data.get("causal") and direction["way"] != "forward":
+        raise AxisRefused(
+            f"direction={direction['way']} would see the very steps that dataset={data['name']} asks to predict; "
+            "use direction=forward."
+        )
+
+
+def cuda_present() -> bool:
+    """Whether there is a CUDA device, asked of torch only where the system has an NVIDIA driver at all."""
+    if "torch" not in sys.modules and sys.platform == "linux" and not Path("/dev/nvidiactl").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's `axes`: what was compared, with the display name computed from it.
+
+    options: what differs from the defaults of the chosen groups, by dotted key (see `differences`).
+    """
+    return {
+        "label": label(config, options),
+        "cell": config["cell"]["meta"]["name"],
+        "cell_version": config["cell"]["meta"]["version"],
+        "operator": config["cell"]["meta"]["operator"],
+        "peephole": peephole_label(config["peephole"]),
+        "direction": config["direction"]["way"],
+        "depth": config["depth"]["layers"],
+        "hidden_size": config["hidden_size"],
+        "params_budget": config["params"],
+        "encoder": config["encoder"],
+        "head": config["head"],
+        "backend": config["backend"],
+        "optimizer": config["optimizer"]["name"],
+        "schedule": config["schedule"]["name"],
+        "options": dict(options),
+    }
+
+
+# Options that say what the network is stand in its name; how it was trained (optimizer, clip ...) is searched over.
+NETWORK = ("cell.", "depth.", "direction.", "encoder", "head")
+
+
+def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    """The display name: `LSTM`, `BiGRU x2`, `LSTM +peephole(detach) h=128 [cell.forget_bias=1]`."""
+    way, layers = config["direction"]["way"], config["depth"]["layers"]
+    name = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}[way] + config["cell"]["meta"]["label"]
+    parts = [name]
+    if layers > 1:
+        parts.append(f"x{layers}")
+    if (peephole := peephole_label(config["peephole"])) != "off":
+        parts.append("+peephole" if peephole == "on" else f"+peephole({peephole})")
+    if config["direction"]["merge"] == "sum":
+        parts.append("sum")
+    if config["params"] is not None:
+        parts.append(f"{config['params']:,} params")
+    elif config["hidden_size"] != DEFAULT_HIDDEN:
+        parts.append(f"h={config['hidden_size']}")
+    shown = {k: v for k, v in options.items() if k.startswith(NETWORK) and k not in ("depth.layers", "direction.merge")}
+    if shown:
+        parts.append("[" + ", ".join(f"{k.removeprefix('depth.')}={v}" for k, v in sorted(shown.items())) + "]")
+    return " ".join(parts)
+
+
+def peephole_label(peephole: Mapping[str, Any]) -> str:
+    """off | on | how it differs from `on`: "detach", "gates=if", ..."""
+    if peephole["shape"] == "none":
+        return "off"
+    on = {
+        "shape": "per_channel",
+        "gates": ["i", "f", "o"],
+        "output_sees": "current",
+        "gradient": "full",
+        "start": "zero",
+    }
+    words = {
+        "gates": lambda v: "gates=" + "".join(v),
+        "output_sees": lambda v: f"o sees {v}",
+        "start": lambda v: f"start={v}",
+    }
+    found = [words.get(k, str)(v) for k, v in peephole.items() if k in on and v != on[k]]
+    return ", ".join(found) or "on"
+
+
+def differences(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a composed config was overridden by value: dotted key -> value, dataset, budget and seed left out."""
+    from rnnbench.runs.flat import leaves
+
+    skip = ("seed", "hidden_size", "params", "tracker.", "harness.", "dataset.", "budget.", "peephole.")
+    base = leaves(reference)
+    return {k: v for k, v in leaves(config).items() if not k.startswith(skip) and base.get(k) != v}
+
+
+def title(axes: Mapping[str, Any], dataset: str, seed: int) -> str:
+    """A run in words, for progress lines and trackers."""
+    return f"{axes['label']} · {dataset} · seed {seed}"
+
+
+def axis_choices() -> dict[str, list[str]]:
+    """The choices of every axis, by group, as `rnnbench list axes` prints them."""
+    return {group: list(registry.choices(group)) for group in registry.AXES}

@@ -1,0 +1,129 @@
+"""Config -> objects. The only file that instantiates: a resolved config in, task, network and optimizer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from torch import nn
+
+from rnnbench.datasets.base import Task
+from rnnbench.errors import BadInput
+from rnnbench.nn import Cell, Peephole, SequenceModel, build_stack, make_encoder, solve_hidden_size, start
+from rnnbench.runs import registry
+from rnnbench.seeds import derive
+from rnnbench.training.module import FitOptions
+
+Config = Mapping[str, Any]
+
+
+def _make(node: Mapping[str, Any], what: str, *, but: str = "meta", **extra: Any) -> Any:
+    """Instantiate a config node without its key `but`; a wrong option is BadInput, not a traceback."""
+    kept = {k: v for k, v in node.items() if k != but}
+    registry.import_extra_dirs()
+    try:
+        return instantiate(kept, **extra, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, BadInput):
+            raise cause from None
+        text = " ".join(str(cause or error).split())
+        raise BadInput(f"{what}: {text}") from error
+
+
+def make_task(config: Config) -> Task:
+    """The dataset with its protocol. Raises BadInput on a wrong option."""
+    task: Task = _make(config["dataset"], f"dataset={config['dataset']['meta']['name']}")
+    return task
+
+
+def cell_factory(config: Config) -> Callable[[int, int], Cell]:
+    """(input_size, hidden_size) -> cell, with the chosen peepholes where the cell takes any."""
+    node = config["cell"]
+    name = f"cell={node['meta']['name']}"
+    extra: dict[str, Any] = {}
+    if node["meta"].get("peephole_gates"):
+        try:
+            extra["peephole"] = Peephole(**{k: v for k, v in config["peephole"].items() if k != "meta"})
+        except (TypeError, ValueError) as error:
+            raise BadInput(str(error)) from None
+    make = _make(node, name, _partial_=True)
+
+    def cell(input_size: int, hidden_size: int) -> Cell:
+        try:
+            made: Cell = make(input_size, hidden_size, **extra)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"{name}: {error}") from None
+        return made
+
+    return cell
+
+
+def make_model(config: Config, task: Task) -> SequenceModel:
+    """The network, started from the run's own stream (see nn.start), on the CPU."""
+    spec, depth, direction = task.spec, config["depth"], config["direction"]
+    cell = cell_factory(config)
+
+    def network(hidden_size: int) -> SequenceModel:
+        encoder, size = make_encoder(config["encoder"], spec.input_size, config["encoder_size"] or 0)
+        stack = build_stack(
+            cell, size, hidden_size, layers=depth["layers"], dropout=depth["dropout"], residual=depth["residual"],
+            norm=depth["norm"], direction=direction["way"], merge=direction["merge"] or "concat",
+            backend=config["backend"],
+        )  # fmt: skip
+        return SequenceModel(encoder, stack, head=config["head"], output_size=spec.output_size)
+
+    try:
+        hidden = config["hidden_size"] or solve_hidden_size(network, config["params"])
+        model = network(hidden)
+    except ValueError as error:
+        raise error if isinstance(error, BadInput) else BadInput(str(error)) from None
+    start(model, derive(config["seed"], "start"))
+    return model
+
+
+def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim.Optimizer]:
+    return partial(_make_optimizer, config["optimizer"])
+
+
+def _make_optimizer(node: Mapping[str, Any], params: list[nn.Parameter]) -> torch.optim.Optimizer:
+    optimizer: torch.optim.Optimizer = _make(node, f"optimizer={node['name']}", but="name", _partial_=True)(params)
+    return optimizer
+
+
+def make_schedule(config: Config) -> Callable[[torch.optim.Optimizer], Any] | None:
+    """optimizer -> schedule, stepped every update; None for a constant rate."""
+    node = config["schedule"]
+    if "_target_" not in node:
+        return None
+    return _make(node, f"schedule={node['name']}", but="name", _partial_=True)
+
+
+def fit_options(config: Config, *, spent: float = 0.0) -> FitOptions:
+    """What the training loop reads of the config. spent: seconds that earlier attempts took of the time limit."""
+    budget, harness, seed = config["budget"], config["harness"], config["seed"]
+    return FitOptions(
+        updates=budget["updates"],
+        batch_size=budget["batch_size"],
+        val_every=budget["val_every"],
+        patience=budget["patience"],
+        clip=config["clip"],
+        precision=config["precision"],
+        order_seed=derive(seed, "order"),
+        noise_seed=derive(seed, "noise"),
+        timeout=None if harness["timeout"] is None else max(0.0, harness["timeout"] - spent),
+        checkpoint_seconds=harness["checkpoint_seconds"],
+    )
+
+
+def make_device(config: Config) -> torch.device:
+    """The device of a resolved config. Raises BadInput when a CUDA device is asked for and there is none."""
+    if config["device"] == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise BadInput("device=cuda: torch sees no CUDA device; use device=cpu, or install a CUDA build of torch.")
+    return torch.device("cuda", config["harness"]["device_index"])

@@ -1,0 +1,32 @@
+"""A run's last checkpoint and its best weights, written whole or not at all, read without unpickling code."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rnnbench.store import write_atomic
+
+LAST = "last.ckpt"  # everything a resume needs; removed when the record is written
+BEST = "best.pt"  # the network's state_dict at the best validation
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a state of tensors and plain values."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """Read a state onto the CPU; None where there is none, or where it cannot be read (the run then starts over)."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError):
+        return None
+    return state

@@ -1,0 +1,177 @@
+"""Overrides -> resolved config. Hydra composes; this front door takes its traps out of the user's way.
+
+Met and handled: an int as a group choice (`depth=2`) is refused by Hydra; on/off in yaml become booleans; `x=off` for a
+boolean value is read as a truthy string; unknown names end in a traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnbench.errors import BadInput, nearest
+from rnnbench.runs import registry
+from rnnbench.runs.flat import leaves
+
+Choices = tuple[tuple[str, str], ...]  # group -> choice, sorted
+
+
+def parse(text: str) -> Override:
+    """One override in Hydra's grammar. Raises BadInput in one sentence."""
+    if "=" not in text and not text.startswith("~"):
+        raise BadInput(f"{text!r} is no override; write key=value, e.g. cell=lstm or optimizer.lr=0.01.")
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        first = str(error).splitlines()[0]
+        raise BadInput(f"cannot read {text!r}: {first} (quote what the shell or Hydra may take for itself).") from None
+
+
+def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Every run of a sweep, as plain overrides: the product of all that Hydra's sweep grammar lists.
+
+    `cell=rnn,lstm`, `seed=range(5)`, `optimizer.lr=choice(0.1,0.01)`; the last override varies fastest.
+    """
+    parts = []
+    for text in overrides:
+        override = parse(text)
+        if not override.is_sweep_override():
+            parts.append([plain(override)])
+        elif override.is_discrete_sweep():
+            parts.append([_text(override, value) for value in _elements(override)])
+        else:
+            raise BadInput(f"{text!r} is a continuous range; a sweep takes lists: choice(...), range(...) or a,b,c.")
+    for combination in itertools.product(*parts):
+        yield list(combination)
+
+
+def plain(override: Override) -> str:
+    """An override that names one value, as Hydra takes it. Raises BadInput on a list where one run is asked for."""
+    if override.is_sweep_override():
+        raise BadInput(f"{override.input_line!r} lists several values; use `rnnbench sweep` for more than one run.")
+    return _text(override, override.value())
+
+
+def _elements(override: Override) -> list[Any]:
+    return list(override.sweep_iterator())
+
+
+def _text(override: Override, value: Any) -> str:
+    """key=value with the choice of a group quoted, so that `depth=2` and `peephole=on` are names."""
+    key = override.key_or_group
+    if key not in registry.GROUPS:
+        if override.input_line and not override.is_sweep_override():
+            return override.input_line
+        return f"{_sign(override)}{override.get_key_element().lstrip('+~')}={_literal(value)}"
+    if isinstance(value, QuotedString):
+        value = value.text
+    if isinstance(value, bool):  # `true` as the name of a choice
+        value = str(value).lower()
+    name = str(value)
+    registry.choice_path(key, name)
+    return f"{key}='{name}'"
+
+
+def _sign(override: Override) -> str:
+    return "++" if override.is_force_add() else "+" if override.is_add() else "~" if override.is_delete() else ""
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, QuotedString):
+        return value.with_quotes()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+def compose(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The config of one run, interpolations resolved, and the choice of each group.
+
+    Raises BadInput on an unknown group, choice or option (with the nearest names), or a value of the wrong type.
+    """
+    texts = [plain(parse(text)) for text in overrides]
+    parsed = [parse(text) for text in texts]
+    try:
+        folder = str(registry.config_dir())
+        search = ",".join(f"'file://{d}'" for d in registry.extra_dirs())
+        extra = [f"hydra.searchpath=[{search}]"] if search else []
+        with initialize_config_dir(version_base="1.3", config_dir=folder):
+            composed = hydra_compose("config", overrides=[*texts, *extra], return_hydra_config=True)
+        picked = {g: str(composed.hydra.runtime.choices[g]) for g in registry.GROUPS}
+        OmegaConf.set_readonly(composed, False)
+        OmegaConf.set_struct(composed, False)
+        del composed["hydra"]
+        config = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explain(error, parsed) from None
+    assert isinstance(config, dict)
+    resolved: dict[str, Any] = {str(k): v for k, v in config.items()}
+    reference = resolved if not _plain_keys(parsed) else defaults(tuple(sorted(picked.items())))
+    for override in parsed:
+        if override.key_or_group not in registry.GROUPS:
+            _check_type(override, reference)
+    return resolved, picked
+
+
+@functools.cache
+def defaults(choices: Choices) -> dict[str, Any]:
+    """The config of these choices with nothing else overridden: what an option is compared with."""
+    return compose([f"{group}={choice}" for group, choice in choices])[0]
+
+
+def _plain_keys(parsed: Sequence[Override]) -> list[str]:
+    return [o.key_or_group for o in parsed if o.key_or_group not in registry.GROUPS]
+
+
+def _check_type(override: Override, reference: dict[str, Any]) -> None:
+    """Refuse a value that is plainly of another type than the default; Hydra would carry it deep into the run."""
+    key, value = override.key_or_group, override.value()
+    value = value.text if isinstance(value, QuotedString) else value
+    if isinstance(value, str) and value.lower() in ("on", "off", "yes", "no"):
+        raise BadInput(
+            f"{key}={value}: write true or false; {value!r} would be read as a string, and every string is true."
+        )
+    default = leaves(reference).get(key)
+    if value is None or default is None:
+        return
+    number = (int, float)
+    if isinstance(default, bool):
+        wrong, want = not isinstance(value, bool), "true or false"
+    elif isinstance(default, number):
+        wrong, want = not isinstance(value, number) or isinstance(value, bool), "a number"
+    else:
+        return
+    if wrong and not (isinstance(value, str) and "${" in value):
+        raise BadInput(f"{key} must be {want}, not {value!r} (default {default!r}).")
+
+
+def _explain(error: Exception, parsed: Sequence[Override]) -> BadInput:
+    """Hydra's error as one sentence with the nearest names."""
+    text = " ".join(str(error).split())
+    known = leaves(defaults(())) if _plain_keys(parsed) else {}
+    match = re.search(r"Could not override '([^']+)'", text)
+    if match is None and (missing := re.search(r"Key '([^']+)' is not in struct", text)):
+        match = missing
+    if match:
+        key = match.group(1)
+        if key.partition(".")[0] in registry.GROUPS:
+            group = key.partition(".")[0]
+            chosen = [o.value() for o in parsed if o.key_or_group == group]
+            choice = chosen[0].text if chosen and isinstance(chosen[0], QuotedString) else None
+            options = leaves(registry.read(group, choice), group) if choice else known
+            options = {k: v for k, v in options.items() if k.startswith(f"{group}.") and ".meta." not in k}
+            return BadInput(f"unknown option {key!r} of {group}={choice or 'its default'}; {nearest(key, options)}")
+        names = {*known, *registry.GROUPS}
+        return BadInput(f"unknown option {key!r}; {nearest(key, names)}")
+    return BadInput(f"cannot compose the config: {text}")

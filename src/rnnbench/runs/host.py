@@ -1,0 +1,119 @@
+"""The machine a run computes on: tuning before it starts, provenance after. Imports torch only where asked to."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "rnnbench")
+SOURCE_ROOMS = ("nn", "datasets", "training")  # what changes a result; the rest of the house does not
+
+
+def passive_threads() -> None:
+    """Let idle OpenMP threads sleep instead of spin. Only works before torch is imported."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@functools.cache
+def tune_malloc() -> bool:
+    """Let glibc keep freed memory: RNN training allocates and frees the same large blocks at every update.
+
+    Sets trim threshold, top pad, mmap threshold and no mmap at all, by mallopt. Returns whether all four took (glibc).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    trim_threshold, top_pad, mmap_threshold, mmap_max = -1, -2, -3, -4
+    settings = ((mmap_threshold, 1 << 30), (trim_threshold, (1 << 31) - 1), (top_pad, 64 << 20), (mmap_max, 0))
+    took = [bool(mallopt(ctypes.c_int(k), ctypes.c_int(v))) for k, v in settings]
+    return all(took)
+
+
+def peak_memory_mb(device: str) -> float:
+    """The most memory in use so far, in MB of 2**20 bytes: of the process, or of CUDA's allocator."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+@functools.cache
+def source_hash() -> str:
+    """12 hex digits over the source of nn/, datasets/ and training/: a record made by other source is stale."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(p for room in SOURCE_ROOMS for p in (package / room).rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def git_state() -> dict[str, Any]:
+    """The commit of rnnbench's checkout and whether its code or configs differ from it; nulls for a wheel."""
+    root = Path(__file__).resolve().parents[3]
+
+    def git(*args: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # A wheel inside somebody's repository has that repository around it: only a checkout of ours has src/ and conf/.
+    if not (root / "conf" / "config.yaml").is_file() or (commit := git("rev-parse", "HEAD")) is None:
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--", "src", "conf"))}
+
+
+@functools.cache
+def packages() -> dict[str, str]:
+    """The versions that compute a result."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def cpu_name() -> str:
+    """The processor's name, for the record."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def describe(device: str, malloc_tuned: bool) -> dict[str, Any]:
+    """The record's `host`: what a speed depends on beside device, precision and backend."""
+    found: dict[str, Any] = {
+        "cpu": cpu_name(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "malloc_tuned": malloc_tuned,
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+    }
+    if device == "cuda":
+        import torch
+
+        found["gpu"] = torch.cuda.get_device_name()
+    return found

@@ -1,0 +1,56 @@
+"""Overrides -> jobs: what would be run, under which id, without importing torch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnnbench.record import run_id
+from rnnbench.runs import axes
+from rnnbench.runs.compose import compose, defaults
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to do: its id, resolved config, axes, and the overrides that ask for it."""
+
+    id: str
+    config: dict[str, Any]
+    axes: dict[str, Any]
+    overrides: tuple[str, ...]
+    group: str | None = None  # the sweep's name, for trackers
+
+    @property
+    def dataset(self) -> str:
+        return str(self.config["dataset"]["meta"]["name"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.config["seed"])
+
+    @property
+    def title(self) -> str:
+        """`LSTM x2 · digits · seed 0`, for progress lines and trackers."""
+        return axes.title(self.axes, self.dataset, self.seed)
+
+    @property
+    def command(self) -> str:
+        """The command that makes this run again, without what changes no result."""
+        kept = [o for o in self.overrides if not o.startswith(("tracker", "harness"))]
+        return shlex.join(["rnnbench", "run", *kept])
+
+
+def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
+    """The job that overrides ask for. Raises BadInput, or AxisRefused for an axis the cell or task cannot take."""
+    config, picked = compose(overrides)
+    options = axes.differences(config, defaults(tuple(sorted(picked.items()))))
+    config = axes.resolve(config)
+    return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
+
+
+def reseed(job: Job, overrides: Sequence[str], seed: int) -> Job:
+    """The same job with another seed: composing is what planning costs, and a seed needs none."""
+    config = {**job.config, "seed": seed}
+    return Job(run_id(config), config, job.axes, tuple(overrides), job.group)

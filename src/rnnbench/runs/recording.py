@@ -1,0 +1,76 @@
+"""A run's facts as its record. Imports no torch, so that a sweep can record a run that only ever died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rnnbench.record import SCHEMA_VERSION
+from rnnbench.runs import attempts, host
+from rnnbench.runs.plan import Job
+from rnnbench.store import Store
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def make_record(
+    job: Job, status: str, facts: Mapping[str, Any], seen: list[attempts.Seen], seconds: float
+) -> dict[str, Any]:
+    """The record of a finished run; what a failed run never came to know is null."""
+    config, spec = job.config, facts.get("spec")
+    train_seconds, updates = facts.get("train_seconds"), facts.get("updates")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": job.id,
+        "status": status,
+        "reason": facts["reason"],
+        "axes": {**job.axes, "hidden_size": facts.get("hidden_size", config["hidden_size"])},
+        "dataset": {
+            "name": job.dataset,
+            "version": config["dataset"]["meta"]["version"],
+            "protocol": spec.protocol if spec else None,
+            "data_hash": facts.get("data_hash"),
+        },
+        "seed": job.seed,
+        "budget": {k: config["budget"][k] for k in ("name", "updates", "batch_size")},
+        "metrics": facts.get("metrics", {}),
+        "metric": spec.metric if spec else None,
+        "goal": spec.goal if spec else None,
+        "best_step": facts.get("best_step"),
+        "floors": facts.get("floors", {}),
+        "floor": spec.floor if spec else None,
+        "target": spec.target if spec else None,
+        "target_source": spec.target_source if spec else None,
+        **{key: facts.get(key) for key in ("params", "live_params", "state_size", "flops_per_step")},
+        "updates": updates,
+        "train_seconds": train_seconds,
+        "wall_seconds": seconds + sum(a.seconds for a in seen if a.status != "running"),
+        "steps_per_second": updates / train_seconds if updates and train_seconds else None,
+        "peak_memory_mb": host.peak_memory_mb(config["device"]),
+        "device": config["device"],
+        "precision": config["precision"],
+        "backend": config["backend"],
+        "threads": config["harness"]["threads"],
+        "deterministic": config["device"] == "cpu",
+        "host": host.describe(config["device"], facts.get("malloc_tuned", False)),
+        "git": host.git_state(),
+        "source_hash": host.source_hash(),
+        "packages": host.packages(),
+        "attempts": len(seen),
+        "started": facts.get("started"),
+        "finished": now(),
+        "command": job.command,
+        "config": config,
+    }
+
+
+def record_death(job: Job, store: Store, reason: str) -> dict[str, Any]:
+    """The record of a run that has died too often to be tried again, written by the sweep that saw it."""
+    seen = attempts.look(store.folder(job.id))
+    record = make_record(job, "killed", {"reason": reason}, seen, 0.0)
+    store.write(record)
+    return record

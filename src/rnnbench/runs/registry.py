@@ -1,0 +1,101 @@
+"""Where the configs are and what they offer: the folder listing IS the registry. Imports neither hydra nor torch."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rnnbench.errors import BadInput, nearest
+
+# The groups of config.yaml's defaults list; `experiment` holds whole sweeps by name and is no part of a run.
+GROUPS = ("cell", "depth", "direction", "peephole", "dataset", "optimizer", "schedule", "budget", "tracker")
+AXES = ("cell", "depth", "direction", "peephole", "dataset")
+
+
+def config_dir() -> Path:
+    """rnnbench's own config folder, absolute: the one packaged with it, else the checkout's (editable install)."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "conf", package.parents[1] / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise BadInput(f"rnnbench's config folder is missing beside {package}; reinstall rnnbench.")
+
+
+def extra_dirs() -> list[Path]:
+    """The user's own config folders, from --config-dir and RNNBENCH_CONFIG_DIR (separated as PATH is)."""
+    names = [n for n in os.environ.get("RNNBENCH_CONFIG_DIR", "").split(os.pathsep) if n]
+    return [Path(n).resolve() for n in names]
+
+
+def add_config_dir(folder: str | Path) -> None:
+    """Make a user's folder part of the registry, here and in every process started from here.
+
+    Its yaml files are choices beside ours (folder/cell/mine.yaml), and its Python modules can be named by `_target_`.
+    Raises BadInput when there is no such folder.
+    """
+    path = Path(folder).expanduser().resolve()
+    if not path.is_dir():
+        raise BadInput(f"--config-dir {folder}: no such folder.")
+    dirs = [str(d) for d in extra_dirs() if d != path]
+    os.environ["RNNBENCH_CONFIG_DIR"] = os.pathsep.join([str(path), *dirs])
+    import_extra_dirs()
+
+
+def import_extra_dirs() -> None:
+    """Make the modules in the user's config folders importable."""
+    for folder in extra_dirs():
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+
+
+def search_dirs() -> list[Path]:
+    """Every config folder, the user's own before ours."""
+    return [*extra_dirs(), config_dir()]
+
+
+def choices(group: str) -> dict[str, Path]:
+    """The choices of a group by name, sorted (numbers by value)."""
+    found: dict[str, Path] = {}
+    for folder in reversed(search_dirs()):
+        found |= {p.stem: p for p in (folder / group).glob("*.yaml")}
+    return dict(sorted(found.items(), key=lambda item: (not item[0].isdigit(), item[0].rjust(4), item[0])))
+
+
+def choice_path(group: str, name: str) -> Path:
+    """The file of a choice. Raises BadInput with the nearest known names."""
+    known = choices(group)
+    if name not in known:
+        raise BadInput(f"unknown {group} {name!r}; {nearest(name, known)}")
+    return known[name]
+
+
+def read(group: str, name: str) -> dict[str, Any]:
+    """A choice's yaml as it stands, without composing. Raises BadInput on an unknown name or broken yaml."""
+    return dict(_read(choice_path(group, name)))
+
+
+@functools.cache
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return loaded or {}
+
+
+def experiment_asked(overrides: Sequence[str]) -> str | None:
+    """The experiment that overrides name, if any."""
+    named = [o.partition("=")[2] for o in overrides if o.partition("=")[0] == "experiment"]
+    return named[0] if named else None
+
+
+def about(group: str, name: str) -> str:
+    """The comment that a choice's file begins with: what it is, in a line."""
+    first = choice_path(group, name).read_text().splitlines()[:1]
+    return first[0].lstrip("# ").strip() if first and first[0].startswith("#") else ""

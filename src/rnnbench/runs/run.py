@@ -1,0 +1,233 @@
+"""One run from its job to its record. No exit code and no exception is trusted as success: the record is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from rnnbench.datasets.base import Data, Split, data_hash
+from rnnbench.errors import BadInput
+from rnnbench.nn import Cell, count_params, count_state, flops_per_step
+from rnnbench.runs import attempts, build, checkpoint, host
+from rnnbench.runs.plan import Job, prepare
+from rnnbench.runs.recording import make_record, now
+from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
+from rnnbench.store import Store, write_atomic
+from rnnbench.tracking import RunInfo, Tracker, make_tracker
+from rnnbench.training import Diverged, Interrupted, TimedOut
+from rnnbench.training.diagnostics import gradient_diagnostics
+from rnnbench.training.evaluate import evaluate
+from rnnbench.training.fit import fit
+from rnnbench.training.module import FitModule
+
+DIAGNOSED = 64  # sequences in the batch that the gradient diagnostics look at
+
+
+class Busy(BadInput):
+    """A living process is doing this very run."""
+
+
+def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker: str = "none") -> dict[str, Any]:
+    """Do one run in this process and return its record; a recorded one is returned as it is.
+
+    tracker: which one, unless the overrides name it. Raises BadInput; Interrupted after Ctrl-C (resumable).
+    """
+    if not any(o.partition("=")[0].lstrip("+") == "tracker" for o in overrides):
+        overrides = [*overrides, f"tracker={tracker}"]
+    job, store = prepare(overrides), Store.open(results)
+    if (record := store.read(job.id)) is not None:
+        return record
+    return attempt(job, store)
+
+
+def attempt(job: Job, store: Store, *, stop: StopRequest | None = None, own_output: bool = False) -> dict[str, Any]:
+    """Claim a job, do it, write its record. A run that fails by itself is a record too, with its reason.
+
+    own_output: send this process's stdout and stderr to the attempt's folder (a sweep's worker).
+
+    Raises Busy, BadInput (nothing recorded: the run was never possible), Interrupted (resumable).
+    """
+    stop = stop or StopRequest()
+    folder = store.folder(job.id)
+    claim = attempts.claim(folder)
+    if claim is None:
+        raise Busy(f"run {job.id} ({job.title}) is being done by another process; it can be watched in {folder}.")
+    if own_output:
+        _redirect(claim.folder / "stdout.txt")
+    facts: dict[str, Any] = {"reason": ""}
+    tracker = make_tracker(job.config["tracker"], warn=_warn)
+    trace = None
+    try:
+        if (record := store.read(job.id)) is not None:  # it was finished between the look and the claim
+            claim.close(record["status"], "already recorded")
+            return record
+        with stop.on_signals():
+            _execute(job, claim, facts, tracker, stop)
+        status = "ok"
+    except (Interrupted, KeyboardInterrupt) as error:
+        claim.close("interrupted", str(error) or "Ctrl-C")
+        tracker.finish(None, ok=False)
+        raise
+    except BadInput as error:
+        claim.close("refused", str(error))
+        tracker.finish(None, ok=False)
+        raise
+    except Exception as error:
+        status, facts["reason"] = _classify(error)
+        trace = traceback.format_exc()
+    record = make_record(job, status, facts, attempts.look(folder), claim.seconds)
+    store.write(record)
+    claim.close(status, facts["reason"], traceback=trace)
+    (folder / checkpoint.LAST).unlink(missing_ok=True)
+    tracker.finish(record, ok=status == "ok")
+    return record
+
+
+def _warn(sentence: str) -> None:
+    print(f"rnnbench: {sentence}", file=sys.stderr)
+
+
+def _redirect(path: Path) -> None:
+    """Everything this process prints goes to path, what C libraries print too."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
+def _classify(error: Exception) -> tuple[str, str]:
+    """An exception as a final status and its reason in one line."""
+    text = " ".join(str(error).split())[:500]
+    if isinstance(error, Diverged):
+        return "diverged", text
+    if isinstance(error, TimedOut):
+        return "timeout", text
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+        return "oom", text or "out of memory"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return "error", f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
+
+
+def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: Tracker, stop: StopRequest) -> None:
+    """Build, train, test once; what becomes known goes into `facts`, so that a failed run's record has it too."""
+    config, folder = job.config, claim.folder.parents[1]
+    facts["started"] = now()
+    device = _prepare_process(config, facts)
+    task = build.make_task(config)
+    data = task.load()
+    facts |= {"spec": task.spec, "floors": dict(task.floors(data)), "data_hash": data_hash(data)}
+    model = build.make_model(config, task)
+    _measure_network(model, task.batch(data.train, torch.arange(1)).x[:, :2], facts)
+    _write_config(job, folder)
+    saved = checkpoint.load(folder / checkpoint.LAST)
+    tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
+    line = ProgressLine(job.title, config["budget"]["updates"], task.spec.metric)
+    hooks = RunHooks(folder, tracker, line, stop, saved["progress"]["rows"] if saved else 0)
+    options = build.fit_options(config, spent=sum(a.seconds for a in attempts.look(folder)[:-1]))
+    data, model = _to(data, device), model.to(device)
+    try:
+        module = fit(
+            model, task, data, options, build.make_optimizer(config), build.make_schedule(config), hooks, resume=saved
+        )
+        _measure_training(module, facts)
+        _test_once(module, task, data, job, folder, facts)
+    finally:
+        line.clear()
+
+
+def _prepare_process(config: dict[str, Any], facts: dict[str, Any]) -> torch.device:
+    """Threads, memory and determinism of this process, as the config asks."""
+    harness = config["harness"]
+    facts["malloc_tuned"] = harness["malloc_tuning"] and host.tune_malloc()
+    torch.set_num_threads(harness["threads"])
+    device = build.make_device(config)
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True
+        torch.cuda.reset_peak_memory_stats(device)
+    return device
+
+
+def _measure_network(model: nn.Module, example: torch.Tensor, facts: dict[str, Any]) -> None:
+    """What is known of a network before it is trained. example: (1, 2, F)."""
+    facts |= {
+        "params": count_params(model),
+        "hidden_size": next(m.hidden_size for m in model.modules() if isinstance(m, Cell)),
+        "state_size": count_state(model),
+        "flops_per_step": flops_per_step(model, example),
+    }
+
+
+def _measure_training(module: FitModule, facts: dict[str, Any]) -> None:
+    state = module.state
+    facts |= {
+        "best_step": state.best_step,
+        "updates": state.update,
+        "train_seconds": state.train_seconds,
+        "live_params": int(sum(int(m.sum()) for m in module.live)),
+        "metrics": {f"val/{k}": v for k, v in state.best_metrics.items()},
+    }
+
+
+def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path, facts: dict[str, Any]) -> None:
+    """The best weights by validation, tested once, saved, diagnosed."""
+    model = module.model
+    model.load_state_dict(module.state.best_weights)
+    tested = evaluate(model, task, data.test, precision=job.config["precision"])
+    facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
+    checkpoint.save(folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()})
+    if job.config["harness"]["diagnostics"]:
+        index = torch.arange(min(DIAGNOSED, data.val.size), device=data.val.x.device)
+        found = gradient_diagnostics(model, task, task.batch(data.val, index))
+        write_atomic(folder / "diagnostics.json", json.dumps(found))
+
+
+def _to(data: Data, device: torch.device) -> Data:
+    """The splits on the device; batches are cut from them there."""
+    if device.type == "cpu":
+        return data
+
+    def move(split: Split) -> Split:
+        lengths = None if split.lengths is None else split.lengths.to(device)
+        return Split(split.x.to(device), split.y.to(device), lengths)
+
+    return Data(*map(move, data))
+
+
+def _write_config(job: Job, folder: Path) -> None:
+    path = folder / "config.yaml"
+    if not path.exists():
+        header = f"# {job.title}\n# {job.command}\n"
+        write_atomic(path, header + yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True))
+
+
+def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
+    """A finished run's network with the weights of its best validation, in eval mode, on the CPU.
+
+    Raises BadInput where there is no such run, or it did not end ok.
+    """
+    store = Store.open(results)
+    full = store.find(run_id)
+    record = store.read(full)
+    if record is None or record["status"] != "ok":
+        how = "is not finished" if record is None else f"ended as {record['status']} ({record['reason']})"
+        raise BadInput(f"run {full} {how}; only a run that ended ok has weights to load.")
+    task = build.make_task(record["config"])
+    model = build.make_model(record["config"], task)
+    weights = checkpoint.load(store.folder(full) / checkpoint.BEST)
+    if weights is None:
+        raise BadInput(f"{store.folder(full) / checkpoint.BEST} is missing or damaged; retry the run to make it again.")
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+__all__ = ["Busy", "attempt", "load_model", "run"]

@@ -1,0 +1,104 @@
+"""What happens around the training loop: history, checkpoints, trackers, the progress line, requests to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from rnnbench.runs import checkpoint
+from rnnbench.tracking import Tracker
+
+
+class StopRequest:
+    """Set once by a signal or by the sweep, asked at every update. A second Ctrl-C ends at once."""
+
+    def __init__(self, signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)) -> None:
+        self.signals = tuple(signals)
+        self.reason: str | None = None
+
+    def ask(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Within the block the signals ask instead of killing. Nothing where signals cannot be had (a thread)."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self.reason is not None and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.ask(f"{signal.Signals(number).name} received")
+
+        before = {number: signal.signal(number, handle) for number in self.signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class ProgressLine:
+    """One line on the terminal, rewritten: update, main metric, ETA. Silent where the output is no terminal."""
+
+    def __init__(self, title: str, updates: int, metric: str, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.on = self.stream.isatty()
+        self.title, self.updates, self.metric = title, updates, metric
+        self.began, self.first, self._next = time.monotonic(), None, 0.0  # type: float, int | None, float
+
+    def show(self, update: int, row: dict[str, float]) -> None:
+        if not self.on or (now := time.monotonic()) < self._next:
+            return
+        self._next = now + 0.2
+        if self.first is None:
+            self.first, self.began = update, now
+        done = update - self.first
+        left = (now - self.began) / done * (self.updates - update) if done else float("nan")
+        eta = f"{left:.0f} s left" if left == left else ""
+        value = row.get(f"val/{self.metric}")
+        shown = f"val/{self.metric} {value:.4g}" if value is not None else ""
+        self.stream.write(f"\r\x1b[2K{self.title}  {update}/{self.updates}  {shown}  {eta}")
+        self.stream.flush()
+
+    def clear(self) -> None:
+        if self.on:
+            self.stream.write("\r\x1b[2K")
+            self.stream.flush()
+
+
+class RunHooks:
+    """The training loop's hooks for one run in one folder."""
+
+    def __init__(self, folder: Path, tracker: Tracker, line: ProgressLine, stop: StopRequest, kept_rows: int) -> None:
+        self.folder, self.tracker, self.line, self.stop = folder, tracker, line, stop
+        self.path = folder / "history.jsonl"
+        self._keep(kept_rows)
+
+    def _keep(self, rows: int) -> None:
+        """Drop rows that were written after the checkpoint a resumed run starts from: they will come again."""
+        lines = self.path.read_text().splitlines()[:rows] if self.path.exists() else []
+        self.path.write_text("".join(f"{line}\n" for line in lines))
+
+    def validated(self, row: dict[str, float]) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self.tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
+
+    def progress(self, update: int, row: dict[str, float]) -> None:
+        self.line.show(update, row)
+
+    def save(self, state: dict[str, Any]) -> None:
+        checkpoint.save(self.folder / checkpoint.LAST, state)
+
+    def stop_asked(self) -> str | None:
+        return self.stop.reason

@@ -1,0 +1,137 @@
+"""What a sweep consists of: every cell of its grids as a job, or as skipped with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rnnbench.errors import AxisRefused, BadInput
+from rnnbench.runs import registry
+from rnnbench.runs.compose import expand, parse
+from rnnbench.runs.plan import Job, prepare, reseed
+from rnnbench.store import write_atomic
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A cell of the grid that is no run: its axes do not go together."""
+
+    overrides: tuple[str, ...]
+    reason: str
+
+
+@dataclass
+class Plan:
+    """A sweep's jobs, each once and in order, and its skipped cells. name: of the experiment, or what --name says."""
+
+    name: str | None
+    overrides: tuple[str, ...]
+    jobs: list[Job] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    @property
+    def command(self) -> str:
+        return shlex.join(["rnnbench", "sweep", *self.overrides])
+
+    def skip_reasons(self) -> dict[str, int]:
+        """How many cells of the grid were skipped, by reason."""
+        return dict(Counter(cell.reason for cell in self.skipped))
+
+    @property
+    def key(self) -> str:
+        """The name of the sweep's manifest: its own name, or a hash of what it asks for."""
+        return self.name or hashlib.sha256(self.command.encode()).hexdigest()[:12]
+
+
+def plan(overrides: Sequence[str], *, name: str | None = None) -> Plan:
+    """Expand a sweep. `experiment=NAME` stands for the grids of conf/experiment/NAME.yaml; other overrides go on top.
+
+    Raises BadInput on anything that is wrong whatever the axes (unknown names, wrong values), before any run starts.
+    """
+    grids, experiment = _grids(overrides)
+    made = Plan(name or experiment, tuple(overrides))
+    seen: set[str] = set()
+    for job in _jobs(grids, made):
+        if job.id not in seen:
+            seen.add(job.id)
+            made.jobs.append(job)
+    if not made.jobs and not made.skipped:
+        raise BadInput("this sweep is empty: one of its lists has no values.")
+    return made
+
+
+def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
+    """The override lists whose products make up the sweep."""
+    named = [o for o in overrides if parse(o).key_or_group == "experiment"]
+    rest = [o for o in overrides if o not in named]
+    if not named:
+        return [rest], None
+    if len(named) > 1:
+        raise BadInput("one experiment at a time: " + ", ".join(named))
+    name = str(parse(named[0]).value())
+    grids = experiment_grids(name)
+    taken = {parse(o).key_or_group for o in rest}
+    # What the user says comes last and replaces what the experiment says of the same key.
+    return [[o for o in grid if parse(o).key_or_group not in taken] + rest for grid in grids], name
+
+
+def experiment_grids(name: str) -> list[list[str]]:
+    """The grids of a named experiment as override lists. Raises BadInput where the file is not as it should be."""
+    content = registry.read("experiment", name)
+    base, grids = content.get("base") or {}, content.get("grids") or [{}]
+    if not isinstance(base, dict) or not all(isinstance(grid, dict) for grid in grids):
+        raise BadInput(f"experiment {name!r}: `base` is a mapping of overrides and `grids` a list of such mappings.")
+    return [[f"{k}={_plain(v)}" for k, v in {**base, **grid}.items()] for grid in grids]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):  # `peephole: on` in yaml is a boolean: its author meant the word
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ",".join(_plain(v) for v in value)
+    return "null" if value is None else str(value)
+
+
+def _jobs(grids: Sequence[Sequence[str]], made: Plan) -> Iterator[Job]:
+    """Compose each combination once; its seeds share the composition."""
+    composed: dict[tuple[str, ...], Job | AxisRefused] = {}
+    for grid in grids:
+        for overrides in expand(grid):
+            seeds = [o for o in overrides if parse(o).key_or_group == "seed"]
+            rest = tuple(o for o in overrides if o not in seeds)
+            if rest not in composed:
+                try:
+                    composed[rest] = prepare([*rest, "seed=0"], group=made.name)
+                except AxisRefused as refused:
+                    composed[rest] = refused
+            found = composed[rest]
+            if isinstance(found, AxisRefused):
+                made.skipped.append(Skipped(tuple(overrides), str(found)))
+                continue
+            seed = parse(seeds[-1]).value() if seeds else 0
+            if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+                raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}.")
+            yield reseed(found, [*rest, f"seed={seed}"], seed)
+
+
+def write_manifest(made: Plan, results: Path) -> Path:
+    """Note a sweep beside the store: its command, its runs, its skipped cells. Tables show the latter."""
+    folder = results / "sweeps"
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "name": made.name,
+        "command": made.command,
+        "planned": datetime.now(UTC).isoformat(timespec="seconds"),
+        "runs": [job.id for job in made.jobs],
+        "skipped": [{"reason": reason, "cells": n} for reason, n in made.skip_reasons().items()],
+    }
+    path = folder / f"{made.key}.json"
+    write_atomic(path, json.dumps(content, indent=1) + "\n")
+    return path

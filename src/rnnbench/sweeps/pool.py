@@ -1,0 +1,103 @@
+"""Local workers: one forked process a run, from a server that has imported everything once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from rnnbench.runs.plan import Job
+from rnnbench.sweeps.worker import work
+
+
+@dataclass
+class Running:
+    """A worker and its run."""
+
+    job: Job
+    process: BaseProcess
+    connection: Connection
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A worker that is gone. word: what it said last (see worker.work), or died; exit_code as the system has it."""
+
+    job: Job
+    word: str
+    sentence: str
+    exit_code: int | None
+    seconds: float
+
+
+class Pool:
+    """Up to `size` workers at once. submit, poll, stop: the interface a remote executor will share."""
+
+    def __init__(self, size: int, results: Path) -> None:
+        self.size, self.results = size, results
+        self.running: list[Running] = []
+        # forkserver: forked from a process without threads, so safe, and everything heavy is imported there once
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["rnnbench.sweeps.preload"])
+
+    @property
+    def free(self) -> int:
+        return self.size - len(self.running)
+
+    def submit(self, job: Job) -> None:
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=work, args=(job, self.results, theirs), name=job.id, daemon=False)
+        process.start()
+        theirs.close()
+        self.running.append(Running(job, process, ours))
+
+    def poll(self, seconds: float) -> Iterator[Ended]:
+        """Wait until a worker ends, at most `seconds`, and yield those that did."""
+        wait([r.process.sentinel for r in self.running], timeout=seconds)
+        for running in [r for r in self.running if not r.process.is_alive()]:
+            yield self._collect(running)
+
+    def _collect(self, running: Running) -> Ended:
+        self.running.remove(running)
+        running.process.join()
+        code = running.process.exitcode
+        word, sentence = "died", _how_it_died(code)
+        try:
+            if running.connection.poll():
+                word, sentence = running.connection.recv()
+        except (EOFError, OSError):
+            pass
+        running.connection.close()
+        running.process.close()
+        return Ended(running.job, word, sentence, code, running.seconds)
+
+    def stop(self, reason: str) -> None:
+        """Ask every worker to checkpoint and end."""
+        for running in self.running:
+            try:
+                running.connection.send(reason)
+            except OSError:  # it is ending already
+                continue
+
+    def kill(self) -> None:
+        """End every worker at once; their runs resume from the last checkpoint."""
+        for running in self.running:
+            running.process.kill()
+
+
+def _how_it_died(code: int | None) -> str:
+    if code is not None and code < 0:
+        import signal
+
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return f"the process was killed ({name})"
+    return f"the process ended with code {code}"

@@ -1,0 +1,52 @@
+"""One worker process: one run, in a process of its own, so that its death is its own and its memory is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from rnnbench.runs.plan import Job
+
+
+def work(job: Job, results: Path, connection: Connection) -> None:
+    """Do one job and tell the sweep how it went: (word, sentence). Ends by itself when the sweep is gone.
+
+    words: a record's status, or busy, refused, interrupted. The sweep believes the store, not the word.
+    """
+    from rnnbench.errors import BadInput
+    from rnnbench.runs.run import Busy, attempt
+    from rnnbench.runs.watch import StopRequest
+    from rnnbench.store import Store
+    from rnnbench.training import Interrupted
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the sweep says when to stop
+    stop = StopRequest(signals=(signal.SIGTERM,))
+    threading.Thread(target=_listen, args=(connection, stop), name="sweep", daemon=True).start()
+    try:
+        record = attempt(job, Store.open(results), stop=stop, own_output=True)
+        answer = (record["status"], record["reason"])
+    except Busy as error:
+        answer = ("busy", str(error))
+    except BadInput as error:
+        answer = ("refused", str(error))
+    except Interrupted as error:
+        answer = ("interrupted", str(error))
+    with contextlib.suppress(OSError):  # nobody listens any more
+        connection.send(answer)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the record is written; what third parties do at exit is not waited for
+
+
+def _listen(connection: Connection, stop: object) -> None:
+    """The sweep sends one word to stop; its end of the pipe closes when it dies, however it dies."""
+    try:
+        reason = connection.recv()
+    except (EOFError, OSError):
+        reason = "the sweep is gone"
+    stop.ask(str(reason))  # type: ignore[attr-defined]

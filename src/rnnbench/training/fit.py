@@ -1,0 +1,80 @@
+"""One fit: a Lightning Trainer with everything off that a benchmark run has of its own."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from rnnbench.datasets.base import Data, Task
+from rnnbench.training.module import FitModule, FitOptions, Hooks
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    data: Data,
+    options: FitOptions,
+    make_optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
+    make_schedule: Callable[[torch.optim.Optimizer], Any] | None,
+    hooks: Hooks,
+    *,
+    resume: dict[str, Any] | None = None,
+) -> FitModule:
+    """Train model on data.train until the budget is used, from the start or from a `state_of_run`.
+
+    model and data must be on the device they are to run on. Returns the module with its final `state` (best weights and
+    metrics). Raises Diverged, Interrupted and TimedOut (after hooks.save), and torch's out-of-memory errors.
+    """
+    device = data.train.x.device
+    torch.manual_seed(options.noise_seed)  # dropout; weights and order have streams of their own
+    module = FitModule(model, task, data, options, make_optimizer, make_schedule, hooks)
+    if resume is not None:
+        module.restore(resume)
+    state = module.state
+    patience_over = options.patience is not None and state.bad_rounds >= options.patience
+    if state.update >= options.updates or patience_over:
+        return module  # killed between its last update and its record
+    with quiet():
+        make_trainer(device).fit(module, train_dataloaders=module.round)
+    return module
+
+
+def make_trainer(device: torch.device) -> pl.Trainer:
+    """The Trainer of every run: it loops, and leaves logging, checkpoints and progress to us."""
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+class quiet:
+    """Within the block Lightning's tips, banners and advice stay off the terminal; ours is the one progress line."""
+
+    NAMES = ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero")
+
+    def __enter__(self) -> None:
+        self._levels = {name: logging.getLogger(name).level for name in self.NAMES}
+        for name in self.NAMES:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
+        warnings.filterwarnings("ignore", category=UserWarning, message=r".*(num_workers|tensorboard|GPU|max_epochs).*")
+
+    def __exit__(self, *exc: object) -> None:
+        self._warnings.__exit__(None, None, None)
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,75 @@
+"""Helpers of the dataset tests: exact evaluation, files in a temporary cache folder, real data where it is present."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rnnbench.datasets.base import Batch, Split, Task
+from rnnbench.datasets.fetch import RemoteFile
+
+Evaluate = Callable[..., dict[str, float]]
+
+
+@pytest.fixture
+def evaluate() -> Evaluate:
+    """evaluate(task, split, predict, batch_size=100): the metrics of predict(batch) over the split."""
+
+    def run(task: Task, split: Split, predict: Callable[[Batch], Tensor], batch_size: int = 100) -> dict[str, float]:
+        metrics = task.metrics()
+        for index in torch.arange(split.size).split(batch_size):
+            batch = task.batch(split, index)
+            metrics.update(predict(batch), batch)
+        return metrics.compute()
+
+    return run
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder that RNNBENCH_DATA names."""
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def store(cache: Path) -> Callable[[str, str, bytes], RemoteFile]:
+    """store(folder, name, content): put a file into the cache folder and describe it with its true checksum."""
+
+    def put(folder: str, name: str, content: bytes) -> RemoteFile:
+        path = cache / folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return RemoteFile(folder, name, hashlib.sha256(content).hexdigest(), (f"http://localhost/{name}",))
+
+    return put
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download fails as it does without a network."""
+
+    def refuse(*args: object, **kwargs: object) -> str:
+        raise ConnectionError("no network in tests")
+
+    monkeypatch.setattr("pooch.retrieve", refuse)
+
+
+@pytest.fixture
+def need(offline: None) -> Callable[..., None]:
+    """need(file, ...): skip the test unless RNNBENCH_DATA holds these files; nothing is ever downloaded."""
+
+    def check(*files: RemoteFile) -> None:
+        if not os.environ.get("RNNBENCH_DATA"):
+            pytest.skip("RNNBENCH_DATA is not set")
+        for file in files:
+            if not file.path.exists():
+                pytest.skip(f"RNNBENCH_DATA lacks {file.folder}/{file.name}")
+
+    return check

@@ -1,0 +1,144 @@
+"""Every yaml in conf/dataset builds its task, and importing the room stays cheap."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import rnnbench.datasets as datasets
+from rnnbench.datasets.losses import LOSSES
+from rnnbench.datasets.metrics import METRICS
+from rnnbench.errors import BadInput, MissingData
+
+ROOM = {"Adding", "CopyMemory", "Digits", "JapaneseVowels", "MNIST", "Music", "TemporalOrder"}
+CONF = Path(__file__).parents[2] / "conf" / "dataset"
+FILES = sorted(p for p in CONF.glob("*.yaml") if yaml.safe_load(p.read_text())["_target_"].rpartition(".")[2] in ROOM)
+
+
+def keywords(config: dict[str, object]) -> dict[str, object]:
+    """What a yaml hands to the constructor."""
+    return {key: value for key, value in config.items() if key not in ("meta", "_target_")}
+
+
+def test_the_expected_names_are_there() -> None:
+    expected = (
+        "adding copy_memory digits japanese_vowels jsb mnist musedata nottingham piano psmnist smnist temporal_order"
+    )
+    assert {path.stem for path in FILES} >= set(expected.split())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_yaml_builds_a_spec_before_any_data(path: Path, cache: Path, offline: None) -> None:
+    config = yaml.safe_load(path.read_text())
+    package, _, name = config["_target_"].rpartition(".")
+    assert package == "rnnbench.datasets"
+    make = getattr(datasets, name)
+    options = keywords(config)
+    assert list(options) == list(inspect.signature(make).parameters), "an option missing here cannot be overridden"
+    spec, again = make(**options).spec, make(**options).spec
+    assert spec == again
+    assert spec.name == config["meta"]["name"] == path.stem
+    assert spec.metric == spec.metrics[0]
+    assert spec.loss in LOSSES
+    assert all(metric in LOSSES or metric in METRICS for metric in spec.metrics)
+    assert (spec.target is None) == (spec.target_source == "")
+    assert spec.target_source.startswith(("oracle", "perfect accuracy", "published: ")) or spec.target is None
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_yaml_states_version_download_and_published_budget(path: Path) -> None:
+    text = path.read_text()
+    meta = yaml.safe_load(text)["meta"]
+    assert text.startswith("# ")
+    assert isinstance(meta["version"], int)
+    assert meta["download"] == "none" or " MB from " in meta["download"]
+    assert set(meta["paper"]) == {"updates", "batch_size", "source"}
+    assert meta["paper"]["updates"] > 0
+    assert meta["paper"]["batch_size"] > 0
+
+
+@pytest.mark.parametrize("name", ["MNIST", "Music", "JapaneseVowels"])
+def test_a_missing_file_is_one_sentence_with_path_and_command(name: str, cache: Path, offline: None) -> None:
+    task = getattr(datasets, name)()
+    with pytest.raises(MissingData, match="is missing and could not be downloaded") as caught:
+        task.load()
+    sentence = str(caught.value)
+    assert str(cache) in sentence
+    assert "curl --create-dirs -fLo" in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("Adding", {"dialect": "thirds"}, "dataset.dialect must be one of halves, any; got 'thirds'"),
+        ("Adding", {"T": 1}, "dataset.T must be a whole number of at least 2"),
+        ("Adding", {"T": "50"}, "got '50'"),
+        ("Adding", {"T": True}, "got True"),
+        ("Adding", {"train": 0}, "dataset.train must be a whole number of at least 1"),
+        ("Adding", {"data_seed": -1}, "dataset.data_seed"),
+        ("CopyMemory", {"T": 0}, "dataset.T must be a whole number of at least 1"),
+        ("CopyMemory", {"dialect": None}, "one_hot, tcn; got None"),
+        ("TemporalOrder", {"T": 19}, "dataset.T must be a whole number of at least 20"),
+        ("Digits", {"view": "columns"}, "rows, pixels; got 'columns'"),
+        ("MNIST", {"view": "columns"}, "rows, pixels, permuted; got 'columns'"),
+        ("MNIST", {"view": "permuted"}, "randomstate_92916, lem_5544, cornn_12008, bit_reversal; got None"),
+        ("MNIST", {"view": "rows", "permutation": "lem_5544"}, "needs dataset.view=permuted"),
+        ("Music", {"name": "beatles"}, "jsb, nottingham, piano, musedata; got 'beatles'"),
+        ("Music", {"chunk": 0}, "dataset.chunk must be a whole number of at least 1"),
+        ("JapaneseVowels", {"data_seed": 0.5}, "dataset.data_seed"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_sentence(name: str, options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        getattr(datasets, name)(**options)
+    assert sentence in str(caught.value)
+
+
+def test_options_that_change_the_number_are_in_the_protocol() -> None:
+    variants = [
+        datasets.Adding(T=60),
+        datasets.Adding(T=60, dialect="any"),
+        datasets.Adding(T=60, data_seed=1),
+        datasets.Adding(T=60, train=7),
+        datasets.CopyMemory(T=60),
+        datasets.CopyMemory(T=60, dialect="tcn"),
+        datasets.MNIST(view="permuted", permutation="lem_5544"),
+        datasets.MNIST(view="permuted", permutation="bit_reversal"),
+        datasets.Digits(),
+        datasets.Digits(view="pixels"),
+        datasets.Digits(data_seed=1),
+        datasets.Music(),
+        datasets.Music(chunk=50),
+    ]
+    names = [(task.spec.name, task.spec.protocol) for task in variants]
+    assert len(set(names)) == len(names)
+
+
+def test_an_unknown_task_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="Tetris"):
+        datasets.Tetris  # noqa: B018
+
+
+def test_importing_the_room_loads_no_heavy_library() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "import rnnbench.datasets, rnnbench.datasets.base\n"
+        "heavy = {'sklearn', 'torchmetrics', 'pooch', 'scipy', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "del sys.modules['torch']\n"
+        "for name in rnnbench.datasets._FILES:\n"
+        "    getattr(rnnbench.datasets, name)()\n"
+        "heavy = {'sklearn', 'torchmetrics', 'pooch', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

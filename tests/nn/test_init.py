@@ -1,0 +1,188 @@
+"""nn.init: the named policies, and a start with a stream of its own for every module."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from registry import CELLS, build, far
+from rnnbench.nn import GRU, LSTM, MGU, RNN, OdysseyLSTM, Peephole, SequenceModel, build_stack, make_encoder, start
+from rnnbench.nn.init import POLICIES, identity, policy
+
+X, H = 40, 50
+
+
+def gates(weight, size=H):
+    return weight.detach().split(size)
+
+
+def spread(tensor):
+    return tensor.detach().double().mean().item(), tensor.detach().double().std().item()
+
+
+def test_torch_policy_is_uniform_for_weights_and_biases():
+    torch.manual_seed(0)
+    bound = 1 / math.sqrt(H)
+    for p in LSTM(X, H).parameters():
+        assert 0.95 * bound < p.abs().max() <= bound
+        mean, std = spread(p)
+        assert abs(mean) < 0.1 * bound
+        assert std == pytest.approx(bound / math.sqrt(3), rel=0.1)
+
+
+def test_torch_policy_is_torchs_own_bound():
+    torch.manual_seed(0)
+    theirs = torch.nn.LSTM(X, H)
+    for p in theirs.parameters():
+        assert 0.95 / math.sqrt(H) < p.abs().max() <= 1 / math.sqrt(H)
+
+
+def test_glorot_policy_is_keras_default():
+    cell = LSTM(X, H, init="glorot")
+    bound = math.sqrt(6 / (X + H))
+    assert len(gates(cell.W.weight)) == 4
+    for block in gates(cell.W.weight):
+        assert 0.95 * bound < block.abs().max() <= bound
+    for block in gates(cell.U.weight):
+        assert far(block @ block.T, torch.eye(H)) < 1e-5
+    a, b = gates(cell.U.weight)[:2]
+    assert (a - b).abs().max() > 0.1, "each gate its own orthogonal matrix"
+    assert not cell.W.bias.any()
+    assert not cell.U.bias.any()
+
+
+@pytest.mark.parametrize("make", [RNN, LSTM, MGU])
+def test_identity_policy_is_the_irnns(make):
+    torch.manual_seed(0)
+    cell = make(X, H, init="identity")
+    for block in gates(cell.U.weight):
+        assert torch.equal(block, torch.eye(H))
+    mean, std = spread(cell.W.weight)
+    assert abs(mean) < 1e-4
+    assert std == pytest.approx(0.001, rel=0.05)
+    assert not cell.W.bias.any()
+    assert not cell.U.bias.any()
+
+
+def test_identity_of_a_kernel_is_dirac():
+    kernel = torch.empty(2, 2, 3, 3)
+    identity(kernel, 2)
+    x = torch.randn(1, 2, 5, 5)
+    assert torch.equal(nn.functional.conv2d(x, kernel, padding=1), x)
+
+
+def test_normal_policy_is_the_odysseys():
+    torch.manual_seed(0)
+    for p in LSTM(X, 200, init="normal").parameters():
+        mean, std = spread(p)
+        assert abs(mean) < 0.01
+        assert std == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize("init", POLICIES)
+def test_every_policy_starts_the_full_gate_recurrence(init):
+    """R is not square, (3 H, 3 H) with a block a gate: each policy must know what to do with it."""
+    cell = OdysseyLSTM(3, 4, edit="fgr", init=init)
+    assert cell.R.weight.shape == (12, 12)
+    assert torch.isfinite(cell.R.weight).all()
+    assert cell.R.weight.any()
+
+
+def test_unknown_policy():
+    with pytest.raises(ValueError, match="unknown init 'he'; known: torch, glorot, identity, normal"):
+        RNN(3, 4, init="he")
+    assert policy("torch") is POLICIES["torch"]
+
+
+# start
+
+
+def network(cell=LSTM, layers=2, **options):
+    encoder, size = make_encoder("cnn", 2, 3)
+    stack = build_stack(lambda i, h: cell(i, h, **options), size, 4, layers=layers, norm="layer")
+    return SequenceModel(encoder, stack, head="last", output_size=2)
+
+
+def values(model):
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def same(a, b):
+    return {name for name in a.keys() & b.keys() if torch.equal(a[name], b[name])}
+
+
+def test_a_seed_is_a_start():
+    a, b = network(), network()
+    start(a, 5)
+    start(b, 5)
+    assert same(values(a), values(b)) == values(a).keys()
+    start(b, 6)
+    random = {n for n in values(a) if "norm" not in n}
+    assert not same(values(a), values(b)) & random
+    start(b, 5)
+    assert same(values(a), values(b)) == values(a).keys(), "whatever was there before"
+
+
+def test_every_module_has_its_own_stream():
+    model = network(RNN)
+    start(model, 0)
+    cells = [layer.cell for layer in model.stack.layers]
+    tensors = [t for c in cells for t in (c.W.weight, c.U.weight)]
+    firsts = [t.detach().flatten()[:4].tolist() for t in tensors]
+    assert len({tuple(f) for f in firsts}) == len(firsts)
+
+
+def test_what_is_added_changes_nothing_before_it():
+    """A third layer, another head, peepholes: the start of what both have is the same."""
+    plain, deep, peeping = network(), network(layers=3), network(peephole=Peephole(start="normal"))
+    for model in (plain, deep, peeping):
+        start(model, 1)
+    for other in (deep, peeping):
+        assert same(values(plain), values(other)) == values(plain).keys()
+    assert len(values(peeping)) == len(values(plain)) + 6
+
+
+def test_start_leaves_the_global_stream_alone():
+    model = network()
+    torch.manual_seed(9)
+    wanted = torch.rand(3)
+    torch.manual_seed(9)
+    start(model, 0)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_start_does_not_seed_the_accelerators(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPU's stream was reset"))
+    start(network(), 0)
+
+
+def test_start_keeps_the_policy_and_the_forget_bias():
+    model = build_stack(lambda i, h: LSTM(i, h, init="glorot", forget_bias=1.0), 3, 4)
+    start(model, 0)
+    cell = model.layers[0].cell
+    assert torch.equal(cell.W.bias.detach(), torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(4))
+
+
+def test_start_draws_on_the_cpu_only():
+    """A generator of another device would give other numbers, so a model that has moved already is refused."""
+
+    class Moved(nn.Module):
+        def parameters(self, recurse=True):
+            return iter([SimpleNamespace(device=torch.device("cuda", 0))])
+
+    with pytest.raises(ValueError, match="start a model before it moves to cuda:0"):
+        start(Moved(), 0)
+    meta = GRU(3, 4).to("meta")
+    start(meta, 0)
+    assert all(p.is_meta for p in meta.parameters())
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_registrys_starts_are_finite_and_not_all_zero(name):
+    cell = build(name)
+    start(cell, 0)
+    for key, p in cell.named_parameters():
+        assert torch.isfinite(p).all(), key
+        assert p.any() or "bias" in key, key

@@ -1,0 +1,345 @@
+"""What every cell must do, over the whole registry: each cell, each peephole choice it takes, each number of biases.
+
+Float64 and the eager loop throughout; tests/nn/test_backends.py shows that other backends equal it.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch.func import functional_call
+
+import reference
+from registry import (
+    CASES,
+    CELLS,
+    PEEPHOLES,
+    Case,
+    build,
+    far,
+    random_input,
+    random_state,
+    randomise,
+    seen_gates,
+    weigh,
+)
+from rnnbench.nn import Bidirectional, Layer, count_params, start
+
+EXACT = 1e-12
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_layer = pytest.mark.parametrize("case", [c for c in CASES if c.biases == 2], ids=str)
+# How peepholes start changes no equation: the numerical gradient once for each equation. A detached one differs from
+# its numerical gradient on purpose (see the reference test for its gradient).
+EQUATIONS = [
+    c
+    for c in CASES
+    if c.biases == 2 and PEEPHOLES[c.peephole]["gradient"] == "full" and PEEPHOLES[c.peephole]["start"] == "zero"
+]
+
+
+def bidirectional(case: Case) -> Bidirectional:
+    return randomise(Bidirectional(case.layer(), case.layer(reverse=True)), f"both {case}")
+
+
+def gradients(layer, x, state, **options):
+    """Gradients by x, the initial state and every parameter, by name."""
+    x = x.clone().requires_grad_()
+    state = type(state)(*(s.clone().requires_grad_() for s in state))
+    output, final = layer(x, state, **options)
+    names, parameters = zip(*layer.named_parameters(), strict=True)
+    grads = torch.autograd.grad(weigh(output, final), [x, *state, *parameters])
+    return dict(zip(["x", *state._fields, *names], grads, strict=True))
+
+
+# the registry itself
+
+
+def test_every_cell_has_a_reference():
+    assert set(CELLS) <= set(reference.CELLS), "a cell without a literal reference in tests/reference.py"
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_yaml_tells_the_truth(name):
+    meta = CELLS[name]["meta"]
+    cell = build(name, "on")
+    assert meta["name"] == name
+    assert meta["operator"] == cell.operator.name
+    assert meta["kernel"] == build(name).kernel
+    assert sorted(meta["peephole_gates"]) == sorted((getattr(cell, "peephole", None) and cell.peephole.seen) or [])
+    assert bool(meta["peephole_gates"]) != bool(meta.get("no_peephole")), "either gates or the reason why none"
+
+
+# shapes and time
+
+
+@every_case
+def test_shapes(case):
+    layer = case.layer()
+    x = random_input(layer.cell, batch=2, steps=5)
+    output, state = layer(x)
+    assert output.shape == (2, 5, 4, *x.shape[3:])
+    assert output.dtype == torch.float64
+    assert type(state) is layer.cell.State
+    assert [s.shape for s in state] == [(2, 4, *x.shape[3:])] * len(state)
+    assert torch.equal(output[:, -1], layer.final(state))
+
+
+@every_layer
+def test_whole_is_chunked_is_step_by_step(case):
+    layer = case.layer()
+    cell = layer.cell
+    x, begin = random_input(cell, steps=7), random_state(cell)
+    whole, end = layer(x, begin)
+    assert torch.isfinite(whole).all()
+
+    parts, state = [], begin
+    for chunk in x.split([3, 1, 3], 1):
+        part, state = layer(chunk, state)
+        parts.append(part)
+    assert far(torch.cat(parts, 1), whole) < EXACT
+    assert all(far(a, b) < EXACT for a, b in zip(state, end, strict=True))
+
+    state = begin
+    for t in range(7):
+        output, state = cell.step(cell.hoist(x[:, t : t + 1].transpose(0, 1))[0], state)
+        assert far(output, whole[:, t]) < EXACT
+    assert all(far(a, b) < EXACT for a, b in zip(state, end, strict=True))
+
+
+@every_layer
+def test_no_state_is_zero_state(case):
+    layer = case.layer()
+    x = random_input(layer.cell)
+    zero = layer.cell.State(*(torch.zeros_like(s) for s in random_state(layer.cell)))
+    assert torch.equal(layer(x)[0], layer(x, zero)[0])
+    assert far(layer(x, random_state(layer.cell))[0], layer(x)[0]) > 1e-3, "the initial state must matter"
+
+
+@every_layer
+def test_reverse_is_flip(case):
+    ahead, back = case.layer(), case.layer(reverse=True)
+    x, begin = random_input(ahead.cell), random_state(ahead.cell)
+    output, state = back(x, begin)
+    flipped, flipped_state = ahead(x.flip(1), begin)
+    assert far(output, flipped.flip(1)) < EXACT
+    assert all(far(a, b) < EXACT for a, b in zip(state, flipped_state, strict=True))
+    assert far(output, ahead(x, begin)[0]) > 1e-3
+
+
+# batch and padding
+
+
+@every_layer
+def test_rows_of_a_batch_are_independent(case):
+    layer = case.layer()
+    x, begin = random_input(layer.cell), random_state(layer.cell)
+    other, other_begin = x.clone(), layer.cell.State(*(s.clone() for s in begin))
+    other[1] = random_input(layer.cell, key="other")[1]
+    for field in other_begin:
+        field[1] += 0.1
+    (a, state_a), (b, state_b) = layer(x, begin), layer(other, other_begin)
+    same = [0, 2]
+    assert far(a[same], b[same]) < EXACT
+    assert all(far(p[same], q[same]) < EXACT for p, q in zip(state_a, state_b, strict=True))
+    assert far(a[1], b[1]) > 1e-3
+
+
+@every_case
+@pytest.mark.parametrize("given", ["lengths", "mask"])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+def test_padding_changes_nothing(case, reverse, given):
+    layer = case.layer(reverse=reverse)
+    lengths = torch.tensor([2, 6, 1])
+    real = torch.arange(6) < lengths[:, None]
+    options = {"lengths": lengths} if given == "lengths" else {"mask": real}
+    x, begin = random_input(layer.cell), random_state(layer.cell)
+    noisy = x.clone()
+    noisy[~real] = 100 * random_input(layer.cell, key="noise")[~real]
+
+    output, state = layer(x, begin, **options)
+    other, other_state = layer(noisy, begin, **options)
+    assert torch.equal(output, other)
+    assert all(torch.equal(a, b) for a, b in zip(state, other_state, strict=True))
+    assert not output[~real].any(), "outputs at padding are zero"
+    for b, length in enumerate(lengths):
+        alone, alone_state = layer(x[b : b + 1, :length], type(begin)(*(s[b : b + 1] for s in begin)))
+        assert far(output[b : b + 1, :length], alone) < EXACT
+        assert all(far(s[b : b + 1], e) < EXACT for s, e in zip(state, alone_state, strict=True))
+
+    by, by_noisy = (gradients(layer, each, begin, **options) for each in (x, noisy))
+    assert not by["x"][~real].any(), "nothing flows into padding"
+    assert by["x"][real].any()
+    assert all(far(by_noisy[name], by[name]) < EXACT for name in by)
+
+
+@every_layer
+def test_padding_changes_nothing_in_both_directions(case):
+    layer = bidirectional(case)
+    cell = layer.ahead.cell
+    lengths = torch.tensor([2, 6, 1])
+    real = torch.arange(6) < lengths[:, None]
+    x = random_input(cell)
+    noisy = x.clone()
+    noisy[~real] = 100 * random_input(cell, key="noise")[~real]
+    output, state = layer(x, lengths=lengths)
+    assert torch.equal(output, layer(noisy, lengths=lengths)[0])
+    assert torch.equal(output, layer(noisy, mask=real)[0])
+    assert not output[~real].any()
+    for b, length in enumerate(lengths):
+        alone, alone_state = layer(x[b : b + 1, :length])
+        assert far(output[b : b + 1, :length], alone) < EXACT
+        assert far(layer.final(state)[b : b + 1], layer.final(alone_state)) < EXACT
+    assert far(output[:, :, :4], layer.ahead(x, lengths=lengths)[0]) == 0
+    assert far(output[:, :, 4:], layer.back(x, lengths=lengths)[0]) == 0
+
+
+# parameters
+
+
+@every_case
+def test_closed_form_parameter_count(case):
+    wanted = reference.CELLS[case.cell].count(5, 7, case.biases, len(seen_gates(case.cell, case.peephole)))
+    assert count_params(case.build(5, 7)) == wanted
+
+
+@every_case
+def test_every_number_learns(case):
+    """Each single number of each parameter gets a gradient: no weight is dead."""
+    layer = case.layer()
+    x = 3 * random_input(layer.cell, batch=64)  # so much that every two relu units are on together at some time
+    weigh(layer(x)[0]).backward()
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad is not None, name
+        assert (parameter.grad != 0).all(), name
+
+
+@every_layer
+def test_every_parameter_learns_from_its_own_start(case):
+    """Also from the start the registry gives it: a zero-started peephole has a gradient from the first update on."""
+    layer = Layer(case.build(), backend="eager").double()
+    start(layer, 0)
+    weigh(layer(random_input(layer.cell, batch=8))[0]).backward()
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+
+
+@every_layer
+def test_survives_moves_and_copies(case):
+    layer = Layer(case.build(), backend="eager")
+    randomise(layer)
+    x = random_input(layer.cell)
+    names = [name for name, _ in layer.named_parameters()]
+    assert {p.dtype for p in layer.parameters()} == {torch.float32}
+    single, _ = layer(x.float())
+    assert single.dtype == torch.float32
+
+    layer = layer.to(torch.float64)
+    assert [name for name, _ in layer.named_parameters()] == names
+    assert {p.dtype for p in layer.parameters()} == {torch.float64}
+    double, _ = layer(x)
+    assert far(single.double(), double) < 1e-5
+
+    meta = copy.deepcopy(layer).to("meta")
+    assert [name for name, _ in meta.named_parameters()] == names
+    assert all(p.is_meta and p.requires_grad for p in meta.parameters())
+    assert meta(x.to("meta"))[0].shape == double.shape
+
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(twin(x)[0], double)
+        with torch.no_grad():
+            for p in twin.parameters():
+                p.zero_()
+        assert torch.equal(layer(x)[0], double), "a copy shares no weight"
+
+
+@every_layer
+def test_saves_and_loads(case):
+    layer = case.layer()
+    x = random_input(layer.cell)
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    fresh = Layer(case.build(), backend="eager").double()
+    assert not torch.equal(fresh(x)[0], layer(x)[0])
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(fresh(x)[0], layer(x)[0])
+
+
+# equations
+
+
+@every_case
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+def test_equals_the_reference(case, reverse):
+    """Value, and gradient by x, the initial state and every parameter."""
+    layer = case.layer(reverse=reverse)
+    choice = PEEPHOLES[case.peephole] if seen_gates(case.cell, case.peephole) else {}
+
+    def literal(x, state):
+        x = x.flip(1) if reverse else x
+        output, final = reference.run(case.cell, layer.cell, x, state, choice)
+        return (output.flip(1) if reverse else output), final
+
+    literal.named_parameters = layer.named_parameters
+    x, begin = random_input(layer.cell), random_state(layer.cell)
+    output, state = layer(x, begin)
+    wanted, wanted_state = literal(x, begin)
+    assert far(output, wanted) < EXACT
+    assert all(far(a, b) < EXACT for a, b in zip(state, wanted_state, strict=True))
+    got, want = gradients(layer, x, begin), gradients(literal, x, begin)
+    assert got.keys() == want.keys()
+    assert {name: far(got[name], want[name]) for name in got if far(got[name], want[name]) >= EXACT} == {}
+
+
+@pytest.mark.parametrize("case", EQUATIONS, ids=str)
+def test_gradcheck(case):
+    layer = case.layer(input_size=2, hidden_size=2)
+    x, begin = random_input(layer.cell, batch=2, steps=3), random_state(layer.cell, batch=2)
+    names, parameters = zip(*layer.named_parameters(), strict=True)
+
+    def function(x, *rest):
+        state, weights = rest[: len(begin)], rest[len(begin) :]
+        given = layer.cell.State(*state)
+        output, final = functional_call(layer, dict(zip(names, weights, strict=True)), (x, given))
+        return output, *final
+
+    inputs = [t.detach().clone().requires_grad_() for t in (x, *begin, *parameters)]
+    assert torch.autograd.gradcheck(function, inputs)
+
+
+# starts
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.peephole != "off"], ids=str)
+def test_peepholes_leave_the_start_of_the_rest_alone(case):
+    with_, without = case.build(), case._replace(peephole="off").build()
+    start(with_, 3)
+    start(without, 3)
+    left = dict(without.named_parameters())
+    shared = {name: p for name, p in with_.named_parameters() if name in left}
+    assert shared.keys() == left.keys()
+    assert all(torch.equal(p, left[name]) for name, p in shared.items())
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.peephole != "off" and PEEPHOLES[c.peephole]["start"] == "zero"], ids=str
+)
+def test_zero_peepholes_begin_as_none(case):
+    """To the bit, in output and in the gradient of every weight that both have."""
+    with_, without = (Layer(c.build(), backend="eager") for c in (case, case._replace(peephole="off")))
+    for layer in (with_, without):
+        start(layer, 3)
+    x = random_input(with_.cell).float()
+    (a, state_a), (b, state_b) = with_(x), without(x)
+    assert torch.equal(a, b)
+    assert all(torch.equal(p, q) for p, q in zip(state_a, state_b, strict=True))
+    weigh(a).backward()
+    weigh(b).backward()
+    mine = dict(with_.named_parameters())
+    for name, parameter in without.named_parameters():
+        assert torch.equal(mine[name].grad, parameter.grad), name

@@ -1,0 +1,123 @@
+"""The registry as the tests see it: every cell of conf/cell with every peephole choice of conf/peephole that it takes.
+
+Read from the yaml files, so a new file there is a new row in every test that runs over CASES.
+
+Axes: B batch, T time, C channels, space none or H W.
+"""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+from torch import Tensor
+
+from rnnbench.nn import Cell, Layer, Peephole
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def read(group: str) -> dict[str, dict[str, Any]]:
+    """The files of one group by their name."""
+    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / group).glob("*.yaml"))}
+
+
+CELLS = read("cell")
+PEEPHOLES = read("peephole")
+
+
+def seen_gates(cell: str, peephole: str) -> list[str]:
+    """The gates of a cell that see c under a peephole choice, by the two yaml files."""
+    choice = PEEPHOLES[peephole]
+    return [g for g in CELLS[cell]["meta"]["peephole_gates"] if choice["shape"] != "none" and g in choice["gates"]]
+
+
+def takes(cell: str, peephole: str) -> bool:
+    return PEEPHOLES[peephole]["shape"] == "none" or bool(seen_gates(cell, peephole))
+
+
+def instantiate(node: Any, **more: Any) -> Any:
+    """A config node as objects: `_target_` is called with the rest."""
+    if not isinstance(node, dict):
+        return node
+    options = {k: instantiate(v) for k, v in node.items() if k not in ("_target_", "meta")} | more
+    if "_target_" not in node:
+        return options
+    module, name = node["_target_"].rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)(**options)
+
+
+def build(cell: str, peephole: str = "off", input_size: int = 3, hidden_size: int = 4, **options: Any) -> Cell:
+    """One cell of the registry. options: instead of its yaml's."""
+    if CELLS[cell]["meta"]["peephole_gates"]:
+        options["peephole"] = Peephole(**PEEPHOLES[peephole])
+    return instantiate(CELLS[cell], input_size=input_size, hidden_size=hidden_size, **options)
+
+
+class Case(NamedTuple):
+    """A row of the tests: cell, peephole choice, number of biases a gate."""
+
+    cell: str
+    peephole: str
+    biases: int
+
+    def __str__(self) -> str:
+        return f"{self.cell}-{self.peephole}-{self.biases}"
+
+    def build(self, input_size: int = 3, hidden_size: int = 4, **options: Any) -> Cell:
+        return build(self.cell, self.peephole, input_size, hidden_size, **{"biases": self.biases} | options)
+
+    def layer(self, *, reverse: bool = False, **options: Any) -> Layer:
+        """An eager float64 layer whose every weight, bias and peephole is random."""
+        return randomise(Layer(self.build(**options), reverse=reverse, backend="eager").double(), str(self))
+
+
+PAIRS = [(cell, peephole) for cell in CELLS for peephole in PEEPHOLES if takes(cell, peephole)]
+CASES = [Case(cell, peephole, 2) for cell, peephole in PAIRS]
+CASES += [Case(cell, peephole, biases) for cell, peephole in PAIRS if peephole in ("off", "on") for biases in (0, 1)]
+
+
+def generator(key: str) -> torch.Generator:
+    return torch.Generator().manual_seed(zlib.crc32(key.encode()))
+
+
+def randomise(module: Any, key: str = "") -> Any:
+    """Every parameter uniform in (-0.8, 0.8): nothing at zero that would hide its neighbours."""
+    random = generator(f"weights {key}")
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(1.6 * torch.rand(parameter.shape, generator=random, dtype=torch.float64) - 0.8)
+    return module
+
+
+def random_input(cell: Cell, batch: int = 3, steps: int = 6, key: str = "") -> Tensor:
+    """x (B, T, C, *space), float64 standard normal."""
+    space = (5, 4)[: cell.operator.space_dims]
+    return torch.randn(batch, steps, cell.input_size, *space, generator=generator(f"x {key}"), dtype=torch.float64)
+
+
+def random_state(cell: Cell, batch: int = 3, key: str = "") -> Any:
+    """A state with every field (B, C, *space) uniform in (0.1, 0.9): possible for gates too (FGR carries them)."""
+    space, random = (5, 4)[: cell.operator.space_dims], generator(f"state {key}")
+    shape = (len(cell.State._fields), batch, cell.hidden_size, *space)
+    return cell.State(*(0.1 + 0.8 * torch.rand(shape, generator=random, dtype=torch.float64)))
+
+
+def weigh(output: Tensor, state: Any = (), key: str = "") -> Tensor:
+    """A loss that no symmetry hides from: random weights on every number of the output and of the final state."""
+    random = generator(f"loss {key}")
+    parts = [output, *state]
+    return sum((p * torch.randn(p.shape, generator=random, dtype=torch.float64).to(p)).sum() for p in parts)
+
+
+def far(a: Tensor, b: Tensor) -> float:
+    """The largest difference, relative to the scale of b where that is above one. Not a number counts as infinite."""
+    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
+    if not a.numel():
+        return 0.0
+    difference = ((a - b).abs().max() / b.abs().max().clamp(min=1)).item()
+    return difference if difference == difference else float("inf")
