@@ -58,7 +58,7 @@ coverage: .venv  ## the tests with the coverage of src; fails below 90 %
 	$(BIN)/python -m coverage report --fail-under=90
 
 bench: .venv  ## speeds on this machine, as ratios measured interleaved
-	$(BIN)/python -m rnnbench.bench
+	$(BIN)/python -m rnnbench.training.bench
 
 lock: .venv  ## write requirements.lock from what .venv holds now
 	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -viE '^(pip|rnnbench|torch|triton)=|^nvidia|^cuda' \

@@ -126,3 +126,10 @@ def test_loads_says_what_is_wrong_and_where(text, says):
     with pytest.raises(RecordError, match=re.escape(says)) as caught:
         loads(text, name="here/record.json")
     assert "here/record.json" in str(caught.value)
+
+
+def test_what_describes_a_choice_is_not_in_the_id_but_its_version_is():
+    node = {"meta": {"name": "lstm", "version": 1}, "biases": 2}
+    wordy = {"meta": {"name": "lstm", "version": 1, "label": "LSTM", "peephole_gates": ["i"]}, "biases": 2}
+    newer = {"meta": {"name": "lstm", "version": 2}, "biases": 2}
+    assert run_id({"cell": node}) == run_id({"cell": wordy}) != run_id({"cell": newer})

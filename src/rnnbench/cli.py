@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rnnbench import __version__
 from rnnbench.errors import BadInput
+from rnnbench.record import RecordError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -35,18 +36,20 @@ EXIT = "Exit codes: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interru
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a user can cause ends in one sentence, never in a traceback."""
-    args = _parser().parse_args(argv)
-    from rnnbench.runs import registry
-    from rnnbench.runs.host import passive_threads
-
-    passive_threads()
+    args = _parse(argv)
     try:
+        from rnnbench.runs import registry
+        from rnnbench.runs.host import passive_threads
+
+        passive_threads()
         for folder in args.config_dir or []:
             registry.add_config_dir(folder)
         registry.import_extra_dirs()
         command: Callable[[argparse.Namespace], int] = args.command
-        return command(args)
-    except BadInput as error:
+        code = command(args)
+        sys.stdout.flush()  # here, where a reader that is gone can still be answered
+        return code
+    except (BadInput, RecordError) as error:
         print(f"rnnbench: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -55,16 +58,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `rnnbench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:  # a store that is a file, a full disk
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"rnnbench: {what}{error.strerror or error}.", file=sys.stderr)
+        return BAD_INPUT
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong; the usage is in --help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"rnnbench: {message}; see `{self.prog} --help`.\n")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
+        parser.error("unrecognized arguments: " + " ".join(rest))
+    if rest:  # overrides behind an option: argparse takes only the first row of them
+        args.overrides += rest
+    return args
 
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--results", metavar="DIR", help="the store (default: RNNBENCH_RESULTS, else results/)")
     common.add_argument(
         "--config-dir", metavar="DIR", action="append", help="your own conf folder: DIR/cell/mine.yaml, DIR/mymodule.py"
     )
-    parser = argparse.ArgumentParser("rnnbench", description=DESCRIPTION, epilog=EXIT, formatter_class=raw)
+    parser = _Parser("rnnbench", description=DESCRIPTION, epilog=EXIT, formatter_class=raw)
     parser.add_argument("--version", action="version", version=f"rnnbench {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -102,16 +126,22 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ in the store)")
     listing = add("list", _list, "List what can be chosen.")
     listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, or any group")
+    publish = add("publish", _publish, "Freeze a finished sweep's records and tables in results/published/NAME/.")
+    publish.add_argument("name", metavar="NAME", help="its name; the sweep's own unless --sweep says another")
+    publish.add_argument("--sweep", help="the sweep whose runs are frozen: an experiment's name, or its --name")
+    verify = add(
+        "verify", _verify, "Rebuild published tables from their records and compare; exit code 1 if not equal."
+    )
+    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all)")
     show = add("show", _show, "Everything about one run.")
     show.add_argument("run", metavar="RUN", help="its id, or the beginning of it")
     return parser
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -147,8 +177,6 @@ def _run(args: argparse.Namespace) -> int:
 def _sweep(args: argparse.Namespace) -> int:
     from rnnbench.sweeps.plan import plan
 
-    if not any(o.startswith("tracker=") for o in args.overrides):
-        args.overrides.append("tracker=none")  # a live tracker costs seconds a run
     made = plan(args.overrides, name=args.name)
     for reason, cells in made.skip_reasons().items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
@@ -157,7 +185,10 @@ def _sweep(args: argparse.Namespace) -> int:
 
         store = Store.open(args.results)
         for job in made.jobs:
-            done = (store.read(job.id) or {}).get("status", "new")
+            try:
+                done = (store.read(job.id) or {}).get("status", "new")
+            except RecordError:
+                done = "damaged"
             print(f"{done:<9} {job.id}  {job.title}")
         return OK
     from rnnbench.sweeps.sweep import Sweep
@@ -217,6 +248,31 @@ def _show(args: argparse.Namespace) -> int:
 
     _console().print(show_run(Store.open(args.results), args.run))
     return OK
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from rnnbench.reports.publish import publish
+    from rnnbench.store import Store
+
+    print(f"published: {publish(Store.open(args.results), args.name, sweep=args.sweep)}")
+    return OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from rnnbench.errors import nearest
+    from rnnbench.reports.publish import published, verify
+    from rnnbench.store import Store
+
+    known = published(Store.open(args.results).root.parent)
+    for name in args.names:
+        if name not in known:
+            raise BadInput(
+                f"nothing is published as {name!r}; {nearest(name, known) if known else 'nothing is at all.'}"
+            )
+    different = {name: verify(known[name]) for name in args.names or known}
+    for name, files in different.items():
+        print(f"{name}: {'differs: ' + ', '.join(files) if files else 'equal'}")
+    return FAILED if any(different.values()) else OK
 
 
 def _console() -> Any:

@@ -82,9 +82,16 @@ def run_id(config: Mapping[str, Any]) -> str:
     In: the axes with their options, cell and dataset versions, resolved backend and device kind, precision, seed.
     Out: `tracker` and `harness` (paths, workers, device index, timeouts).
     """
-    kept = {k: v for k, v in config.items() if k not in NOT_IN_ID}
+    kept = {k: _without_notes(v) for k, v in config.items() if k not in NOT_IN_ID}
     text = json.dumps(canonical(kept), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without_notes(node: Any) -> Any:
+    """A group's node with no more of its `meta` than name and version: the rest describes, and may grow."""
+    if isinstance(node, Mapping) and isinstance(node.get("meta"), Mapping):
+        return {**node, "meta": {k: node["meta"].get(k) for k in ("name", "version")}}
+    return node
 
 
 def entry_id(config: Mapping[str, Any]) -> str:

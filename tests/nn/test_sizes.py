@@ -50,11 +50,11 @@ def test_solved_hidden_sizes(budget, inputs, outputs, make, size):
     assert count_params(net(size)) <= budget < count_params(net(size + 1))
 
 
-def test_a_budget_met_exactly_counts():
-    exact = count_params(GRU(3, 17))
-    assert solve_hidden_size(lambda h: GRU(3, h), exact) == 17
-    assert solve_hidden_size(lambda h: GRU(3, h), exact - 1) == 16
-    assert solve_hidden_size(lambda h: GRU(3, h), count_params(GRU(3, 1))) == 1
+@pytest.mark.parametrize("size", [1, 2, 3, 16, 17])
+def test_a_budget_met_exactly_counts(size):
+    exact = count_params(GRU(3, size))
+    assert solve_hidden_size(lambda h: GRU(3, h), exact) == size
+    assert solve_hidden_size(lambda h: GRU(3, h), count_params(GRU(3, size + 1)) - 1) == size
 
 
 def test_too_small_a_budget():

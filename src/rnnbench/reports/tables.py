@@ -58,14 +58,18 @@ def terms(block: pd.DataFrame) -> str:
 
 
 def remarks(block: pd.DataFrame) -> list[str]:
-    """One line for each row with failures, notes or settings of its own: "LSTM: adam, optimizer.lr=0.01; 1 oom"."""
+    """One line for each row with failures, notes or settings of its own: "LSTM: adam, optimizer.lr=0.01; 1 oom".
+
+    What is to be said of every row alike is said once.
+    """
     lines = []
+    shared = block["notes"].iloc[0] if len(block) > 1 and block["notes"].nunique() == 1 else ""
     differ = block.loc[block["settings"] == "default", "training"].nunique() > 1  # several optimizers
     for _, row in block.iterrows():
         training = _or(row["training"], "") if differ or row["settings"] != "default" else ""
-        if text := "; ".join(part for part in (training, row["failures"], row["notes"]) if part):
+        if text := "; ".join(part for part in (training, row["failures"], row["notes"] if not shared else "") if part):
             lines.append(f"{row['label']}: {text}")
-    return lines
+    return [*lines, *([f"all: {shared}"] if shared else [])]
 
 
 def result(row: pd.Series[Any]) -> str:
@@ -191,24 +195,26 @@ def _rich_cells(row: pd.Series[Any], metric: str) -> dict[str, str]:
     return {name: changed.get(name, cells[name]) for name in kept} | {"on": on, "coverage": cells["coverage"]}
 
 
-def write(table: pd.DataFrame, folder: str | Path, name: str = "leaderboard") -> list[Path]:
+def write(table: pd.DataFrame, folder: str | Path, name: str = "leaderboard", *, parquet: bool = True) -> list[Path]:
     """Write a leaderboard as `name`.csv, .md and .parquet into folder, each whole or not at all; returns the paths.
 
     The same records give the same bytes. The CSV has every column of the table, floats to 6 significant digits, and
-    `result` ("0.951 ± 0.012"); the Parquet file has every digit.
+    `result` ("0.951 ± 0.012"); the Parquet file has every digit, and is left out where parquet is False (its bytes
+    depend on pyarrow's version).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     flat = table.copy()
     results = [plus_minus(row["mean"], row["low"], row["high"]) for _, row in table.iterrows()]
     flat.insert(list(flat.columns).index("mean"), "result", pd.Series(results, index=flat.index, dtype="str"))
-    parquet = io.BytesIO()
-    table.to_parquet(parquet, index=False)
     contents: dict[str, str | bytes] = {
         "csv": flat.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
         "md": to_markdown(table),
-        "parquet": parquet.getvalue(),
     }
+    if parquet:
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        contents["parquet"] = buffer.getvalue()
     paths = [folder / f"{name}.{ending}" for ending in contents]
     for path, content in zip(paths, contents.values(), strict=True):
         write_atomic(path, content)

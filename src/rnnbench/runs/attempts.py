@@ -6,6 +6,7 @@ when it ends, `outcome.json` says how. No outcome and a dead process (or a stale
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -40,7 +41,7 @@ def look(run_folder: Path) -> list[Seen]:
     folder = run_folder / "attempts"
     if not folder.is_dir():
         return []
-    return [_look(p) for p in sorted(folder.iterdir()) if p.name.isdigit()]
+    return [_look(p) for p in sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))]
 
 
 def _look(path: Path) -> Seen:
@@ -50,21 +51,27 @@ def _look(path: Path) -> Seen:
         return Seen(number, outcome["status"], outcome["reason"], outcome["seconds"], outcome.get("own_death", False))
     except FileNotFoundError:
         pass
-    except (ValueError, KeyError, OSError):
+    except (ValueError, KeyError, TypeError, OSError):
         return Seen(number, "killed", "its outcome.json cannot be read", 0.0)
     last = _last_sign(path)
     try:
         claim = json.loads((path / "claim.json").read_text())
-    except (ValueError, OSError):  # the claimer is between mkdir and its first write, or died there
+        host, pid, born, began = (claim[key] for key in ("host", "pid", "born", "time"))
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        OSError,
+    ):  # the claimer is between mkdir and its first write, or died there
         fresh = time.time() - last < STALE_SECONDS
         return Seen(number, "running" if fresh else "killed", "no claim written", 0.0)
-    seconds = max(0.0, last - claim["time"])
-    if claim["host"] == platform.node():
-        alive = _alive(claim["pid"], claim["born"])
-        why = f"process {claim['pid']} is gone"
+    seconds = max(0.0, last - began)
+    if host == platform.node():
+        alive = _alive(pid, born)
+        why = f"process {pid} is gone"
     else:
         alive = time.time() - last < STALE_SECONDS
-        why = f"no heartbeat from {claim['host']} for {time.time() - last:.0f} s"
+        why = f"no heartbeat from {host} for {time.time() - last:.0f} s"
     return Seen(number, "running" if alive else "killed", "" if alive else why, seconds)
 
 
@@ -102,9 +109,11 @@ class Attempt:
 
     def _beat(self) -> None:
         beat = self.folder / "heartbeat"
-        beat.touch()
-        while not self._done.wait(BEAT_SECONDS):
-            beat.touch()
+        while True:
+            with contextlib.suppress(OSError):  # a full disk or a lost mount for a moment is no death
+                beat.touch()
+            if self._done.wait(BEAT_SECONDS):
+                return
 
     @property
     def seconds(self) -> float:
@@ -146,10 +155,15 @@ def write_outcome(folder: Path, status: str, reason: str, seconds: float, *, own
 
 def note_death(run_folder: Path, reason: str) -> int:
     """A worker died under a living sweep: write that into its open attempt. Returns how often that has happened."""
-    for seen in look(run_folder):
+    for seen in look(run_folder)[-1:]:  # an earlier one without an outcome died together with its sweep
         if seen.status == "killed":
             folder = run_folder / "attempts" / f"{seen.number:03d}"
             write_outcome(folder, "killed", reason, seen.seconds, own_death=True)
+    return deaths(run_folder)
+
+
+def deaths(run_folder: Path) -> int:
+    """How often a worker died of this run while its sweep lived."""
     return sum(seen.own_death for seen in look(run_folder))
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput, nearest
+from rnnbench.record import canonical
 from rnnbench.runs import registry
 
 DEFAULT_HIDDEN = 64
+WAYS = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}  # direction.way -> what it adds to the display name
 
 
 def parse_count(value: Any, name: str = "params") -> int:
@@ -24,32 +26,41 @@ def parse_count(value: Any, name: str = "params") -> int:
         count = float(text[:-1] if factor > 1 else text) * factor
     except ValueError:
         count = 0.0
-    if count < 1 or count != int(count):
+    if not 1 <= count < float("inf") or count != int(count):
         raise BadInput(f"{name}={value!r} is no count; write 70000, 70k or 1.5M.")
     return int(count)
 
 
 def resolve(config: dict[str, Any]) -> dict[str, Any]:
     """The config as it is recorded: every `auto` replaced by what it stands for. Raises BadInput, AxisRefused."""
-    config = {**config}
     _check_values(config)
     check_axes(config)
-    if config["params"] is not None:
-        config["params"], config["hidden_size"] = parse_count(config["params"]), None
+    config = settle(config)
     meta = config["dataset"]["meta"]
-    config["precision"] = str(config["precision"])
-    config["encoder"] = _auto(config["encoder"], "embedding" if meta["inputs"] == "tokens" else "none")
-    config["head"] = _auto(config["head"], "every" if meta["outputs"] == "step" else "last")
     if config["encoder"] == "none":
         config["encoder_size"] = None
-    config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
-    config["backend"] = _auto(config["backend"], "eager" if _no_kernel(config) else "native")
+    if (config["encoder"] == "embedding") != (meta["inputs"] == "tokens"):
+        raise BadInput(f"encoder={config['encoder']}: dataset={meta['name']} has {meta['inputs']}; use encoder=auto.")
     if config["backend"] == "native" and (reason := _no_kernel(config)):
         raise BadInput(f"backend=native: {reason}; use backend=eager or backend=auto.")
     if config["head"] != "every" and meta["outputs"] == "step":
         raise BadInput(f"head={config['head']}: dataset={meta['name']} has a target every step; use head=every.")
     if config["head"] == "every" and meta["outputs"] == "sequence":
         raise BadInput(f"head=every: dataset={meta['name']} has one target a sequence; use head=last or head=mean.")
+    return config
+
+
+def settle(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with every `auto` replaced, unchecked: two ways to ask for one run are equal from here on."""
+    config = {**config}
+    if config["params"] is not None:
+        config["params"], config["hidden_size"] = parse_count(config["params"]), None
+    meta = config["dataset"]["meta"]
+    config["precision"] = str(config["precision"])
+    config["encoder"] = _auto(config["encoder"], "embedding" if meta["inputs"] == "tokens" else "none")
+    config["head"] = _auto(config["head"], "every" if meta["outputs"] == "step" else "last")
+    config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
+    config["backend"] = _auto(config["backend"], "eager" if _no_kernel(config) else "native")
     return config
 
 
@@ -77,7 +88,7 @@ def _check_values(config: Mapping[str, Any]) -> None:
     ):
         if (value := str(config[key])) not in known:
             raise BadInput(f"unknown {key} {value!r}; {nearest(value, known)}")
-    budget = config["budget"]
+    budget, harness = config["budget"], config["harness"]
     for key, value, least in (
         ("seed", config["seed"], 0),
         ("hidden_size", config["hidden_size"], 1),
@@ -85,8 +96,12 @@ def _check_values(config: Mapping[str, Any]) -> None:
         ("budget.updates", budget["updates"], 1),
         ("budget.batch_size", budget["batch_size"], 1),
         ("budget.val_every", budget["val_every"], 1),
+        ("budget.patience", budget["patience"], 1),
+        ("encoder_size", config["encoder_size"], 1),
+        ("harness.threads", harness["threads"], 1),
+        ("harness.device_index", harness["device_index"], 0),
     ):
-        if key == "hidden_size" and value is None and config["params"] is not None:
+        if value is None and (key == "budget.patience" or (key == "hidden_size" and config["params"] is not None)):
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise BadInput(f"{key} must be a whole number of at least {least}, not {value!r}.")
@@ -94,6 +109,15 @@ def _check_values(config: Mapping[str, Any]) -> None:
         raise BadInput(f"depth.dropout must be at least 0 and below 1, not {config['depth']['dropout']!r}.")
     if config["clip"] is not None and config["clip"] <= 0:
         raise BadInput(f"clip must be above 0 (null: no clipping), not {config['clip']!r}.")
+    timeout = harness["timeout"]
+    if timeout is not None and (not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0):
+        raise BadInput(f"harness.timeout must be seconds above 0 (null: no limit), not {timeout!r}.")
+    way, merge = config["direction"]["way"], config["direction"]["merge"]
+    if way not in WAYS:
+        raise BadInput(f"unknown direction.way {way!r}; {nearest(str(way), WAYS)}")
+    if merge not in (("concat", "sum") if way == "bidirectional" else (None,)):
+        wanted = "concat or sum" if way == "bidirectional" else f"null with direction={way}"
+        raise BadInput(f"direction.merge must be {wanted}, not {merge!r}.")
 
 
 def check_axes(config: Mapping[str, Any]) -> None:
@@ -149,13 +173,13 @@ def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 
 
 # Options that say what the network is stand in its name; how it was trained (optimizer, clip ...) is searched over.
-NETWORK = ("cell.", "depth.", "direction.", "encoder", "head")
+NETWORK = ("cell.", "depth.", "encoder", "head")
 
 
 def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """The display name: `LSTM`, `BiGRU x2`, `LSTM +peephole(detach) h=128 [cell.forget_bias=1]`."""
     way, layers = config["direction"]["way"], config["depth"]["layers"]
-    name = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}[way] + config["cell"]["meta"]["label"]
+    name = WAYS[way] + config["cell"]["meta"]["label"]
     parts = [name]
     if layers > 1:
         parts.append(f"x{layers}")
@@ -167,7 +191,7 @@ def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
         parts.append(f"{config['params']:,} params")
     elif config["hidden_size"] != DEFAULT_HIDDEN:
         parts.append(f"h={config['hidden_size']}")
-    shown = {k: v for k, v in options.items() if k.startswith(NETWORK) and k not in ("depth.layers", "direction.merge")}
+    shown = {k: v for k, v in options.items() if k.startswith(NETWORK)}
     if shown:
         parts.append("[" + ", ".join(f"{k.removeprefix('depth.')}={v}" for k, v in sorted(shown.items())) + "]")
     return " ".join(parts)
@@ -194,12 +218,18 @@ def peephole_label(peephole: Mapping[str, Any]) -> str:
 
 
 def differences(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a composed config was overridden by value: dotted key -> value, dataset, budget and seed left out."""
+    """What of a settled config was overridden by value: dotted key -> value.
+
+    Left out is what record and label have a place for: dataset, budget, seed, sizes, peephole, direction.
+    """
     from rnnbench.runs.flat import leaves
 
-    skip = ("seed", "hidden_size", "params", "tracker.", "harness.", "dataset.", "budget.", "peephole.")
+    skip = ("seed", "hidden_size", "params", "tracker.", "harness.", "dataset.", "budget.", "peephole.", "direction.",
+            "depth.layers")  # fmt: skip
     base = leaves(reference)
-    return {k: v for k, v in leaves(config).items() if not k.startswith(skip) and base.get(k) != v}
+    if config["encoder"] == "none":  # then its size is nothing's
+        base["encoder_size"] = None
+    return {k: canonical(v) for k, v in leaves(config).items() if not k.startswith(skip) and base.get(k) != v}
 
 
 def title(axes: Mapping[str, Any], dataset: str, seed: int) -> str:

@@ -91,8 +91,17 @@ def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim
 
 
 def _make_optimizer(node: Mapping[str, Any], params: list[nn.Parameter]) -> torch.optim.Optimizer:
-    optimizer: torch.optim.Optimizer = _make(node, f"optimizer={node['name']}", but="name", _partial_=True)(params)
+    what = f"optimizer={node['name']}"
+    optimizer: torch.optim.Optimizer = _call(_make(node, what, but="name", _partial_=True), what, params)
     return optimizer
+
+
+def _call(make: Callable[..., Any], what: str, argument: Any) -> Any:
+    """Call what a config node made; an option that torch refuses is BadInput."""
+    try:
+        return make(argument)
+    except (TypeError, ValueError, IndexError) as error:
+        raise BadInput(f"{what}: {' '.join(str(error).split())}") from error
 
 
 def make_schedule(config: Config) -> Callable[[torch.optim.Optimizer], Any] | None:
@@ -100,7 +109,8 @@ def make_schedule(config: Config) -> Callable[[torch.optim.Optimizer], Any] | No
     node = config["schedule"]
     if "_target_" not in node:
         return None
-    return _make(node, f"schedule={node['name']}", but="name", _partial_=True)
+    what = f"schedule={node['name']}"
+    return partial(_call, _make(node, what, but="name", _partial_=True), what)
 
 
 def fit_options(config: Config, *, spent: float = 0.0) -> FitOptions:

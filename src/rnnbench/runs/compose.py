@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Glob, Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,15 +27,17 @@ from rnnbench.runs import registry
 from rnnbench.runs.flat import leaves
 
 Choices = tuple[tuple[str, str], ...]  # group -> choice, sorted
+ADDABLE = ("cell", "dataset", "optimizer", "schedule")  # their options go to a constructor, which knows more than ours
+NULLABLE = ("clip", "hidden_size", "tracker.")  # may be null though their default is not
 
 
 def parse(text: str) -> Override:
     """One override in Hydra's grammar. Raises BadInput in one sentence."""
-    if "=" not in text and not text.startswith("~"):
+    if "=" not in text[1:] and not text.startswith("~"):
         raise BadInput(f"{text!r} is no override; write key=value, e.g. cell=lstm or optimizer.lr=0.01.")
     try:
         return OverridesParser.create().parse_override(text)
-    except HydraException as error:
+    except (HydraException, ValueError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(f"cannot read {text!r}: {first} (quote what the shell or Hydra may take for itself).") from None
 
@@ -64,12 +68,18 @@ def plain(override: Override) -> str:
 
 
 def _elements(override: Override) -> list[Any]:
+    value = override.value()
+    if isinstance(value, Glob):
+        if override.key_or_group not in registry.GROUPS:
+            raise BadInput(f"{override.input_line!r}: glob(...) picks choices of a group.")
+        return list(value.filter(list(registry.choices(override.key_or_group))))
     return list(override.sweep_iterator())
 
 
 def _text(override: Override, value: Any) -> str:
     """key=value with the choice of a group quoted, so that `depth=2` and `peephole=on` are names."""
     key = override.key_or_group
+    _check_key(override)
     if key not in registry.GROUPS:
         if override.input_line and not override.is_sweep_override():
             return override.input_line
@@ -83,6 +93,22 @@ def _text(override: Override, value: Any) -> str:
     return f"{key}='{name}'"
 
 
+def _check_key(override: Override) -> None:
+    """Refuse what Hydra would take and a run cannot: keys removed, keys nothing reads, names that would be untrue."""
+    key = override.key_or_group
+    group, _, last = key.partition(".")
+    if override.is_delete():
+        raise BadInput(f"{override.input_line!r} removes what a run needs; choose another value instead.")
+    if group == "hydra":
+        raise BadInput(f"{key}: Hydra only composes here; your own configs come with --config-dir DIR.")
+    if group in registry.GROUPS and (last == "name" or last.partition(".")[0] == "meta"):
+        raise BadInput(
+            f"{key} says what {group} is and is not set by hand; choose another, or give a yaml of your own."
+        )
+    if (override.is_add() or override.is_force_add()) and group not in ADDABLE and key not in leaves(defaults(())):
+        raise BadInput(f"{key}: nothing reads such an option; + adds to {', '.join(ADDABLE)} only.")
+
+
 def _sign(override: Override) -> str:
     return "++" if override.is_force_add() else "+" if override.is_add() else "~" if override.is_delete() else ""
 
@@ -92,6 +118,8 @@ def _literal(value: Any) -> str:
         return value.with_quotes()
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{','.join(map(_literal, value))}]"
     return "null" if value is None else str(value)
 
 
@@ -103,6 +131,7 @@ def compose(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     texts = [plain(parse(text)) for text in overrides]
     parsed = [parse(text) for text in texts]
     try:
+        registry.check_names()
         folder = str(registry.config_dir())
         search = ",".join(f"'file://{d}'" for d in registry.extra_dirs())
         extra = [f"hydra.searchpath=[{search}]"] if search else []
@@ -113,7 +142,7 @@ def compose(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
         OmegaConf.set_struct(composed, False)
         del composed["hydra"]
         config = OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise _explain(error, parsed) from None
     assert isinstance(config, dict)
     resolved: dict[str, Any] = {str(k): v for k, v in config.items()}
@@ -142,18 +171,27 @@ def _check_type(override: Override, reference: dict[str, Any]) -> None:
         raise BadInput(
             f"{key}={value}: write true or false; {value!r} would be read as a string, and every string is true."
         )
-    default = leaves(reference).get(key)
-    if value is None or default is None:
+    flat = leaves(reference)
+    if inner := [k for k in flat if k.startswith(f"{key}.")]:
+        raise BadInput(
+            f"{key} holds options of its own; set them one by one, e.g. {inner[0]}={_literal(flat[inner[0]])}."
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"{key} must be a finite number, not {value!r}.")
+    default = flat.get(key)
+    if default is None or (value is None and key.startswith(NULLABLE)):
         return
     number = (int, float)
     if isinstance(default, bool):
         wrong, want = not isinstance(value, bool), "true or false"
     elif isinstance(default, number):
         wrong, want = not isinstance(value, number) or isinstance(value, bool), "a number"
+    elif isinstance(default, list):
+        wrong, want = not isinstance(value, list), "a list, [a,b]"
     else:
-        return
+        wrong, want = value is None, "a name"
     if wrong and not (isinstance(value, str) and "${" in value):
-        raise BadInput(f"{key} must be {want}, not {value!r} (default {default!r}).")
+        raise BadInput(f"{key} must be {want}, not {_literal(value)} (default {_literal(default)}).")
 
 
 def _explain(error: Exception, parsed: Sequence[Override]) -> BadInput:
@@ -168,7 +206,7 @@ def _explain(error: Exception, parsed: Sequence[Override]) -> BadInput:
         if key.partition(".")[0] in registry.GROUPS:
             group = key.partition(".")[0]
             chosen = [o.value() for o in parsed if o.key_or_group == group]
-            choice = chosen[0].text if chosen and isinstance(chosen[0], QuotedString) else None
+            choice = str(getattr(chosen[-1], "text", chosen[-1])) if chosen else None
             options = leaves(registry.read(group, choice), group) if choice else known
             options = {k: v for k, v in options.items() if k.startswith(f"{group}.") and ".meta." not in k}
             return BadInput(f"unknown option {key!r} of {group}={choice or 'its default'}; {nearest(key, options)}")

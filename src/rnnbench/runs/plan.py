@@ -45,8 +45,8 @@ class Job:
 def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
     """The job that overrides ask for. Raises BadInput, or AxisRefused for an axis the cell or task cannot take."""
     config, picked = compose(overrides)
-    options = axes.differences(config, defaults(tuple(sorted(picked.items()))))
     config = axes.resolve(config)
+    options = axes.differences(config, axes.settle(defaults(tuple(sorted(picked.items())))))
     return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
 
 

@@ -55,8 +55,18 @@ def import_extra_dirs() -> None:
 
 
 def search_dirs() -> list[Path]:
-    """Every config folder, the user's own before ours."""
-    return [*extra_dirs(), config_dir()]
+    """Every config folder, ours before the user's own."""
+    return [config_dir(), *extra_dirs()]
+
+
+def check_names() -> None:
+    """A name means one thing: raises BadInput where a user's choice is called like one of another folder."""
+    for group in GROUPS if extra_dirs() else ():
+        seen: dict[str, Path] = {}
+        for path in (p for folder in search_dirs() for p in sorted((folder / group).glob("*.yaml"))):
+            if path.stem in seen:
+                raise BadInput(f"{path} and {seen[path.stem]} are both {group}={path.stem}; rename yours.")
+            seen[path.stem] = path
 
 
 def choices(group: str) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from torch import nn
 from rnnbench.datasets.base import Data, Split, data_hash
 from rnnbench.errors import BadInput
 from rnnbench.nn import Cell, count_params, count_state, flops_per_step
+from rnnbench.record import OPEN
 from rnnbench.runs import attempts, build, checkpoint, host
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import make_record, now
@@ -57,6 +58,7 @@ def attempt(job: Job, store: Store, *, stop: StopRequest | None = None, own_outp
     Raises Busy, BadInput (nothing recorded: the run was never possible), Interrupted (resumable).
     """
     stop = stop or StopRequest()
+    tracker = make_tracker(job.config["tracker"], warn=_warn)  # before the claim: its options may be wrong
     folder = store.folder(job.id)
     claim = attempts.claim(folder)
     if claim is None:
@@ -64,7 +66,6 @@ def attempt(job: Job, store: Store, *, stop: StopRequest | None = None, own_outp
     if own_output:
         _redirect(claim.folder / "stdout.txt")
     facts: dict[str, Any] = {"reason": ""}
-    tracker = make_tracker(job.config["tracker"], warn=_warn)
     trace = None
     try:
         if (record := store.read(job.id)) is not None:  # it was finished between the look and the claim
@@ -132,8 +133,8 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
     saved = checkpoint.load(folder / checkpoint.LAST)
     tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
     line = ProgressLine(job.title, config["budget"]["updates"], task.spec.metric)
-    hooks = RunHooks(folder, tracker, line, stop, saved["progress"]["rows"] if saved else 0)
-    options = build.fit_options(config, spent=sum(a.seconds for a in attempts.look(folder)[:-1]))
+    hooks = RunHooks(folder, tracker, line, stop, saved["progress"] if saved else {})
+    options = build.fit_options(config, spent=_spent(folder))
     data, model = _to(data, device), model.to(device)
     try:
         module = fit(
@@ -143,6 +144,15 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
         _test_once(module, task, data, job, folder, facts)
     finally:
         line.clear()
+        facts.setdefault("updates", hooks.update)
+
+
+def _spent(folder: Path) -> float:
+    """Seconds that the attempts this one resumes took of the time limit; those before a recorded end do not count."""
+    spent = 0.0
+    for seen in attempts.look(folder)[:-1]:
+        spent = spent + seen.seconds if seen.status in OPEN else 0.0
+    return spent
 
 
 def _prepare_process(config: dict[str, Any], facts: dict[str, Any]) -> torch.device:

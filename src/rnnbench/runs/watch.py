@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
 from rnnbench.runs import checkpoint
+from rnnbench.store import write_atomic
 from rnnbench.tracking import Tracker
 
 
@@ -79,15 +80,19 @@ class ProgressLine:
 class RunHooks:
     """The training loop's hooks for one run in one folder."""
 
-    def __init__(self, folder: Path, tracker: Tracker, line: ProgressLine, stop: StopRequest, kept_rows: int) -> None:
+    def __init__(
+        self, folder: Path, tracker: Tracker, line: ProgressLine, stop: StopRequest, saved: Mapping[str, Any]
+    ) -> None:
+        """saved: the checkpoint's progress, {} where the run starts anew."""
         self.folder, self.tracker, self.line, self.stop = folder, tracker, line, stop
         self.path = folder / "history.jsonl"
-        self._keep(kept_rows)
+        self.update = int(saved.get("update", 0))  # optimizer steps done
+        self._keep(int(saved.get("rows", 0)))
 
     def _keep(self, rows: int) -> None:
         """Drop rows that were written after the checkpoint a resumed run starts from: they will come again."""
         lines = self.path.read_text().splitlines()[:rows] if self.path.exists() else []
-        self.path.write_text("".join(f"{line}\n" for line in lines))
+        write_atomic(self.path, "".join(f"{line}\n" for line in lines))
 
     def validated(self, row: dict[str, float]) -> None:
         with self.path.open("a") as file:
@@ -95,6 +100,7 @@ class RunHooks:
         self.tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
 
     def progress(self, update: int, row: dict[str, float]) -> None:
+        self.update = update
         self.line.show(update, row)
 
     def save(self, state: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,8 @@ def plan(overrides: Sequence[str], *, name: str | None = None) -> Plan:
 
     Raises BadInput on anything that is wrong whatever the axes (unknown names, wrong values), before any run starts.
     """
+    if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
+        raise BadInput(f"a sweep's name is letters, digits, '_', '.' and '-', not {name!r}: its manifest is named so.")
     grids, experiment = _grids(overrides)
     made = Plan(name or experiment, tuple(overrides))
     seen: set[str] = set()
@@ -72,14 +75,19 @@ def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     named = [o for o in overrides if parse(o).key_or_group == "experiment"]
     rest = [o for o in overrides if o not in named]
     if not named:
-        return [rest], None
+        return [_untracked(rest)], None
     if len(named) > 1:
         raise BadInput("one experiment at a time: " + ", ".join(named))
     name = str(parse(named[0]).value())
     grids = experiment_grids(name)
     taken = {parse(o).key_or_group for o in rest}
     # What the user says comes last and replaces what the experiment says of the same key.
-    return [[o for o in grid if parse(o).key_or_group not in taken] + rest for grid in grids], name
+    return [_untracked([o for o in grid if parse(o).key_or_group not in taken] + rest) for grid in grids], name
+
+
+def _untracked(grid: list[str]) -> list[str]:
+    """The grid without a live tracker, which costs seconds a run, unless it names one."""
+    return grid if any(parse(o).key_or_group == "tracker" for o in grid) else [*grid, "tracker=none"]
 
 
 def experiment_grids(name: str) -> list[list[str]]:
@@ -118,7 +126,12 @@ def _jobs(grids: Sequence[Sequence[str]], made: Plan) -> Iterator[Job]:
             seed = parse(seeds[-1]).value() if seeds else 0
             if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
                 raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}.")
-            yield reseed(found, [*rest, f"seed={seed}"], seed)
+            yield reseed(found, [*map(_as_typed, rest), f"seed={seed}"], seed)
+
+
+def _as_typed(override: str) -> str:
+    """cell='lstm' as a person writes it: it stands in the record as part of the command that makes the run again."""
+    return re.sub(r"^(\w+)='([\w.-]+)'$", r"\1=\2", override)
 
 
 def write_manifest(made: Plan, results: Path) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -48,6 +50,7 @@ class Pool:
         # forkserver: forked from a process without threads, so safe, and everything heavy is imported there once
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["rnnbench.sweeps.preload"])
+        _start_fork_server()
 
     @property
     def free(self) -> int:
@@ -94,10 +97,18 @@ class Pool:
             running.process.kill()
 
 
+def _start_fork_server() -> None:
+    """Start it deaf to Ctrl-C and to SIGTERM, which reach the whole group: only the sweep says when a worker stops."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        forkserver.ensure_running()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _how_it_died(code: int | None) -> str:
     if code is not None and code < 0:
-        import signal
-
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         return f"the process was killed ({name})"
     return f"the process ended with code {code}"

@@ -47,7 +47,8 @@ class Result:
         parts = [f"{counts[status]} {status}" for status in FINAL if counts[status]]
         if self.open:
             parts.append(f"{len(self.open)} not finished")
-        lines = [f"{len(plan.jobs)} runs: {', '.join(parts)}"]
+        n = len(plan.jobs)
+        lines = [f"{n} run{'s' * (n != 1)}: {', '.join(parts)}"]
         titles = {job.id: job.title for job in plan.jobs}
         for run_id, record in self.records.items():
             if record["status"] != "ok":
@@ -72,6 +73,8 @@ class Sweep:
         self.retry_failed = retry_failed
         self.result = Result()
         self._signals = 0
+        self._deaths: Counter[str] = Counter()  # seen by this sweep: a worker may die before it has claimed its run
+        self._forgiven: Counter[str] = Counter()  # before --retry-failed
 
     def run(self, display: Display | None = None) -> Result:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
@@ -95,11 +98,12 @@ class Sweep:
         for job in self.plan.jobs:
             try:
                 record = self.store.read(job.id)
-            except RecordError as error:
+            except (RecordError, OSError) as error:
                 self.result.open[job.id] = f"{error}; move it away to run this again"
                 continue
             if record is not None and record["status"] != "ok" and self.retry_failed:
                 self.store.set_aside(job.id)
+                self._forgiven[job.id] = attempts.deaths(self.store.folder(job.id))
                 record = None
             if record is None:
                 todo.append(job)
@@ -112,11 +116,20 @@ class Sweep:
 
     def _loop(self, todo: deque[Job], show: Display) -> None:
         pool = Pool(min(self.workers, max(len(todo), 1)), self.store.root.parent)
+        try:
+            self._work_off(todo, pool, show)
+        except BaseException:
+            pool.stop("the sweep has failed")  # else the workers would be waited for
+            raise
+        for job in todo:
+            self.result.open[job.id] = "not started"
+
+    def _work_off(self, todo: deque[Job], pool: Pool, show: Display) -> None:
         asked = 0.0
         while todo or pool.running:
             if self._signals and not asked:
                 asked, self.result.interrupted = time.monotonic(), True
-                show.line(f"stopping: {len(pool.running)} running runs write their checkpoint (again: end at once)")
+                show.line(f"stopping: {len(pool.running)} running, each writes its checkpoint (again: end at once)")
                 pool.stop("the sweep was interrupted")
             if asked and (self._signals > 1 or time.monotonic() - asked > GRACE_SECONDS):
                 pool.kill()
@@ -130,8 +143,6 @@ class Sweep:
                     todo.append(again)
             self._kill_hanging(pool)
             show.update(pool.running)
-        for job in todo:
-            self.result.open[job.id] = "not started"
 
     def _after(self, ended: Ended, show: Display) -> Job | None:
         """A worker ended: believe the store; return the job if it is to be done again."""
@@ -154,7 +165,9 @@ class Sweep:
         if self.result.interrupted:  # killed by us
             self.result.open[job.id] = "interrupted before its checkpoint"
             return None
-        deaths = attempts.note_death(folder, ended.sentence)
+        self._deaths[job.id] += 1
+        noted = attempts.note_death(folder, ended.sentence) - self._forgiven[job.id]
+        deaths = max(noted, self._deaths[job.id])
         if deaths < attempts.DEATHS:
             show.line(f"{job.title}: {ended.sentence}; it is resumed ({deaths} of {attempts.DEATHS} deaths)", "yellow")
             return job

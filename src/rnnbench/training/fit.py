@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -41,7 +43,12 @@ def fit(
     if state.update >= options.updates or patience_over:
         return module  # killed between its last update and its record
     with quiet():
-        make_trainer(device).fit(module, train_dataloaders=module.round)
+        try:
+            make_trainer(device).fit(module, train_dataloaders=module.round)
+        except SystemExit as ended:  # Lightning's own answer to Ctrl-C
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
     return module
 
 
@@ -50,6 +57,7 @@ def make_trainer(device: torch.device) -> pl.Trainer:
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=[device.index or 0] if device.type == "cuda" else 1,
+        callbacks=[KeepSignals()],
         max_epochs=-1,
         logger=False,
         enable_checkpointing=False,
@@ -58,6 +66,17 @@ def make_trainer(device: torch.device) -> pl.Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+class KeepSignals(pl.Callback):
+    """SIGTERM stays with whoever had it: Lightning's handler would end the process without a checkpoint of ours."""
+
+    def __init__(self) -> None:
+        self.before = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.before)
 
 
 class quiet:

@@ -101,12 +101,13 @@ class FitModule(pl.LightningModule):
             prediction = self.model(batch.x, batch.lengths)
         loss = self.task.loss(prediction, batch)
         loss.backward()
-        clip = self.options.clip
-        norm = nn.utils.clip_grad_norm_(self.params, clip if clip is not None else float("inf")).item()
-        value = loss.item()
+        total = nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None])
+        norm, value = total.item(), loss.item()
         state = self.state
         if not (abs(norm) < float("inf") and abs(value) < float("inf")):  # false for NaN too
             raise Diverged(state.update + 1, self._non_finite(value))
+        if self.options.clip is not None:  # after the check: clipping to a norm that is NaN makes every gradient NaN
+            nn.utils.clip_grads_with_norm_(self.params, self.options.clip, total)
         last_of_round = (state.update + 1) % self.options.val_every == 0
         if last_of_round or state.update == 0:
             self._note_live()
@@ -121,6 +122,14 @@ class FitModule(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.hooks.progress(self.state.update, self._latest)
+        if not self._round_is_over():  # else its validation comes first: a resumed run starts with the next round
+            self._stop_where_asked()
+
+    def _round_is_over(self) -> bool:
+        update = self.state.update
+        return update % self.options.val_every == 0 or update >= self.options.updates
+
+    def _stop_where_asked(self) -> None:
         asked = self.hooks.stop_asked()
         timeout = self.options.timeout
         late = timeout is not None and time.monotonic() - self.started > timeout
@@ -162,9 +171,11 @@ class FitModule(pl.LightningModule):
             self.hooks.save(self.state_of_run())
             self._saved = time.monotonic()
         patience = self.options.patience
+        self._clock = time.monotonic()
         if state.update >= self.options.updates or (patience is not None and state.bad_rounds >= patience):
             self.trainer.should_stop = True
-        self._clock = time.monotonic()
+        else:
+            self._stop_where_asked()
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Nothing to move: the splits are on the device already, and batches are cut from them there."""

@@ -1,0 +1,124 @@
+"""Frozen results: `results/published/<name>/` holds records, and tables that are derived from them and nothing else.
+
+::
+
+    records.jsonl      one record a line, by id: the result      leaderboard.md, .csv    rebuilt from it by `verify`
+    README.md          the command, commit, machine and versions, read from the records
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnbench import record as records
+from rnnbench.errors import BadInput, nearest
+from rnnbench.reports.frames import part, records_frame
+from rnnbench.reports.leaderboard import leaderboard
+from rnnbench.reports.tables import write
+from rnnbench.store import Store, write_atomic
+
+DERIVED = ("leaderboard.csv", "leaderboard.md", "README.md")
+
+
+def publish(store: Store, name: str, *, sweep: str | None = None) -> Path:
+    """Freeze a sweep's records under a name, with their tables; returns the folder.
+
+    sweep: the name of the sweep (of its manifest in results/sweeps/), default the same. Raises BadInput where a run of
+    it is not finished: a frozen result is whole, failures included.
+    """
+    results = store.root.parent
+    manifest = _manifest(results, sweep or name)
+    found = store.records()
+    if missing := [run_id for run_id in manifest["runs"] if run_id not in found]:
+        raise BadInput(
+            f"{len(missing)} of the {len(manifest['runs'])} runs of {sweep or name} have no record yet; "
+            f"finish it first: {manifest['command']}"
+        )
+    folder = results / "published" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = [found[run_id] for run_id in sorted(manifest["runs"])]
+    lines = [json.dumps(record, sort_keys=True, ensure_ascii=False) for record in chosen]
+    write_atomic(folder / "records.jsonl", "\n".join(lines) + "\n")
+    head = {"name": name, "command": manifest["command"], "skipped": manifest["skipped"]}
+    write_atomic(folder / "sweep.json", json.dumps(head, indent=1) + "\n")
+    _derive(folder, folder)
+    return folder
+
+
+def verify(folder: Path) -> list[str]:
+    """Rebuild a published set's tables from its records; the names of the files that are not equal to the byte."""
+    with tempfile.TemporaryDirectory() as fresh:
+        _derive(folder, Path(fresh))
+        return [
+            name
+            for name in DERIVED
+            if not (folder / name).exists() or (folder / name).read_bytes() != (Path(fresh) / name).read_bytes()
+        ]
+
+
+def published(results: Path) -> dict[str, Path]:
+    """The published sets of a results folder, by name."""
+    return {path.parent.name: path.parent for path in sorted((results / "published").glob("*/records.jsonl"))}
+
+
+def read_published(folder: Path) -> list[dict[str, Any]]:
+    """A published set's records, old schemas upgraded. Raises RecordError where a line is damaged."""
+    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    return [records.loads(line, name=f"{folder.name}, line {n}") for n, line in enumerate(lines, 1)]
+
+
+def _manifest(results: Path, sweep: str) -> dict[str, Any]:
+    path = results / "sweeps" / f"{sweep}.json"
+    if not path.exists():
+        known = [p.stem for p in (results / "sweeps").glob("*.json")]
+        hint = nearest(sweep, known) if known else "`rnnbench sweep` has not been run here."
+        raise BadInput(f"no sweep {sweep!r} in {path.parent}; {hint}")
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def _derive(source: Path, folder: Path) -> None:
+    """Write everything that follows from records.jsonl and sweep.json."""
+    found = read_published(source)
+    write(leaderboard(records_frame(found)), folder, parquet=False)
+    head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
+    write_atomic(folder / "README.md", _readme(head, found))
+
+
+def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> str:
+    """Where a frozen result comes from: command, statuses, commits, machines, versions."""
+    found = list(found)
+
+    def counted(values: Iterable[str]) -> str:
+        return ", ".join(f"{value} ({n})" for value, n in sorted(Counter(values).items()))
+
+    def commit(record: Mapping[str, Any]) -> str:
+        git = part(record, "git")
+        return f"{git.get('commit') or 'no checkout'}{' with uncommitted changes' if git.get('dirty') else ''}"
+
+    def machine(record: Mapping[str, Any]) -> str:
+        host = part(record, "host")
+        return f"{host.get('gpu') or host.get('cpu')}, {record.get('device')}, {record.get('threads')} thread"
+
+    versions = [f"{k} {v}" for k, v in part(found[0], "packages").items()]
+    hours = sum(float(record.get("wall_seconds") or 0) for record in found) / 3600
+    lines = [
+        f"# {head['name']}",
+        "",
+        "Frozen records and the tables derived from them; `rnnbench verify` rebuilds the tables and compares.",
+        "",
+        f"- made by `{head['command']}`",
+        f"- runs: {counted(str(record['status']) for record in found)}, {hours:.2f} core hours",
+        f"- commit: {counted(map(commit, found))}; source {counted(str(r.get('source_hash')) for r in found)}",
+        f"- machine: {counted(map(machine, found))}",
+        f"- versions: {', '.join(versions)}",
+        *(f"- skipped: {cell['cells']} cells: {cell['reason']}" for cell in head["skipped"]),
+        "",
+        "The table is [leaderboard.md](leaderboard.md); every number of it is in [records.jsonl](records.jsonl).",
+    ]
+    return "\n".join(lines) + "\n"

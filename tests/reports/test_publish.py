@@ -1,0 +1,92 @@
+"""Frozen results: whole, derived from their records alone, and noticed when they are not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rnnbench.errors import BadInput
+from rnnbench.record import RecordError
+from rnnbench.reports.publish import publish, published, read_published, verify
+from rnnbench.store import Store
+
+from .synthetic import make_records
+
+COMMITTED = published(Path(__file__).parents[2] / "results")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store.open(tmp_path)
+    records = list(make_records())
+    for record in records:
+        store.write(record)
+    manifest = {
+        "command": "rnnbench sweep x",
+        "skipped": [{"reason": "no", "cells": 2}],
+        "runs": [r["id"] for r in records],
+    }
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "demo.json").write_text(json.dumps(manifest))
+    return store
+
+
+def test_a_published_set_is_equal_to_what_its_records_give(store):
+    folder = publish(store, "demo")
+    assert verify(folder) == []
+    assert {r["id"] for r in read_published(folder)} == set(store.records())
+    assert "rnnbench sweep x" in (folder / "README.md").read_text()
+    assert "skipped: 2 cells: no" in (folder / "README.md").read_text()
+
+
+def test_publishing_again_gives_the_same_bytes(store):
+    folder = publish(store, "demo")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    publish(store, "demo")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["leaderboard.md", "leaderboard.csv", "README.md"])
+def test_a_touched_table_is_noticed(store, name):
+    folder = publish(store, "demo")
+    path = folder / name
+    path.write_text(path.read_text().replace("1", "2", 1))
+    assert verify(folder) == [name]
+    path.unlink()
+    assert verify(folder) == [name]
+
+
+def test_a_touched_number_in_the_records_is_noticed(store):
+    folder = publish(store, "demo")
+    path = folder / "records.jsonl"
+    lines = path.read_text().splitlines()
+    record = json.loads(lines[0])
+    record["metrics"] = {k: v + 0.1 for k, v in record["metrics"].items()}
+    path.write_text("\n".join([json.dumps(record), *lines[1:]]) + "\n")
+    assert "leaderboard.csv" in verify(folder)
+
+
+def test_an_unfinished_sweep_is_not_published(store):
+    run = next(iter(store.records()))
+    store.record_path(run).unlink()
+    with pytest.raises(
+        BadInput, match=r"1 of the .* runs of demo have no record yet; finish it first: rnnbench sweep x"
+    ):
+        publish(store, "demo")
+
+
+def test_an_unknown_sweep_is_named_with_the_nearest(store):
+    with pytest.raises(BadInput, match=r"no sweep 'dmo' in .*did you mean demo"):
+        publish(store, "dmo")
+
+
+def test_a_damaged_line_is_named(store):
+    folder = publish(store, "demo")
+    (folder / "records.jsonl").write_text("{torn\n")
+    with pytest.raises(RecordError, match="demo, line 1"):
+        read_published(folder)
+
+
+@pytest.mark.parametrize("name", list(COMMITTED))
+def test_every_committed_set_is_equal_to_its_records(name):
+    assert verify(COMMITTED[name]) == []

@@ -1,0 +1,284 @@
+"""Claims: one living process a run, whoever died is known to be dead, and the first word about an end counts."""
+
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from runs_tools import environment
+
+from rnnbench.runs import attempts
+
+ME = psutil.Process()
+
+
+def put(run, number, *, outcome=None, beat=None, **claim):
+    """An attempt's folder as some process left it. beat: seconds since its last heartbeat."""
+    folder = run / "attempts" / f"{number:03d}"
+    folder.mkdir(parents=True)
+    own = {"host": platform.node(), "pid": ME.pid, "born": ME.create_time(), "time": time.time() - 100}
+    (folder / "claim.json").write_text(json.dumps(own | claim))
+    if beat is not None:
+        (folder / "heartbeat").touch()
+        os.utime(folder / "heartbeat", (time.time() - beat,) * 2)
+    if outcome is not None:
+        (folder / "outcome.json").write_text(json.dumps(outcome))
+    return folder
+
+
+def statuses(run):
+    return [seen.status for seen in attempts.look(run)]
+
+
+def dead_pid():
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_nobody_was_here(tmp_path):
+    assert attempts.look(tmp_path / "nowhere") == []
+
+
+def test_a_claim_shuts_others_out_until_it_is_closed(tmp_path):
+    mine = attempts.claim(tmp_path)
+    assert mine.number == 1
+    assert statuses(tmp_path) == ["running"]
+    assert attempts.claim(tmp_path) is None
+    mine.close("interrupted", "Ctrl-C")
+    assert statuses(tmp_path) == ["interrupted"]
+    again = attempts.claim(tmp_path)
+    assert again.number == 2
+    again.close("ok")
+    assert statuses(tmp_path) == ["interrupted", "ok"]
+
+
+def test_a_claim_says_who(tmp_path):
+    mine = attempts.claim(tmp_path)
+    claim = json.loads((mine.folder / "claim.json").read_text())
+    assert (claim["host"], claim["pid"], claim["born"]) == (platform.node(), os.getpid(), ME.create_time())
+    assert claim["time"] == pytest.approx(time.time(), abs=5)
+    mine.close("ok")
+
+
+def test_the_first_word_counts(tmp_path):
+    mine = attempts.claim(tmp_path)
+    mine.close("diverged", "the loss", traceback="Traceback ...")
+    written = (mine.folder / "outcome.json").read_bytes()
+    mine.close("ok")
+    attempts.write_outcome(mine.folder, "killed", "later", 1.0, own_death=True)
+    assert attempts.note_death(tmp_path, "later") == 0
+    assert (mine.folder / "outcome.json").read_bytes() == written
+    assert json.loads(written).items() >= {"status": "diverged", "reason": "the loss"}.items()
+    assert (mine.folder / "traceback.txt").read_text() == "Traceback ..."
+
+
+def test_seconds_are_those_from_claim_to_end(tmp_path):
+    mine = attempts.claim(tmp_path)
+    mine._began -= 7
+    mine.close("interrupted")
+    assert attempts.look(tmp_path)[0].seconds == pytest.approx(7, abs=1)
+
+
+def test_the_heart_beats_until_it_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr(attempts, "BEAT_SECONDS", 0.01)
+    mine = attempts.claim(tmp_path)
+    beat = mine.folder / "heartbeat"
+
+    def moves(seconds=2.0):
+        until, before = time.monotonic() + seconds, beat.stat().st_mtime_ns if beat.exists() else 0
+        while time.monotonic() < until:
+            if beat.exists() and beat.stat().st_mtime_ns != before:
+                return True
+            time.sleep(0.005)
+        return False
+
+    assert moves()
+    assert moves()
+    mine.close("ok")
+    mine._thread.join(2)
+    assert not mine._thread.is_alive()
+    assert not moves(0.1)
+
+
+def test_a_heart_that_cannot_write_for_a_moment_beats_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(attempts, "BEAT_SECONDS", 0.01)
+    mine = attempts.claim(tmp_path)
+    mine.folder.rename(tmp_path / "away")
+    time.sleep(0.1)
+    assert mine._thread.is_alive()
+    (tmp_path / "away").rename(mine.folder)
+    mine.close("ok")
+
+
+def test_a_process_that_is_gone_was_killed_at_once(tmp_path):
+    pid = dead_pid()
+    put(tmp_path, 1, pid=pid, beat=0)
+    assert attempts.look(tmp_path) == [
+        attempts.Seen(1, "killed", f"process {pid} is gone", pytest.approx(100, abs=1)),
+    ]
+    assert attempts.claim(tmp_path).number == 2
+
+
+def test_a_new_process_with_the_old_number_does_not_count(tmp_path):
+    put(tmp_path, 1, born=ME.create_time() - 50, beat=0)
+    assert statuses(tmp_path) == ["killed"]
+
+
+def test_a_process_that_lives_runs_however_long_it_has_not_beaten(tmp_path):
+    put(tmp_path, 1, beat=10_000)
+    assert statuses(tmp_path) == ["running"]
+    assert attempts.claim(tmp_path) is None
+
+
+def test_a_zombie_is_dead(tmp_path):
+    process = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)
+    put(tmp_path, 1, pid=process.pid, born=psutil.Process(process.pid).create_time(), beat=0)
+    assert statuses(tmp_path) == ["running"]
+    process.stdin.close()
+    until = time.monotonic() + 10
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+        time.sleep(0.01)
+    assert statuses(tmp_path) == ["killed"]
+    process.wait()
+
+
+@pytest.mark.parametrize(("beat", "status"), [(0, "running"), (30, "running"), (61, "killed"), (9999, "killed")])
+def test_on_another_host_the_heartbeat_counts(tmp_path, beat, status):
+    put(tmp_path, 1, host="elsewhere", pid=1, beat=beat)
+    assert statuses(tmp_path) == [status]
+    assert (attempts.claim(tmp_path) is None) == (status == "running")
+    if status == "killed":
+        assert attempts.look(tmp_path)[0].reason.startswith("no heartbeat from elsewhere for ")
+
+
+def test_a_foreign_claim_without_any_heartbeat_counts_from_its_writing(tmp_path):
+    folder = put(tmp_path, 1, host="elsewhere")
+    assert statuses(tmp_path) == ["running"]
+    os.utime(folder / "claim.json", (time.time() - 61,) * 2)
+    assert statuses(tmp_path) == ["killed"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"host": "x"', "null", "[]", "{}", '{"host": "x"}', "\x00\x00"])
+def test_a_torn_claim_is_somebody_at_work_until_it_is_old(tmp_path, text):
+    folder = put(tmp_path, 1)
+    (folder / "claim.json").write_text(text)
+    assert statuses(tmp_path) == ["running"]
+    assert attempts.claim(tmp_path) is None
+    for path in (folder / "claim.json", folder):
+        os.utime(path, (time.time() - 61,) * 2)
+    assert attempts.look(tmp_path) == [attempts.Seen(1, "killed", "no claim written", 0.0)]
+
+
+def test_a_claimer_that_died_before_its_first_word_is_forgotten_in_a_minute(tmp_path):
+    folder = tmp_path / "attempts" / "001"
+    folder.mkdir(parents=True)
+    assert statuses(tmp_path) == ["running"]
+    os.utime(folder, (time.time() - 61,) * 2)
+    assert statuses(tmp_path) == ["killed"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "{}", "3", '{"status": "ok"}'])
+def test_a_torn_outcome_is_a_kill(tmp_path, text):
+    folder = put(tmp_path, 1)
+    (folder / "outcome.json").write_text(text)
+    assert attempts.look(tmp_path) == [attempts.Seen(1, "killed", "its outcome.json cannot be read", 0.0)]
+
+
+def test_other_folders_are_no_attempts(tmp_path):
+    (tmp_path / "attempts" / ".tmp").mkdir(parents=True)
+    (tmp_path / "attempts" / "notes").mkdir()
+    assert attempts.look(tmp_path) == []
+    assert attempts.claim(tmp_path).number == 1
+
+
+def test_attempts_are_in_order_beyond_a_thousand(tmp_path):
+    for number in (1, 999, 1000, 1001):
+        put(tmp_path, number, outcome={"status": "interrupted", "reason": "", "seconds": 1.0})
+    assert [seen.number for seen in attempts.look(tmp_path)] == [1, 999, 1000, 1001]
+    assert attempts.claim(tmp_path).number == 1002
+
+
+def test_only_deaths_under_a_living_sweep_are_counted(tmp_path):
+    """Killed with its sweep, stopped, refused: none is a death of the run's own."""
+    put(tmp_path, 1, pid=dead_pid(), beat=500)  # the machine went down
+    put(tmp_path, 2, outcome={"status": "interrupted", "reason": "Ctrl-C", "seconds": 1.0})
+    put(tmp_path, 3, pid=dead_pid(), beat=0)
+    assert attempts.note_death(tmp_path, "it was killed by signal 9") == 1
+    seen = attempts.look(tmp_path)
+    assert [(s.status, s.own_death) for s in seen] == [("killed", False), ("interrupted", False), ("killed", True)]
+    assert seen[2].reason == "it was killed by signal 9"
+    assert not (tmp_path / "attempts" / "001" / "outcome.json").exists()
+
+
+def test_deaths_add_up(tmp_path):
+    for n in (1, 2, 3):
+        put(tmp_path, n, pid=dead_pid(), beat=0)
+        assert attempts.note_death(tmp_path, "again") == n
+        assert attempts.note_death(tmp_path, "again") == n  # told twice is not died twice
+    assert attempts.deaths(tmp_path) == 3 == attempts.DEATHS
+
+
+def test_a_living_attempt_is_not_declared_dead(tmp_path):
+    put(tmp_path, 1, beat=0)
+    assert attempts.note_death(tmp_path, "no") == 0
+    assert statuses(tmp_path) == ["running"]
+
+
+def test_temporaries_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path):
+    old, new, kept = tmp_path / ".record.json.abc", tmp_path / ".last.ckpt.def", tmp_path / "last.ckpt"
+    for path in (old, new, kept):
+        path.touch()
+    for path in (old, kept):
+        os.utime(path, (time.time() - 100,) * 2)
+    attempts.remove_stale_temporaries(tmp_path)
+    assert (old.exists(), new.exists(), kept.exists()) == (False, True, True)
+
+
+ROUNDS = 20
+
+
+def race(run, barrier, results):
+    """Claim the same run together with the others, again and again."""
+    for n in range(ROUNDS):
+        barrier.wait(60)
+        mine = attempts.claim(run)
+        results.put((n, mine and mine.number))
+        barrier.wait(60)  # nobody ends before all have looked
+        if mine:
+            mine.close("interrupted")
+
+
+@pytest.mark.integration
+def test_of_racing_processes_one_gets_the_run(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(3), context.Queue()
+    racers = [context.Process(target=race, args=(tmp_path, barrier, results)) for _ in range(3)]
+    for racer in racers:
+        racer.start()
+    got = [results.get(timeout=60) for _ in range(3 * ROUNDS)]
+    for racer in racers:
+        racer.join(20)
+    for n in range(ROUNDS):
+        assert sorted((number for m, number in got if m == n), key=str) == [n + 1, None, None], f"round {n}"
+
+
+@pytest.mark.integration
+def test_a_killed_process_leaves_a_run_that_can_be_claimed_at_once(tmp_path):
+    code = "import sys, time; from pathlib import Path; from rnnbench.runs import attempts\n"
+    code += "attempts.claim(Path(sys.argv[1])); print('claimed', flush=True); time.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment(tmp_path)
+    )
+    with process:
+        assert process.stdout.readline() == "claimed\n"
+        assert statuses(tmp_path) == ["running"]
+        process.kill()
+        process.wait()
+    assert statuses(tmp_path) == ["killed"]
+    assert attempts.claim(tmp_path).number == 2

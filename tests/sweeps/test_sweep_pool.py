@@ -1,0 +1,132 @@
+"""Workers: each run in a process of its own, whose end is noticed and named, however it ends."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+import pytest
+from sweeping import TINY, claims, until
+
+from rnnbench.runs.plan import prepare
+from rnnbench.store import Store
+from rnnbench.sweeps.pool import Pool, _how_it_died
+
+SMALL = [*TINY, "tracker=none"]
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (-9, "the process was killed (SIGKILL)"),
+        (-11, "the process was killed (SIGSEGV)"),
+        (-77, "the process was killed (signal 77)"),
+        (3, "the process ended with code 3"),
+        (None, "the process ended with code None"),
+    ],
+)
+def test_a_death_in_words(code, sentence):
+    assert _how_it_died(code) == sentence
+
+
+def drain(pool: Pool, count: int = 1):
+    """The next `count` workers that end."""
+    ended = []
+    until(lambda: ended.extend(pool.poll(0.1)) or len(ended) >= count)
+    return ended
+
+
+@pytest.mark.integration
+def test_a_worker_does_its_job_and_says_so(tmp_path):
+    pool, job = Pool(2, tmp_path), prepare([*SMALL, "cell=rnn"])
+    assert pool.free == 2
+    pool.submit(job)
+    assert pool.free == 1
+    (ended,) = drain(pool)
+    assert (ended.job, ended.word, ended.sentence, ended.exit_code) == (job, "ok", "", 0)
+    assert 0 < ended.seconds < 60
+    assert (pool.free, pool.running) == (2, [])
+    assert Store.open(tmp_path).read(job.id)["status"] == "ok"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("how", "sentence", "code"),
+    [
+        ("kill", "the process was killed (SIGKILL)", -signal.SIGKILL),
+        ("exit", "the process ended with code 3", 3),
+        ("segfault", "the process was killed (SIGSEGV)", -signal.SIGSEGV),
+    ],
+)
+def test_a_worker_that_dies_is_named_with_how(tmp_path, lab, how, sentence, code):
+    pool, job = Pool(1, tmp_path), prepare([*SMALL, "cell=dying", f"cell.how={how}"])
+    pool.submit(job)
+    (ended,) = drain(pool)
+    assert (ended.word, ended.sentence, ended.exit_code) == ("died", sentence, code)
+    assert Store.open(tmp_path).read(job.id) is None
+    assert claims(tmp_path, job.id) == [{}], "it had no time to say anything"
+
+
+@pytest.mark.integration
+def test_a_job_that_is_not_possible_is_refused_and_not_recorded(tmp_path):
+    pool, job = Pool(1, tmp_path), prepare([*SMALL, "dataset=temporal_order", "dataset.T=5"])
+    pool.submit(job)
+    (ended,) = drain(pool)
+    assert (ended.word, ended.exit_code) == ("refused", 0)
+    assert "dataset.T must be a whole number of at least 20" in ended.sentence
+    assert Store.open(tmp_path).read(job.id) is None
+
+
+@pytest.mark.integration
+def test_a_second_worker_finds_the_run_busy(tmp_path):
+    pool, job = Pool(2, tmp_path), prepare([*SMALL, "cell=rnn", "budget.updates=100000"])
+    pool.submit(job)
+    until(lambda: (tmp_path / "runs" / job.id / "history.jsonl").exists())
+    pool.submit(job)
+    (busy,) = drain(pool)
+    assert busy.word == "busy"
+    assert "is being done by another process" in busy.sentence
+    pool.stop("the test is over")
+    (stopped,) = drain(pool)
+    assert (stopped.word, stopped.exit_code) == ("interrupted", 0)
+    assert stopped.sentence.startswith("the test is over at update ")
+    assert (tmp_path / "runs" / job.id / "last.ckpt").exists()
+
+
+@pytest.mark.integration
+def test_a_worker_ends_by_itself_when_nobody_listens_any_more(tmp_path):
+    pool, job = Pool(1, tmp_path), prepare([*SMALL, "cell=rnn", "budget.updates=100000"])
+    pool.submit(job)
+    until(lambda: (tmp_path / "runs" / job.id / "history.jsonl").exists())
+    pool.running[0].connection.close()
+    until(lambda: not pool.running[0].process.is_alive(), 10)
+    (outcome,) = claims(tmp_path, job.id)
+    assert outcome["status"] == "interrupted"
+    assert outcome["reason"].startswith("the sweep is gone at update ")
+    assert (tmp_path / "runs" / job.id / "last.ckpt").exists()
+
+
+@pytest.mark.integration
+def test_killed_workers_are_gone_at_once(tmp_path):
+    pool = Pool(2, tmp_path)
+    jobs = [prepare([*SMALL, "cell=rnn", "budget.updates=100000", f"seed={seed}"]) for seed in (0, 1)]
+    for job in jobs:
+        pool.submit(job)
+    until(lambda: all((tmp_path / "runs" / job.id / "history.jsonl").exists() for job in jobs))
+    processes = [psutil.Process(running.process.pid) for running in pool.running]
+    began = time.monotonic()
+    pool.kill()
+    ended = drain(pool, 2)
+    assert time.monotonic() - began < 5
+    assert {(e.word, e.exit_code) for e in ended} == {("died", -9)}
+    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+@pytest.mark.integration
+def test_what_a_run_prints_goes_to_its_attempt(tmp_path, capfd):
+    pool, job = Pool(1, tmp_path), prepare([*SMALL, "cell=rnn"])
+    pool.submit(job)
+    drain(pool)
+    assert (tmp_path / "runs" / job.id / "attempts" / "001" / "stdout.txt").exists()
+    assert capfd.readouterr() == ("", "")
