@@ -90,3 +90,15 @@ def test_a_damaged_line_is_named(store):
 @pytest.mark.parametrize("name", list(COMMITTED))
 def test_every_committed_set_is_equal_to_its_records(name):
     assert verify(COMMITTED[name]) == []
+
+
+def test_a_damaged_manifest_is_one_sentence(store):
+    (store.root.parent / "sweeps" / "demo.json").write_text('{"runs": ')
+    with pytest.raises(BadInput, match=r"demo.json is damaged"):
+        publish(store, "demo")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ""])
+def test_a_name_is_no_path(store, name):
+    with pytest.raises(BadInput, match="its folder is named so"):
+        publish(store, name, sweep="demo")

@@ -67,6 +67,7 @@ def test_a_wrong_option_is_one_sentence(overrides, sentence):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle", "step"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
 def test_every_optimizer_takes_every_schedule(optimizer, schedule):

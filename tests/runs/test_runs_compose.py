@@ -213,6 +213,7 @@ def test_expand_gives_plain_overrides(override, expanded):
         assert list(expand([text])) == [[text]]  # plain already
 
 
+@pytest.mark.integration
 def test_every_expanded_override_composes():
     for texts in expand(
         ["depth=1,2", "peephole=on,off", "peephole.gates=['i'],[f]", "optimizer.betas=[0.9,0.99],[0,0.9]"]
@@ -352,6 +353,7 @@ def test_ids_tell_numbers_apart(a, b, seed):
     assert (first.id == second.id) == (a == b)
 
 
+@pytest.mark.integration
 @few
 @given(st.floats(1e-8, 10, allow_nan=False))
 def test_a_rate_of_the_command_line_is_the_rate_of_the_config(lr):

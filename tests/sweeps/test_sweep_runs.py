@@ -156,7 +156,8 @@ def test_a_run_that_hangs_is_ended_from_outside(tmp_path, lab, monkeypatch):
     hangs = [*TINY, "cell=dying", "cell.how=hang", "cell.after=9", "harness.timeout=0.5"]
     result = sweep(*hangs, results=tmp_path)
     (record,) = result.records.values()
-    assert (record["status"], record["attempts"]) == ("killed", 3)
+    assert (record["status"], record["attempts"]) == ("timeout", 1)
+    assert record["reason"] == "the time limit of 0.5 s is over and no update ended since"
 
 
 def test_missing_data_leaves_a_run_open_and_the_others_finish(tmp_path, lab, monkeypatch):

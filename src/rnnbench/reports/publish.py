@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,10 @@ def publish(store: Store, name: str, *, sweep: str | None = None) -> Path:
     sweep: the name of the sweep (of its manifest in results/sweeps/), default the same. Raises BadInput where a run of
     it is not finished: a frozen result is whole, failures included.
     """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise BadInput(
+            f"a published set's name is letters, digits, '_', '.' and '-', not {name!r}: its folder is named so."
+        )
     results = store.root.parent
     manifest = _manifest(results, sweep or name)
     found = store.records()
@@ -78,8 +83,11 @@ def _manifest(results: Path, sweep: str) -> dict[str, Any]:
         known = [p.stem for p in (results / "sweeps").glob("*.json")]
         hint = nearest(sweep, known) if known else "`rnnbench sweep` has not been run here."
         raise BadInput(f"no sweep {sweep!r} in {path.parent}; {hint}")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {key: manifest[key] for key in ("command", "runs", "skipped")}
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{path} is damaged; the sweep's command, given again, writes it anew.") from None
 
 
 def _derive(source: Path, folder: Path) -> None:

@@ -68,9 +68,9 @@ def make_record(
     }
 
 
-def record_death(job: Job, store: Store, reason: str) -> dict[str, Any]:
-    """The record of a run that has died too often to be tried again, written by the sweep that saw it."""
+def record_from_outside(job: Job, store: Store, status: str, reason: str) -> dict[str, Any]:
+    """The record of a run that never got to write its own: killed too often, or hanging. Written by its sweep."""
     seen = attempts.look(store.folder(job.id))
-    record = make_record(job, "killed", {"reason": reason}, seen, 0.0)
+    record = make_record(job, status, {"reason": reason}, seen, 0.0)
     store.write(record)
     return record

@@ -15,7 +15,7 @@ from typing import Any
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
-from rnnbench.runs.recording import record_death
+from rnnbench.runs.recording import record_from_outside
 from rnnbench.store import Store
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.plan import Plan, write_manifest
@@ -74,6 +74,7 @@ class Sweep:
         self.result = Result()
         self._signals = 0
         self._deaths: Counter[str] = Counter()  # seen by this sweep: a worker may die before it has claimed its run
+        self._hung: set[str] = set()  # killed from outside, beyond their time limit
         self._forgiven: Counter[str] = Counter()  # before --retry-failed
 
     def run(self, display: Display | None = None) -> Result:
@@ -165,22 +166,32 @@ class Sweep:
         if self.result.interrupted:  # killed by us
             self.result.open[job.id] = "interrupted before its checkpoint"
             return None
+        if job.id in self._hung:
+            attempts.note_death(folder, ended.sentence)
+            limit = job.config["harness"]["timeout"]
+            self._give_up(ended, show, "timeout", f"the time limit of {limit:g} s is over and no update ended since")
+            return None
         self._deaths[job.id] += 1
         noted = attempts.note_death(folder, ended.sentence) - self._forgiven[job.id]
         deaths = max(noted, self._deaths[job.id])
         if deaths < attempts.DEATHS:
             show.line(f"{job.title}: {ended.sentence}; it is resumed ({deaths} of {attempts.DEATHS} deaths)", "yellow")
             return job
-        record = record_death(job, self.store, f"died {deaths} times; at last {ended.sentence}")
-        self.result.records[job.id] = record
-        show.finished(job.title, record["status"], record["reason"], ended.seconds)
+        self._give_up(ended, show, "killed", f"died {deaths} times; at last {ended.sentence}")
         return None
+
+    def _give_up(self, ended: Ended, show: Display, status: str, reason: str) -> None:
+        """Record a run that never wrote a record of its own."""
+        record = record_from_outside(ended.job, self.store, status, reason)
+        self.result.records[ended.job.id] = record
+        show.finished(ended.job.title, status, reason, ended.seconds)
 
     def _kill_hanging(self, pool: Pool) -> None:
         """A run looks at its own time limit at every update; one that does not get there is killed from outside."""
         for running in pool.running:
             limit = running.job.config["harness"]["timeout"]
             if limit is not None and running.seconds > limit + HANG_SECONDS:
+                self._hung.add(running.job.id)
                 running.process.kill()
 
 
