@@ -15,7 +15,7 @@ from rnnbench.runs import attempts
 pytestmark = pytest.mark.integration
 
 # Long enough to be hit in the middle, a checkpoint at every validation.
-LONG = ["depth=2", "depth.dropout=0.2", "schedule=cosine", "budget.updates=400", "budget.val_every=25",
+LONG = ["depth=2", "depth.dropout=0.2", "schedule=cosine", "budget.updates=600", "budget.val_every=25",
         "harness.checkpoint_seconds=0"]  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_stopped_it_ends_with_130_and_the_same_command_resumes(tmp_path, unbroke
     assert outcomes(folder) == ["interrupted"]
     assert store(tmp_path).read(made.id) is None
     stopped_at = int(err.split("at update ")[1].split(";")[0])
-    assert 75 <= stopped_at < 400
+    assert 75 <= stopped_at < 600
     code, _, err = finish(spawn(tmp_path, *LONG))
     assert (code, err) == (0, "")
     record = store(tmp_path).read(made.id)

@@ -19,6 +19,7 @@ from rnnbench.record import KEYS, run_id
 from rnnbench.runs import attempts, build, checkpoint
 from rnnbench.runs import run as runs
 from rnnbench.runs.plan import prepare
+from rnnbench.runs.recording import record_from_outside
 from rnnbench.runs.watch import ProgressLine, StopRequest
 from rnnbench.store import Store
 from rnnbench.training import Interrupted
@@ -427,6 +428,18 @@ def test_weights_that_are_damaged_are_said_to_be(tmp_path, done):
             (target.folder(made.id) / "best.pt").write_bytes(content)
         with pytest.raises(BadInput, match=r"best\.pt is missing or damaged; retry the run"):
             runs.load_model(made.id, results=tmp_path)
+
+
+def test_a_run_that_only_ever_died_is_recorded_by_who_saw_it(tmp_path):
+    made, kept = job(), store(tmp_path)
+    for n in (1, 2):
+        attempts.claim(kept.folder(made.id)).close("killed", f"death {n}")
+    record = record_from_outside(made, kept, "killed", "died 2 times")
+    assert record == kept.read(made.id)
+    assert set(record) == set(KEYS)
+    assert (record["status"], record["reason"], record["attempts"]) == ("killed", "died 2 times", 2)
+    assert (record["metrics"], record["params"], record["updates"]) == ({}, None, None)
+    assert record["axes"]["hidden_size"] == 8
 
 
 # Interrupted and resumed.
