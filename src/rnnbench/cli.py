@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for folder in args.config_dir or []:
             registry.add_config_dir(folder)
         registry.import_extra_dirs()
+        if hasattr(args, "overrides"):
+            args.overrides = registry.take_search_path(args.overrides)
         command: Callable[[argparse.Namespace], int] = args.command
         code = command(args)
         sys.stdout.flush()  # here, where a reader that is gone can still be answered

@@ -370,7 +370,11 @@ def test_auto_and_what_it_stands_for_are_one_run():
     assert prepare([]).id == prepare(["backend=native", "head=last", "encoder=none"]).id
     assert prepare(["cell=mgu"]).id == prepare(["cell=mgu", "backend=eager"]).id
     assert prepare([]).id != prepare(["backend=eager"]).id
-    assert prepare(["params=70000"]).id == prepare(["params=70k", "hidden_size=3"]).id
+    assert prepare(["params=70000"]).id == prepare(["params=70k"]).id
+
+
+def test_two_sizes_at_once_are_refused():
+    assert "give one of the two" in refused("params=70k", "hidden_size=3")
 
 
 def test_the_seed_alone_makes_the_runs_of_an_entry_differ():

@@ -54,6 +54,8 @@ def settle(config: dict[str, Any]) -> dict[str, Any]:
     """The config with every `auto` replaced, unchecked: two ways to ask for one run are equal from here on."""
     config = {**config}
     if config["params"] is not None:
+        if config["hidden_size"] not in (None, DEFAULT_HIDDEN):
+            raise BadInput(f"hidden_size={config['hidden_size']} and params={config['params']}: give one of the two.")
         config["params"], config["hidden_size"] = parse_count(config["params"]), None
     meta = config["dataset"]["meta"]
     config["precision"] = str(config["precision"])

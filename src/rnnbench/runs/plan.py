@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnbench.record import run_id
-from rnnbench.runs import axes
+from rnnbench.runs import axes, registry
 from rnnbench.runs.compose import compose, defaults
 
 
@@ -39,7 +39,8 @@ class Job:
     def command(self) -> str:
         """The command that makes this run again, without what changes no result."""
         kept = [o for o in self.overrides if not o.startswith(("tracker", "harness"))]
-        return shlex.join(["rnnbench", "run", *kept])
+        folders = [word for folder in registry.extra_dirs() for word in ("--config-dir", str(folder))]
+        return shlex.join(["rnnbench", "run", *folders, *kept])
 
 
 def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:

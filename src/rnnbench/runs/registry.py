@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ def config_dir() -> Path:
 def extra_dirs() -> list[Path]:
     """The user's own config folders, from --config-dir and RNNBENCH_CONFIG_DIR (separated as PATH is)."""
     names = [n for n in os.environ.get("RNNBENCH_CONFIG_DIR", "").split(os.pathsep) if n]
+    if missing := [n for n in names if not Path(n).is_dir()]:
+        raise BadInput(f"RNNBENCH_CONFIG_DIR names {missing[0]}, which is no folder.")
     return [Path(n).resolve() for n in names]
 
 
@@ -45,6 +48,29 @@ def add_config_dir(folder: str | Path) -> None:
     dirs = [str(d) for d in extra_dirs() if d != path]
     os.environ["RNNBENCH_CONFIG_DIR"] = os.pathsep.join([str(path), *dirs])
     import_extra_dirs()
+
+
+def take_search_path(overrides: Sequence[str]) -> list[str]:
+    """The overrides without `hydra.searchpath=[...]`, whose folders (file://, pkg://) become part of the registry.
+
+    Raises BadInput where one of them is no folder.
+    """
+    kept = []
+    for text in overrides:
+        key, _, value = text.partition("=")
+        if key != "hydra.searchpath":
+            kept.append(text)
+            continue
+        for entry in value.strip("[]").split(","):
+            place = entry.strip().strip("'\"")
+            scheme, _, name = place.rpartition("://")
+            if scheme == "pkg":
+                spec = importlib.util.find_spec(name)
+                if spec is None or not spec.submodule_search_locations:
+                    raise BadInput(f"hydra.searchpath: no package {name!r} to import.")
+                name = spec.submodule_search_locations[0]
+            add_config_dir(name)
+    return kept
 
 
 def import_extra_dirs() -> None:

@@ -18,7 +18,7 @@ from rnnbench.datasets.base import Data, Split, data_hash
 from rnnbench.errors import BadInput
 from rnnbench.nn import Cell, count_params, count_state, flops_per_step
 from rnnbench.record import OPEN
-from rnnbench.runs import attempts, build, checkpoint, host
+from rnnbench.runs import attempts, build, checkpoint, host, registry
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import make_record, now
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
@@ -42,6 +42,7 @@ def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker:
 
     tracker: which one, unless the overrides name it. Raises BadInput; Interrupted after Ctrl-C (resumable).
     """
+    overrides = registry.take_search_path(overrides)
     if not any(o.partition("=")[0].lstrip("+") == "tracker" for o in overrides):
         overrides = [*overrides, f"tracker={tracker}"]
     job, store = prepare(overrides), Store.open(results)
