@@ -3,12 +3,18 @@
 Written from the papers' equations and not from src, to be compared with it in value and in gradient. `s` is the
 sigmoid; W_k x + U_k h' + b_k of gate k is spelled `w.a("k", x, h)`. Nothing is fused, hoisted or batched.
 
+A convolution is a matrix, too: x and h are frames laid out as vectors (channel, row, column), and a kernel's matrix has
+at (pixel, pixel') the tap that lies between the two, or zero. So no convolution of torch's is used, and ConvRNN,
+ConvLSTM and ConvGRU are literally the equations of RNN, LSTM and GRU.
+
 A cell's entry is a step function, (weights, x, *state) -> (h, new state), and its gates in the order in which the
 fused maps hold their rows. Adding a cell means adding both to CELLS.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,44 +23,99 @@ from torch import Tensor, tanh
 from torch import sigmoid as s
 
 
-def rows(fused: Tensor | None, gates: str) -> dict[str, Tensor]:
-    """A fused weight (n H, in) or bias (n H) as one block a gate; none at all is zero."""
-    if fused is None:
-        return {gate: torch.zeros((), dtype=torch.float64) for gate in gates}
-    return dict(zip(gates, fused.chunk(len(gates)), strict=True))
+@functools.cache
+def taps(side: int, height: int, width: int) -> Tensor:
+    """(pixels, pixels): which tap of a side x side kernel an output pixel (row) puts on an input pixel (column).
+
+    The kernel's middle lies on the pixel itself; tap side * side means none: the two are too far apart.
+    """
+    index = torch.full((height * width, height * width), side * side)
+    for y in range(height):
+        for x in range(width):
+            for down in range(side):
+                for right in range(side):
+                    v, u = y + down - side // 2, x + right - side // 2
+                    if 0 <= v < height and 0 <= u < width:
+                        index[y * width + x, v * width + u] = down * side + right
+    return index
+
+
+def matrix(weight: Tensor, space: tuple[int, ...]) -> Tensor:
+    """A weight (out, in) as it is; a kernel (out, in, k, k) as the matrix (out pixels, in pixels) it stands for."""
+    if weight.dim() == 2:
+        return weight
+    outs, ins, side, _ = weight.shape
+    none = torch.zeros(outs, ins, 1, dtype=weight.dtype)
+    between = torch.cat([weight.flatten(2), none], 2)[:, :, taps(side, *space)]  # (out, in, pixel, pixel')
+    return between.transpose(1, 2).reshape(outs * math.prod(space), ins * math.prod(space))
+
+
+def vector(weight: Tensor, space: tuple[int, ...]) -> Tensor:
+    """One number a channel, or a channel and pixel, as one number a channel and pixel: (C) or (C, H, W) -> (C H W)."""
+    if weight.dim() == 1:
+        weight = weight.reshape(-1, *(1,) * len(space))
+    return weight.expand(weight.shape[0], *space).flatten()
+
+
+class Product(NamedTuple):
+    """W x + b, of one gate."""
+
+    W: Tensor
+    b: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.W @ x + self.b
+
+
+def products(fused: Any, gates: str, space: tuple[int, ...]) -> dict[str, Product]:
+    """A fused map as one product a gate; no bias is a bias of zero."""
+    weights = fused.weight.chunk(len(gates))
+    bias = torch.zeros(len(fused.weight), dtype=torch.float64) if fused.bias is None else fused.bias
+    biases = bias.chunk(len(gates))
+    return {g: Product(matrix(w, space), vector(b, space)) for g, w, b in zip(gates, weights, biases, strict=True)}
 
 
 class Weights:
-    """A cell's parameters by gate letter: W, U, b (of W), d (of U), the peepholes p, and FGR's R.
+    """A cell's parameters by gate letter: W of x, U of the state, the peepholes p, FGR's R, and maps of its own.
 
-    gates: the rows of W. peephole: keyword arguments of rnnbench.nn.Peephole, or {} for none.
+    gates: the rows of W. peephole: keyword arguments of rnnbench.nn.Peephole, or {} for none. space: () or (H, W).
     """
 
-    def __init__(self, cell: Any, gates: str, peephole: dict[str, Any]) -> None:
-        self.W, self.b = rows(cell.W.weight, gates), rows(cell.W.bias, gates)
-        if hasattr(cell, "U_n"):  # the candidate's recurrent map stands alone: it does not see h' itself
-            first = gates.removesuffix("n")
-            self.U = rows(cell.U.weight, first) | {"n": cell.U_n.weight}
-            self.d = rows(cell.U.bias, first) | rows(cell.U_n.bias, "n")
-        else:
-            self.U, self.d = rows(cell.U.weight, gates), rows(cell.U.bias, gates)
+    def __init__(self, cell: Any, reference: Reference, peephole: dict[str, Any], space: tuple[int, ...]) -> None:
+        self.space = space
+        self.W = products(cell.W, reference.gates, space)
+        self.U = {}
+        for name, gates in (reference.hidden or {"U": reference.gates}).items():
+            self.U |= products(getattr(cell, name), gates, space)
+        self.more = {
+            name: products(getattr(cell, name), gates, space) for name, gates in (reference.more or {}).items()
+        }
+        self.own = {name: products(getattr(cell, name), "k", space)["k"] for name in reference.own}
         if getattr(cell, "R", None) is not None:  # rows: the gate that sees; columns: the gate it sees
             self.R = {
-                to: dict(zip("ifo", block.chunk(3, 1), strict=True)) for to, block in rows(cell.R.weight, "ifo").items()
+                to: dict(zip("ifo", each.W.chunk(3, 1), strict=True))
+                for to, each in products(cell.R, "ifo", space).items()
             }
         self.options = peephole
         on = peephole.get("shape", "none") != "none"
-        self.p = {gate: cell.peephole.w[gate] for gate in gates if on and gate in peephole["gates"]}
+        seen = [gate for gate in reference.gates if on and gate in peephole["gates"]]
+        lay = matrix if peephole.get("shape") in ("conv", "conv1x1") else vector
+        self.p = {gate: lay(cell.peephole.w[gate], space) for gate in seen}
 
     def a(self, gate: str, x: Tensor, h: Tensor) -> Tensor:
         """W x + U h' + b of one gate."""
-        return self.W[gate] @ x + self.b[gate] + self.U[gate] @ h + self.d[gate]
+        return self.W[gate](x) + self.U[gate](h)
+
+    def seen(self, name: str, gate: str, state: Tensor) -> Tensor:
+        """What a gate sees of a state through a further map."""
+        return self.more[name][gate](state)
 
     def peep(self, gate: str, c: Tensor) -> Tensor:
-        """p * c of one gate, zero where the gate does not see c."""
+        """p * c of one gate (a product or a convolution), zero where the gate does not see c."""
         if gate not in self.p:
             return torch.zeros_like(c)
-        return self.p[gate] * (c.detach() if self.options["gradient"] == "detach" else c)
+        p, c = self.p[gate], c.detach() if self.options["gradient"] == "detach" else c
+        return p @ c if p.dim() == 2 else p * c
 
     def peep_o(self, old: Tensor, new: Tensor) -> Tensor:
         """The output gate's peephole: at the new cell state, or at the old one where the choice says so."""
@@ -87,7 +148,19 @@ def lstm(w: Weights, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, State]:
 def gru(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
     r = s(w.a("r", x, h))
     z = s(w.a("z", x, h))
-    n = tanh(w.W["n"] @ x + w.b["n"] + r * (w.U["n"] @ h + w.d["n"]))
+    n = tanh(w.W["n"](x) + r * w.U["n"](h))
+    h = (1 - z) * n + z * h
+    return h, (h,)
+
+
+def leaky(a: Tensor) -> Tensor:
+    return torch.where(a > 0, a, 0.2 * a)
+
+
+def gru_leaky(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    r = s(w.a("r", x, h))
+    z = s(w.a("z", x, h))
+    n = leaky(w.W["n"](x) + r * w.U["n"](h))
     h = (1 - z) * n + z * h
     return h, (h,)
 
@@ -174,16 +247,116 @@ def fgr(w: Weights, x: Tensor, h: Tensor, c: Tensor, i: Tensor, f: Tensor, o: Te
     return h, (h, new, i, f, o)
 
 
+def warp(h: Tensor, flow: Tensor) -> Tensor:
+    """h (C, H, W) read at (x, y) minus the flow (2, H, W; x, then y), between the four pixels around; zero outside."""
+    _, height, width = h.shape
+    rows = []
+    for y in range(height):
+        for x in range(width):
+            at_x, at_y = x - flow[0, y, x], y - flow[1, y, x]
+            left, top = math.floor(at_x.item()), math.floor(at_y.item())
+            total = torch.zeros_like(h[:, 0, 0])
+            for v in (top, top + 1):
+                for u in (left, left + 1):
+                    if 0 <= v < height and 0 <= u < width:
+                        total = total + (1 - abs(at_y - v)) * (1 - abs(at_x - u)) * h[:, v, u]
+            rows.append(total)
+    return torch.stack(rows, 1).reshape(h.shape)
+
+
+def trajgru(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    flows = w.own["flow"](leaky(w.own["F_x"](x) + w.own["F_h"](h))).reshape(-1, 2, *w.space)
+    seen = torch.cat([warp(h.reshape(-1, *w.space), flow).flatten() for flow in flows])
+    r = s(w.a("r", x, seen))
+    z = s(w.a("z", x, seen))
+    n = leaky(w.W["n"](x) + r * w.U["n"](seen))
+    h = (1 - z) * n + z * h
+    return h, (h,)
+
+
+def stlstm(w: Weights, x: Tensor, h: Tensor, c: Tensor, m: Tensor) -> tuple[Tensor, State]:
+    g = tanh(w.a("g", x, h))
+    i = s(w.a("i", x, h))
+    f = s(w.a("f", x, h) + 1)
+    c = f * c + i * g
+    g = tanh(w.a("G", x, m))  # G, I, F: the primed gates
+    i = s(w.a("I", x, m))
+    f = s(w.a("F", x, m) + 1)
+    m = f * m + i * g
+    o = s(w.a("o", x, h) + w.own["W_o"](torch.cat([c, m])))
+    h = o * tanh(w.own["W_1"](torch.cat([c, m])))
+    return h, (h, c, m)
+
+
+def causal_lstm(w: Weights, x: Tensor, h: Tensor, c: Tensor, m: Tensor) -> tuple[Tensor, State]:
+    g = tanh(w.a("g", x, h) + w.seen("U_c", "g", c))
+    i = s(w.a("i", x, h) + w.seen("U_c", "i", c))
+    f = s(w.a("f", x, h) + w.seen("U_c", "f", c) + 1)
+    c = f * c + i * g
+    g = tanh(w.W["G"](x) + w.seen("W_c", "g", c))  # G, I, F: the primed gates
+    i = s(w.W["I"](x) + w.seen("U_m", "i", m) + w.seen("W_c", "i", c))
+    f = s(w.W["F"](x) + w.seen("U_m", "f", m) + w.seen("W_c", "f", c) + 1)
+    m = f * tanh(w.seen("U_m", "m", m)) + i * g
+    o = tanh(w.a("o", x, h) + w.seen("W_c", "o", c) + w.own["W_m"](m))
+    h = o * tanh(w.own["W_1"](torch.cat([c, m])))
+    return h, (h, c, m)
+
+
+class Sizes(NamedTuple):
+    """What a parameter count depends on. k_x, k_h: kernels; pixels: of a frame; peepholes: how many gates see c."""
+
+    I: int  # noqa: E741  the papers' letter
+    H: int
+    biases: int
+    peepholes: int = 0
+    shape: str = "per_channel"
+    k_x: int = 1
+    k_h: int = 1
+    pixels: int = 1
+    links: int = 0
+
+
+def count_gated(n: Sizes, gates: int, square: int) -> int:
+    """A map from x, one from h and the biases for each gate, square maps from h to h, and what each peephole has."""
+    peephole = {"hadamard": n.H * n.pixels, "conv1x1": n.H**2, "conv": n.k_h**2 * n.H**2}.get(n.shape, n.H)
+    each = n.H * (n.k_x**2 * n.I + n.k_h**2 * n.H + n.biases)
+    return gates * each + square * n.k_h**2 * n.H**2 + n.peepholes * peephole
+
+
+def count_trajgru(n: Sizes) -> int:
+    """Three gates that see x and L copies of h'; 32 flow channels that see x and h' through 5x5; 2 L flow maps, 5x5."""
+    gates = 3 * n.H * (n.k_x**2 * n.I + n.links * n.H + n.biases)
+    flow = 25 * 32 * (n.I + n.H) + 32 * n.biases + 25 * 32 * 2 * n.links + (2 * n.links if n.biases else 0)
+    return gates + flow
+
+
+def count_stlstm(n: Sizes) -> int:
+    """Seven gates see x, four h', three m; the output gate and, through 1x1, the output see both memories."""
+    biases = {0: 0, 1: 7, 2: 7 + 4 + 3 + 1 + 1}[n.biases]
+    return n.H * (7 * n.k_x**2 * n.I + (4 + 3 + 2) * n.k_h**2 * n.H + 2 * n.H + biases)
+
+
+def count_causal_lstm(n: Sizes) -> int:
+    """Seven gates see x, four h', three c', three m, four the new c, one the new m; and 1x1 for the output."""
+    biases = {0: 0, 1: 7, 2: 7 + 4 + 3 + 3 + 4 + 1 + 1}[n.biases]
+    return n.H * (7 * n.k_x**2 * n.I + (4 + 3 + 3 + 4 + 1) * n.k_h**2 * n.H + 2 * n.H + biases)
+
+
 class Reference(NamedTuple):
     step: Callable[..., tuple[Tensor, State]]
-    gates: str  # in the order of the fused rows
+    gates: str  # of W, in the order of the fused rows
+    hidden: dict[str, str] | None = None  # the maps of the state and their gates; U with those of W where not told
+    own: tuple[str, ...] = ()  # maps that belong to no gate, by their name
+    more: dict[str, str] | None = None  # further maps of a state and the gates that see it
     square: int = 0  # H x H maps beyond the two a gate
+    counted: Callable[[Sizes], int] | None = None
 
-    def count(self, input_size: int, hidden_size: int, biases: int, peepholes: int) -> int:
-        """Parameters: a matrix from x, one from h and the biases for each gate, and a vector for each peephole."""
-        each = hidden_size * (input_size + hidden_size + biases)
-        return len(self.gates) * each + self.square * hidden_size**2 + peepholes * hidden_size
+    def count(self, sizes: Sizes) -> int:
+        """Parameters, in closed form."""
+        return self.counted(sizes) if self.counted else count_gated(sizes, len(self.gates), self.square)
 
+
+RESET_FIRST = {"U": "rz", "U_n": "n"}  # the candidate's recurrent map stands alone: it does not see h' itself
 
 CELLS = {
     "rnn": Reference(rnn, "h"),
@@ -191,9 +364,9 @@ CELLS = {
     "irnn": Reference(rnn_relu, "h"),
     "lstm": Reference(lstm, "ifgo"),
     "gru": Reference(gru, "rzn"),
-    "gru_cho": Reference(gru_cho, "rzn"),
+    "gru_cho": Reference(gru_cho, "rzn", RESET_FIRST),
     "gru_update": Reference(gru_update, "ug"),
-    "mgu": Reference(mgu, "fn"),
+    "mgu": Reference(mgu, "fn", {"U": "f", "U_n": "n"}),
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),
@@ -201,19 +374,38 @@ CELLS = {
     "noaf": Reference(noaf, "ifgo"),
     "cifg": Reference(cifg, "igo"),
     "fgr": Reference(fgr, "ifgo", square=9),
+    "convrnn": Reference(rnn, "h"),
+    "convlstm": Reference(lstm, "ifgo"),
+    "convgru": Reference(gru, "rzn"),
+    "convgru_hko7": Reference(gru_leaky, "rzn"),
+    "convgru_cho": Reference(gru_cho, "rzn", RESET_FIRST),
+    "trajgru": Reference(trajgru, "rzn", own=("F_x", "F_h", "flow"), counted=count_trajgru),
+    "causal_lstm": Reference(
+        causal_lstm,
+        "gifGIFo",
+        {"U": "gifo"},
+        own=("W_m", "W_1"),
+        more={"U_c": "gif", "U_m": "ifm", "W_c": "gifo"},
+        counted=count_causal_lstm,
+    ),
+    "stlstm": Reference(stlstm, "gifGIFo", {"U": "gifo", "U_m": "GIF"}, own=("W_o", "W_1"), counted=count_stlstm),
 }
 
 
 def run(name: str, cell: Any, x: Tensor, state: State, peephole: dict[str, Any]) -> tuple[Tensor, State]:
-    """x: (B, T, I), state: fields of (B, H) -> output (B, T, H), final state. Gradients reach the cell's parameters."""
-    step, w = CELLS[name].step, Weights(cell, CELLS[name].gates, peephole)
+    """x: (B, T, I, *space), state: fields of (B, H, *space) -> output (B, T, H, *space), final state.
+
+    Gradients reach the cell's parameters.
+    """
+    step, space = CELLS[name].step, tuple(x.shape[3:])
+    w = Weights(cell, CELLS[name], peephole, space)
     outputs, finals = [], []
     for b in range(x.shape[0]):
-        now = tuple(field[b] for field in state)
+        now = tuple(field[b].flatten() for field in state)
         hidden = []
         for t in range(x.shape[1]):
-            h, now = step(w, x[b, t], *now)
-            hidden.append(h)
+            h, now = step(w, x[b, t].flatten(), *now)
+            hidden.append(h.reshape(-1, *space))
         outputs.append(torch.stack(hidden))
-        finals.append(now)
+        finals.append(tuple(field.reshape(-1, *space) for field in now))
     return torch.stack(outputs), tuple(torch.stack(field) for field in zip(*finals, strict=True))

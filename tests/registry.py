@@ -1,6 +1,7 @@
 """The registry as the tests see it: every cell of conf/cell with every peephole choice of conf/peephole that it takes.
 
-Read from the yaml files, so a new file there is a new row in every test that runs over CASES.
+Read from the yaml files, so a new file there is a new row in every test that runs over CASES. Convolutional cells run
+here on small frames that are not square, with another kernel for x than for h.
 
 Axes: B batch, T time, C channels, space none or H W.
 """
@@ -16,7 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from rnnbench.nn import Cell, Layer, Peephole
+from rnnbench.nn import Cell, Conv2d, Layer, Peephole
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -28,12 +29,19 @@ def read(group: str) -> dict[str, dict[str, Any]]:
 
 CELLS = read("cell")
 PEEPHOLES = read("peephole")
+SPACE = (4, 5)  # H, W of the frames
+KERNELS = {"kernel_size": 5, "input_kernel_size": 3}
+LINKS = 2  # TrajGRU's flow fields
 
 
 def seen_gates(cell: str, peephole: str) -> list[str]:
     """The gates of a cell that see c under a peephole choice, by the two yaml files."""
-    choice = PEEPHOLES[peephole]
-    return [g for g in CELLS[cell]["meta"]["peephole_gates"] if choice["shape"] != "none" and g in choice["gates"]]
+    choice, meta = PEEPHOLES[peephole], CELLS[cell]["meta"]
+    return [g for g in meta["peephole_gates"] if choice["shape"] in meta["peephole_shapes"] and g in choice["gates"]]
+
+
+def on_frames(cell: str) -> bool:
+    return CELLS[cell]["meta"]["operator"] == "conv2d"
 
 
 def takes(cell: str, peephole: str) -> bool:
@@ -51,10 +59,18 @@ def instantiate(node: Any, **more: Any) -> Any:
     return getattr(importlib.import_module(module), name)(**options)
 
 
-def build(cell: str, peephole: str = "off", input_size: int = 3, hidden_size: int = 4, **options: Any) -> Cell:
-    """One cell of the registry. options: instead of its yaml's."""
+def build(
+    cell: str, peephole: str | Peephole = "off", input_size: int = 3, hidden_size: int = 4, **options: Any
+) -> Cell:
+    """One cell of the registry. options: instead of its yaml's, and of the small kernels of the tests."""
     if CELLS[cell]["meta"]["peephole_gates"]:
-        options["peephole"] = Peephole(**PEEPHOLES[peephole])
+        options["peephole"] = peephole if isinstance(peephole, Peephole) else Peephole(**PEEPHOLES[peephole])
+        if on_frames(cell):
+            options = {"space": SPACE} | options
+    if on_frames(cell):
+        options = {"operator": Conv2d(**KERNELS)} | options
+    if "links" in CELLS[cell]:
+        options = {"links": LINKS} | options
     return instantiate(CELLS[cell], input_size=input_size, hidden_size=hidden_size, **options)
 
 
@@ -86,23 +102,27 @@ def generator(key: str) -> torch.Generator:
 
 
 def randomise(module: Any, key: str = "") -> Any:
-    """Every parameter uniform in (-0.8, 0.8): nothing at zero that would hide its neighbours."""
+    """Every parameter uniform in (-0.8, 0.8): nothing at zero that would hide its neighbours.
+
+    A kernel's bound shrinks with what it sums over, so that gates stay open and flows of a TrajGRU within the frame.
+    """
     random = generator(f"weights {key}")
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.copy_(1.6 * torch.rand(parameter.shape, generator=random, dtype=torch.float64) - 0.8)
+            bound = 1.6 / parameter[0].numel() ** 0.5 if parameter.dim() == 4 and parameter.numel() else 0.8
+            parameter.copy_(bound * (2 * torch.rand(parameter.shape, generator=random, dtype=torch.float64) - 1))
     return module
 
 
 def random_input(cell: Cell, batch: int = 3, steps: int = 6, key: str = "") -> Tensor:
     """x (B, T, C, *space), float64 standard normal."""
-    space = (5, 4)[: cell.operator.space_dims]
+    space = SPACE[: cell.operator.space_dims]
     return torch.randn(batch, steps, cell.input_size, *space, generator=generator(f"x {key}"), dtype=torch.float64)
 
 
 def random_state(cell: Cell, batch: int = 3, key: str = "") -> Any:
     """A state with every field (B, C, *space) uniform in (0.1, 0.9): possible for gates too (FGR carries them)."""
-    space, random = (5, 4)[: cell.operator.space_dims], generator(f"state {key}")
+    space, random = SPACE[: cell.operator.space_dims], generator(f"state {key}")
     shape = (len(cell.State._fields), batch, cell.hidden_size, *space)
     return cell.State(*(0.1 + 0.8 * torch.rand(shape, generator=random, dtype=torch.float64)))
 

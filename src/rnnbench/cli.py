@@ -27,7 +27,7 @@ OVERRIDES = """\
 Overrides are Hydra's: key=value. The axes are groups whose choices `rnnbench list` shows:
   cell=gru   depth=2   direction=bidirectional   peephole=on   dataset=adding
   budget=smoke|small|medium|paper   optimizer=adam|adamw|sgd|rmsprop   schedule=constant|cosine|onecycle|step
-  tracker=none|wandb|tensorboard
+  tracker=none|wandb|tensorboard   forecast=encoder_forecaster|rollout (for datasets of frames)
 and every option of a choice can be set: hidden_size=128  params=70k  optimizer.lr=0.01  dataset.T=100  clip=null
   seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
 """
@@ -128,6 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ in the store)")
     listing = add("list", _list, "List what can be chosen.")
     listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, or any group")
+    study = add(
+        "ablation", _ablation, "Compare a sweep's variants pairwise by seed: effects, diagnostics, cost, verdicts."
+    )
+    study.add_argument("name", metavar="NAME", help="the sweep or experiment, or a published set")
+    study.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ablation_NAME/)")
+    study.add_argument("--no-figures", action="store_true", help="tables only")
     publish = add("publish", _publish, "Freeze a finished sweep's records and tables in results/published/NAME/.")
     publish.add_argument("name", metavar="NAME", help="its name; the sweep's own unless --sweep says another")
     publish.add_argument("--sweep", help="the sweep whose runs are frozen: an experiment's name, or its --name")
@@ -249,6 +255,19 @@ def _show(args: argparse.Namespace) -> int:
     from rnnbench.store import Store
 
     _console().print(show_run(Store.open(args.results), args.run))
+    return OK
+
+
+def _ablation(args: argparse.Namespace) -> int:
+    from rnnbench.reports.ablation_main import main_ablation
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    shown, files, remarks = main_ablation(store, args.name, args.output, figures=not args.no_figures)
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    _console().print(shown)
+    print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
     return OK
 
 

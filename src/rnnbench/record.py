@@ -19,6 +19,9 @@ target, target_source   what is normalised score 1 (null where nothing is known)
 params, live_params     trained numbers; those among them that ever got a gradient other than zero
 state_size              numbers carried from one time step to the next, per sequence
 flops_per_step          multiply-adds x 2 of the matrix products of one time step of one sequence, forward
+diagnostics             grad_norm{median p99 max share_above_10x_median first_non_finite} over training, and on one
+                        validation batch at the best weights, by layer: h_grad_norm[t], cell_state_max[t],
+                        saturation{gate{low high}}, peephole_abs{gate} (nn.probe, training.diagnostics)
 updates                 optimizer steps done
 train_seconds           in the training loop, validation excluded; wall_seconds: everything, over all attempts
 steps_per_second        updates / train_seconds
@@ -49,8 +52,8 @@ OPEN = ("interrupted", "killed")
 KEYS = (
     "schema_version", "id", "status", "reason", "axes", "dataset", "seed", "budget", "metrics", "metric", "goal",
     "best_step", "floors", "floor", "target", "target_source", "params", "live_params", "state_size", "flops_per_step",
-    "updates", "train_seconds", "wall_seconds", "steps_per_second", "peak_memory_mb", "device", "precision", "backend",
-    "threads", "deterministic", "host", "git", "source_hash", "packages", "attempts", "started", "finished", "command",
+    "diagnostics", "updates", "train_seconds", "wall_seconds", "steps_per_second", "peak_memory_mb", "device",
+    "precision", "backend", "threads", "deterministic", "host", "git", "source_hash", "packages", "attempts", "started", "finished", "command",
     "config",
 )  # fmt: skip
 

@@ -8,7 +8,20 @@ import torch
 from torch import nn
 
 from registry import CELLS, build, far
-from rnnbench.nn import GRU, LSTM, MGU, RNN, OdysseyLSTM, Peephole, SequenceModel, build_stack, make_encoder, start
+from rnnbench.nn import (
+    GRU,
+    LSTM,
+    MGU,
+    RNN,
+    Conv2d,
+    OdysseyLSTM,
+    Peephole,
+    SequenceModel,
+    TrajGRU,
+    build_stack,
+    make_encoder,
+    start,
+)
 from rnnbench.nn.init import POLICIES, identity, policy
 
 X, H = 40, 50
@@ -90,8 +103,47 @@ def test_every_policy_starts_the_full_gate_recurrence(init):
     assert cell.R.weight.any()
 
 
+def test_shi2015_policy_is_by_channels_whatever_the_kernel():
+    """U(-1/sqrt(C_in), 1/sqrt(C_in)), biases zero, the forget gate's too."""
+    torch.manual_seed(0)
+    cell = LSTM(9, 16, operator=Conv2d(5, 3), init="shi2015", biases=2)
+    for p, channels in ((cell.W.weight, 9), (cell.U.weight, 16)):
+        bound = 1 / math.sqrt(channels)
+        assert 0.98 * bound < p.abs().max() <= bound
+        assert spread(p)[1] == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert not cell.W.bias.any()
+    assert not cell.U.bias.any()
+
+
+def test_fan_in_policy_is_torchs_own_convolution():
+    torch.manual_seed(0)
+    cell = LSTM(9, 16, operator=Conv2d(5, 3), init="fan_in", biases=2)
+    for p, ours in ((cell.W.weight, (9, 3)), (cell.U.weight, (16, 5))):
+        bound = 1 / math.sqrt(ours[0] * ours[1] ** 2)
+        theirs = nn.Conv2d(ours[0], 64, ours[1]).weight
+        for weight in (p, theirs):
+            assert 0.98 * bound < weight.abs().max() <= bound
+            assert spread(weight)[1] == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert not cell.W.bias.any()
+    assert not cell.U.bias.any()
+    matrix = LSTM(9, 16, init="fan_in").W.weight
+    assert 0.9 / 3 < matrix.abs().max() <= 1 / 3
+
+
+@pytest.mark.parametrize("init", POLICIES)
+@pytest.mark.parametrize("inputs", [0, 3])
+def test_every_policy_starts_frames(init, inputs):
+    """Also kernels that are not square in their channels (TrajGRU's), and a layer without input."""
+    for make in (LSTM, TrajGRU):
+        cell = make(inputs, 4, operator=Conv2d(5, 3), init=init)
+        start(cell, 0)
+        for key, p in cell.named_parameters():
+            assert torch.isfinite(p).all(), key
+            assert p.any() or "bias" in key or not p.numel() or key == "flow.weight", key
+
+
 def test_unknown_policy():
-    with pytest.raises(ValueError, match="unknown init 'he'; known: torch, glorot, identity, normal"):
+    with pytest.raises(ValueError, match="unknown init 'he'; known: torch, glorot, identity, normal, fan_in, shi2015"):
         RNN(3, 4, init="he")
     assert policy("torch") is POLICIES["torch"]
 
@@ -185,4 +237,4 @@ def test_the_registrys_starts_are_finite_and_not_all_zero(name):
     start(cell, 0)
     for key, p in cell.named_parameters():
         assert torch.isfinite(p).all(), key
-        assert p.any() or "bias" in key, key
+        assert p.any() or "bias" in key or key == "flow.weight", key  # TrajGRU starts without flow

@@ -5,8 +5,8 @@ import pickle
 import pytest
 import torch
 
-from registry import far, random_input, randomise
-from rnnbench.nn import GRU, LSTM, Dense, GRUCho
+from registry import SPACE, far, random_input, randomise
+from rnnbench.nn import GRU, LSTM, Conv2d, Dense, GRUCho, Layer
 from rnnbench.nn.init import glorot, uniform, zeros
 from rnnbench.nn.maps import Map
 
@@ -100,6 +100,77 @@ def test_a_map_must_say_how_it_runs_over_time():
     abstract = Map(3, 4, "h", weight_shape=(3,), bias=False, weight_fill=uniform, bias_fill=zeros)
     with pytest.raises(NotImplementedError):
         abstract.sequence(torch.zeros(2, 1, 3))
+
+
+# convolutions
+
+
+def conv(gates="i f", *, role="h", bias=True, in_size=3, out_size=2):
+    operator = Conv2d(5, 3)
+    return randomise(
+        operator.map(in_size, out_size, gates, role=role, bias=bias, weight_fill=uniform, bias_fill=zeros).double()
+    )
+
+
+@pytest.mark.parametrize(("role", "side"), [("x", 3), ("h", 5)])
+def test_a_convolution_by_loops(role, side):
+    """The kernel is not flipped, its middle lies on the pixel, and beyond the frame lies zero."""
+    fused = conv(role=role)
+    assert fused.weight.shape == (4, 3, side, side)
+    x = random_input(LSTM(3, 4, operator=Conv2d(3)), batch=2, steps=1)[:, 0]
+    height, width = SPACE
+    wanted = torch.zeros(2, 4, height, width, dtype=torch.float64)
+    for b in range(2):
+        for out in range(4):
+            for y in range(height):
+                for z in range(width):
+                    total = fused.bias[out].item()
+                    for v in range(max(y - side // 2, 0), min(y + side // 2, height - 1) + 1):
+                        for u in range(max(z - side // 2, 0), min(z + side // 2, width - 1) + 1):
+                            taps = fused.weight[out, :, v - y + side // 2, u - z + side // 2]
+                            total += (taps * x[b, :, v, u]).sum().item()
+                    wanted[b, out, y, z] = total
+    assert far(fused(x), wanted) < 1e-12
+    assert far(torch.cat([*fused.split(fused(x))], 1), wanted) < 1e-12
+
+
+def test_a_convolution_over_a_sequence_is_every_step():
+    for bias in (False, True):
+        fused = conv(bias=bias)
+        x = random_input(LSTM(3, 4, operator=Conv2d(3))).transpose(0, 1)
+        assert fused.sequence(x).shape == (6, 3, 4, *SPACE)
+        assert far(fused.sequence(x), torch.stack([fused(step) for step in x])) < 1e-12
+
+
+def test_a_convolution_of_nothing_is_its_bias():
+    fused = conv(in_size=0)
+    assert fused.weight.shape == (4, 0, 5, 5)
+    got = fused.sequence(torch.zeros(2, 3, 0, *SPACE, dtype=torch.float64))
+    assert torch.equal(got, fused.bias[:, None, None].expand(2, 3, 4, *SPACE))
+    assert not conv(in_size=0, bias=False)(torch.zeros(3, 0, *SPACE, dtype=torch.float64)).any()
+
+
+def test_kernels_of_x_and_h():
+    assert (Conv2d(5, 9).kernel_size, Conv2d(5, 9).input_kernel_size) == (5, 9)
+    assert (Conv2d(3).kernel_size, Conv2d(3).input_kernel_size) == (3, 3)
+    assert repr(Conv2d(5, 9)) == "Conv2d(5, 9)"
+    assert repr(conv("r")) == "ConvMap(3 -> r of 2, bias=True)"
+    cell = LSTM(3, 4, operator=Conv2d(5, 9))
+    assert cell.W.weight.shape == (16, 3, 9, 9)
+    assert cell.U.weight.shape == (16, 4, 5, 5)
+
+
+@pytest.mark.parametrize("sides", [(4, 3), (3, 2), (0, 1), (3, 0), (-1, 3)])
+def test_a_kernel_must_be_odd(sides):
+    wrong = next(side for side in reversed(sides) if side < 1 or side % 2 == 0)
+    with pytest.raises(ValueError, match=f"kernel_size must be odd, so that frames keep their size, not {wrong}"):
+        LSTM(3, 4, operator=Conv2d(*sides))
+
+
+def test_frames_keep_their_size_whatever_the_kernel():
+    for sides in ((1, 9), (9, 1), (7, 3)):
+        layer = Layer(LSTM(3, 4, operator=Conv2d(*sides)).double())
+        assert layer(random_input(layer.cell))[0].shape == (3, 6, 4, *SPACE)
 
 
 def test_hidden_maps_have_their_gates():

@@ -83,7 +83,7 @@ def test_count_params_counts_what_is_trained_once():
 
 @pytest.mark.parametrize("name", CELLS)
 def test_count_state(name):
-    fields = {"lstm": 2, "fgr": 5}.get(name, 2 if CELLS[name]["meta"]["peephole_gates"] else 1)
+    fields = {"fgr": 5, "stlstm": 3, "causal_lstm": 3}.get(name, 2 if CELLS[name]["meta"]["peephole_gates"] else 1)
     net = build_stack(lambda i, h: build(name, "off", i, h), 3, 4, layers=2, direction="bidirectional")
     assert count_state(net) == 2 * 2 * 4 * fields
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from registry import far, random_input, random_state, randomise
-from rnnbench.nn import GRU, LSTM, RNN, Layer, Stack, build_stack
+import reference
+from registry import SPACE, build, far, random_input, random_state, randomise, weigh
+from rnnbench.nn import GRU, LSTM, RNN, STLSTM, Column, Conv2d, Layer, Stack, build_stack
+from rnnbench.nn.stacks import ChannelNorm
 
 
 def stack(make=LSTM, **options):
@@ -123,6 +125,129 @@ def test_dropout_follows_the_norm_and_spares_the_residual():
     first = net.layers[0](x_())[0]
     wanted = net.layers[1](torch.zeros_like(first))[0] + first
     assert far(net(x_())[0], wanted) < 1e-12
+
+
+# frames
+
+
+def test_layer_norm_of_frames_is_over_the_channels_of_each_pixel():
+    norm = randomise(ChannelNorm(4).double())
+    x = random_input(LSTM(4, 4, operator=Conv2d(3)))
+    wanted = torch.empty_like(x)
+    for y in range(SPACE[0]):
+        for z in range(SPACE[1]):
+            pixel = x[..., y, z]
+            centred = pixel - pixel.mean(2, keepdim=True)
+            scaled = centred / (centred.square().mean(2, keepdim=True) + norm.eps).sqrt()
+            wanted[..., y, z] = scaled * norm.weight + norm.bias
+    assert far(norm(x), wanted) < 1e-12
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+@pytest.mark.parametrize("merge", ["concat", "sum"])
+def test_a_stack_of_frames(direction, merge):
+    """The same call on frames: depth, both directions, residual, norm and lengths."""
+
+    def make(i, h):
+        return LSTM(i, h, operator=Conv2d(5, 3))
+
+    options = {"layers": 2, "direction": direction, "merge": merge, "residual": True, "norm": "layer"}
+    net = randomise(build_stack(make, 3, 4, **options).double())
+    x, lengths = random_input(make(3, 4)), torch.tensor([2, 6, 1])
+    output, state = net(x, lengths=lengths)
+    size = 8 if (direction, merge) == ("bidirectional", "concat") else 4
+    assert net.output_size == size
+    assert output.shape == (3, 6, size, *SPACE)
+    assert not output[torch.arange(6) >= lengths[:, None]].any()
+    for b, length in enumerate(lengths):
+        alone, end = net(x[b : b + 1, :length])
+        assert far(output[b : b + 1, :length], alone) < 1e-12
+        assert far(net.final(state)[b : b + 1], net.final(end)) < 1e-12
+
+
+# columns
+
+
+def column(make, layers, key=""):
+    sizes = [3] + [4] * (layers - 1)
+    return randomise(Column([Layer(make(i, 4), backend="eager") for i in sizes]).double(), key)
+
+
+def run_column(net, x, *, hoisted=False):
+    """Output of every layer at every step, (B, T, layers, H, *space), and the last states."""
+    states, steps = net.start(x[:, 0]), []
+    first = net.layers[0].cell.hoist(x.transpose(0, 1))
+    for t in range(x.shape[1]):
+        outputs, states = net.step(first[t] if hoisted else x[:, t], states, hoisted=hoisted)
+        steps.append(torch.stack(outputs, 1))
+    return torch.stack(steps, 1), states
+
+
+@pytest.mark.parametrize("cell", ["lstm", "convlstm", "convgru_cho", "trajgru"])
+@pytest.mark.parametrize("hoisted", [False, True])
+def test_a_column_is_a_stack_step_by_step(cell, hoisted):
+    net = column(lambda i, h: build(cell, "on", i, h), 3)
+    x = random_input(net.layers[0].cell)
+    outputs, states = run_column(net, x, hoisted=hoisted)
+    for n, layer in enumerate(net.layers):
+        x, state = layer(x)
+        assert far(outputs[:, :, n], x) < 1e-12
+        assert all(far(a, b) < 1e-12 for a, b in zip(states[n], state, strict=True))
+
+
+def predrnn(cells, x):
+    """PredRNN by the letter: the memory m rises through the layers within a step, and from the top to the first one
+    at the next step. x: (B, T, C, H, W) -> the output of every layer at every step, (B, T, layers, C, H, W)."""
+    space = tuple(x.shape[3:])
+    weights = [reference.Weights(cell, reference.CELLS["stlstm"], {}, space) for cell in cells]
+    zero = torch.zeros(4 * space[0] * space[1], dtype=torch.float64)
+    batch = []
+    for b in range(x.shape[0]):
+        h, c, m = [zero] * len(cells), [zero] * len(cells), zero
+        steps = []
+        for t in range(x.shape[1]):
+            inner = x[b, t].flatten()
+            for n, w in enumerate(weights):
+                inner, (h[n], c[n], m) = reference.stlstm(w, inner, h[n], c[n], m)
+            steps.append(torch.stack(h).reshape(len(cells), 4, *space))
+        batch.append(torch.stack(steps))
+    return torch.stack(batch)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_zigzag_of_predrnn(layers):
+    """In value, and in gradient by the input and every parameter."""
+    net = column(lambda i, h: build("stlstm", "off", i, h), layers)
+    x = random_input(net.layers[0].cell, batch=2, steps=3).requires_grad_()
+    got, states = run_column(net, x)
+    wanted = predrnn([layer.cell for layer in net.layers], x)
+    assert far(got, wanted) < 1e-12
+    assert torch.equal(states[-1].h, got[:, -1, -1])
+    names = ["x", *(name for name, _ in net.named_parameters())]
+    by_column, by_letter = (torch.autograd.grad(weigh(y), [x, *net.parameters()]) for y in (got, wanted))
+    assert {n: far(a, b) for n, a, b in zip(names, by_column, by_letter, strict=True) if far(a, b) >= 1e-12} == {}
+
+
+def test_the_memory_leaves_the_top_for_the_bottom():
+    """A layer's own m is not used: only that of the top layer lives on to the next step."""
+    net = column(lambda i, h: build("stlstm", "off", i, h), 2)
+    x = random_input(net.layers[0].cell, batch=2, steps=2)
+    _, states = net.step(x[:, 0], net.start(x[:, 0]))
+    outputs, _ = net.step(x[:, 1], states)
+    below, top = states
+    noise = torch.ones_like(below.m)
+    unmoved, _ = net.step(x[:, 1], (below._replace(m=below.m + noise), top))
+    moved, _ = net.step(x[:, 1], (below, top._replace(m=top.m + noise)))
+    assert torch.equal(unmoved[0], outputs[0])
+    assert torch.equal(unmoved[1], outputs[1])
+    assert far(moved[0], outputs[0]) > 1e-3
+
+
+def test_a_memory_that_moves_needs_layers_of_one_size():
+    layers = [Layer(STLSTM(3, 4, operator=Conv2d(3))), Layer(STLSTM(4, 5, operator=Conv2d(3)))]
+    with pytest.raises(ValueError, match="a memory that moves between layers needs layers of one size"):
+        Column(layers)
+    assert not Column([Layer(LSTM(3, 4)), Layer(LSTM(4, 5))]).zigzag
 
 
 # building

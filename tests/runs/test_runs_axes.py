@@ -15,6 +15,8 @@ from rnnbench.runs.compose import compose
 from rnnbench.runs.plan import prepare
 
 CELLS = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
+DENSE = [name for name, meta in CELLS.items() if meta["operator"] == "dense"]
+FRAMES = ("cell=convlstm", "dataset=moving_digits")
 PEEPHOLES = {name: registry.read("peephole", name) for name in registry.choices("peephole")}
 
 
@@ -178,6 +180,7 @@ def test_the_axes_of_a_record():
         "params_budget": 20000,
         "encoder": "none",
         "head": "last",
+        "forecast": None,
         "backend": "native",
         "optimizer": "adam",
         "schedule": "constant",
@@ -213,9 +216,11 @@ def test_what_auto_stands_for():
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_rule_of_auto_backend(cell):
     """Torch's kernel where the cell names one, whatever else; never with peepholes."""
-    assert quick(f"cell={cell}").config["backend"] == ("native" if CELLS[cell]["kernel"] else "eager")
+    dataset = "dataset=digits" if cell in DENSE else "dataset=moving_digits"
+    assert quick(f"cell={cell}", dataset).config["backend"] == ("native" if CELLS[cell]["kernel"] else "eager")
+    assert quick(f"cell={cell}", "dataset=moving_digits").config["backend"] == "eager"
     if CELLS[cell]["peephole_gates"]:
-        assert quick(f"cell={cell}", "peephole=on").config["backend"] == "eager"
+        assert quick(f"cell={cell}", dataset, "peephole=on").config["backend"] == "eager"
 
 
 def test_a_device_is_found_or_taken_at_its_word(monkeypatch):
@@ -247,7 +252,9 @@ def test_resolving_twice_changes_nothing():
     assert axes.resolve(config) == config
 
 
-@pytest.mark.parametrize("dataset", registry.choices("dataset"))
+@pytest.mark.parametrize(
+    "dataset", [name for name in registry.choices("dataset") if name != "own_frames"]
+)  # needs a file
 def test_what_a_datasets_yaml_says_is_what_its_task_says(dataset):
     config, _ = compose([f"dataset={dataset}"])
     meta, spec = config["dataset"]["meta"], build.make_task(config).spec
@@ -260,12 +267,16 @@ def test_what_a_datasets_yaml_says_is_what_its_task_says(dataset):
 
 def expected_refusal(cell, peephole):
     """Whether a cell takes a peephole choice, by the two yaml files."""
-    choice = PEEPHOLES[peephole]
-    return choice["shape"] != "none" and not set(choice["gates"]) & set(CELLS[cell]["peephole_gates"])
+    choice, meta = PEEPHOLES[peephole], CELLS[cell]
+    if choice["shape"] == "none":
+        return False
+    return choice["shape"] not in meta.get("peephole_shapes", ()) or not set(choice["gates"]) & set(
+        meta["peephole_gates"]
+    )
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", DENSE)
 def test_every_cell_with_every_choice_of_the_axes_is_built_or_refused_with_a_sentence(cell):
     task = build.make_task(quick().config)
     x, built = torch.rand(2, 8, 8), 0
@@ -286,6 +297,28 @@ def test_every_cell_with_every_choice_of_the_axes_is_built_or_refused_with_a_sen
     assert built >= 12
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize("cell", sorted(set(CELLS) - set(DENSE)))
+def test_every_cell_for_frames_is_built_or_refused_with_a_sentence(cell):
+    frames = ("dataset=moving_digits", "dataset.size=16", "dataset.train=8", "dataset.val=4", "dataset.test=4")
+    task = build.make_task(quick(*frames).config)
+    x, built = torch.rand(2, 10, 1, 16, 16), 0
+    for peephole, forecast in itertools.product(PEEPHOLES, registry.choices("forecast")):
+        axis = (f"cell={cell}", f"peephole={peephole}", f"forecast={forecast}", "hidden_size=3", *frames)
+        alone = CELLS[cell].get("needs") == "rollout" and forecast in ("encoder_forecaster", "shi2015")
+        if expected_refusal(cell, peephole) or alone:
+            with pytest.raises(AxisRefused, match=rf"^cell={cell}.*\.$"):
+                quick(*axis)
+            continue
+        assert build.make_model(quick(*axis).config, task).eval()(x).shape == (2, 10, 1, 16, 16)
+        built += 1
+    assert built >= 3
+    with pytest.raises(AxisRefused, match="works on frames; dataset=digits has features"):
+        quick(f"cell={cell}")
+    with pytest.raises(AxisRefused, match="would see the frames to predict"):
+        quick(f"cell={cell}", "direction=bidirectional", *frames)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -303,7 +336,9 @@ def test_what_these_tests_put_together_is_what_composing_gives(overrides):
 def test_every_choice_of_every_group_composes():
     for group in ("optimizer", "schedule", "budget", "tracker", "direction", "depth", "dataset", "peephole"):
         for choice in registry.choices(group):
-            assert prepare([f"{group}={choice}"]).id
+            assert prepare([f"{group}={choice}"] if group != "peephole" else [*FRAMES, f"{group}={choice}"]).id
+    for choice in registry.choices("forecast"):
+        assert prepare([*FRAMES, f"forecast={choice}"]).id
 
 
 def test_axis_choices_are_the_folders():

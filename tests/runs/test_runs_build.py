@@ -48,7 +48,7 @@ def everything(made):
         (["peephole=on", "peephole.start=foo"], "unknown peephole.start 'foo'; known: zero, uniform, "),
         (["peephole=on", "peephole.gates=[i,x]"], "peephole.gates has x; only i, f and o can see the cell state"),
         (["depth.norm=foo"], "unknown norm 'foo'; known: none, layer"),
-        (["params=1"], "params=1 is too few: one hidden unit already takes "),
+        (["hidden_size=null", "params=1"], "params=1 is too few: one hidden unit already takes "),
         (["optimizer.lr=-1"], "optimizer=adam: Invalid learning rate: -1"),
         (["optimizer.betas=[2,0.9]"], "optimizer=adam: Invalid beta parameter at index 0: 2"),
         (["optimizer.betas=[0.9]"], "optimizer=adam: "),

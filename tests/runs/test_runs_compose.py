@@ -97,8 +97,8 @@ def test_null_is_a_value_where_it_means_something():
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
-        ("cell=lsmt", ["unknown cell 'lsmt'", "did you mean lstm?"]),
-        ("cell=", ["unknown cell ''", "known: cifg, fgr, gru"]),
+        ("cell=lsmt", ["unknown cell 'lsmt'", "did you mean lstm"]),
+        ("cell=", ["unknown cell ''", "known: causal_lstm, cifg"]),
         ("depth=5", ["unknown depth '5'", "known: 1, 2, 3, 4, 6, 8."]),
         ("depth=true", ["unknown depth 'true'"]),
         ("budget=null", ["unknown budget"]),
@@ -301,7 +301,7 @@ CHANGES = [
     "peephole=detach",
     "peephole.gates=[i]",
     "hidden_size=17",
-    "params=70k",
+    "params=70k,hidden_size=-",
     "optimizer.lr=0.02",
     "optimizer=adamw",
     "seed=4",

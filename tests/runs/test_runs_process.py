@@ -115,7 +115,7 @@ def test_the_command_of_the_record_when_it_is_run_finds_the_record(unbroken):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["cell=lsmt"], "unknown cell 'lsmt'; did you mean lstm?"),
+        (["cell=lsmt"], "unknown cell 'lsmt'; did you mean lstm"),
         (["cell=gru", "peephole=on"], "cell=gru takes no peephole: "),
         (["optimizer.lr=-1"], "optimizer=adam: Invalid learning rate: -1"),
         (["~clip"], "'~clip' removes what a run needs"),

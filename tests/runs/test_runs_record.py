@@ -59,6 +59,8 @@ def table(check):
 
 
 TIME = text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
+NORMS = {"median", "p99", "max", "share_above_10x_median", "first_non_finite"}
+BY_LAYER = ("h_grad_norm", "cell_state_max", "saturation", "peephole_abs")
 SCHEMA = {
     "schema_version": lambda v: v == 1,
     "id": text("[0-9a-f]{12}"),
@@ -67,6 +69,7 @@ SCHEMA = {
     "axes": mapping(
         label=text(), cell=text(), cell_version=whole(1), operator=text(), peephole=text(), direction=text(),
         depth=whole(1), hidden_size=whole(1), params_budget=lambda v: v is None, encoder=text(), head=text(),
+        forecast=lambda v: v is None,
         backend=text("eager|native"), optimizer=text(), schedule=text(), options=lambda v: isinstance(v, dict),
     ),
     "dataset": mapping(name=text(), version=whole(1), protocol=text(), data_hash=text("[0-9a-f]{16}")),
@@ -84,6 +87,7 @@ SCHEMA = {
     "live_params": whole(1),
     "state_size": whole(1),
     "flops_per_step": whole(1),
+    "diagnostics": lambda v: v["grad_norm"].keys() == NORMS and v.keys() <= {"grad_norm", *BY_LAYER},
     "updates": whole(1),
     "train_seconds": number(0),
     "wall_seconds": number(0),
@@ -367,7 +371,7 @@ REFUSED = [
     (["dataset.view=foo"], "dataset.view must be one of"),
     (["optimizer.lr=-1"], "optimizer=adam: Invalid learning rate"),
     (["+schedule.foo=1", "schedule=step"], "schedule=step: "),
-    (["params=1"], "params=1 is too few"),
+    (["hidden_size=null", "params=1"], "params=1 is too few"),
 ]
 
 

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from rnnbench.datasets.digits import Digits
     from rnnbench.datasets.japanese_vowels import JapaneseVowels
     from rnnbench.datasets.mnist import MNIST
+    from rnnbench.datasets.moving_digits import MovingDigits
+    from rnnbench.datasets.moving_mnist import MovingMNIST
+    from rnnbench.datasets.moving_mnist_pp import MovingMNISTPP
     from rnnbench.datasets.music import Music
+    from rnnbench.datasets.own_frames import OwnFrames
+    from rnnbench.datasets.radar import Radar
     from rnnbench.datasets.temporal_order import TemporalOrder
 
 __all__ = [
@@ -33,7 +38,12 @@ __all__ = [
     "Digits",
     "JapaneseVowels",
     "Metrics",
+    "MovingDigits",
+    "MovingMNIST",
+    "MovingMNISTPP",
     "Music",
+    "OwnFrames",
+    "Radar",
     "Split",
     "Task",
     "TaskSpec",
@@ -47,7 +57,12 @@ _FILES = {
     "CopyMemory": "copy_memory",
     "Digits": "digits",
     "JapaneseVowels": "japanese_vowels",
+    "MovingDigits": "moving_digits",
+    "MovingMNIST": "moving_mnist",
+    "MovingMNISTPP": "moving_mnist_pp",
     "Music": "music",
+    "OwnFrames": "own_frames",
+    "Radar": "radar",
     "TemporalOrder": "temporal_order",
 }
 

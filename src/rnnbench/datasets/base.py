@@ -20,8 +20,9 @@ class TaskSpec:
     """Everything about a task that is known before its data is read.
 
     name: the dataset. protocol: generator dialect, split and metric definition in one string; two numbers meet in one
-    table only under one protocol. inputs: `features` (x is B T F, float) or `tokens` (x is B T, int64; input_size is
-    the vocabulary). outputs: `sequence` (one prediction a sequence, B K) or `step` (one a time step, B T K).
+    table only under one protocol. inputs: `features` (x is B T F, float), `tokens` (x is B T, int64; input_size is
+    the vocabulary) or `frames` (x is B T C H W, float). outputs: `sequence` (one prediction a sequence, B K), `step`
+    (one a time step, B T K) or `frames` (the coming frames, B T_out C H W; see FrameTask).
     metric: the main metric, without its split; goal: whether more or less of it is better. target: what normalised
     score 1 means, with its source; None where no oracle exists and no published value was read. causal: predicts its
     own next input, so a network that sees the future is refused.
@@ -29,9 +30,9 @@ class TaskSpec:
 
     name: str
     protocol: str
-    inputs: Literal["features", "tokens"]
+    inputs: Literal["features", "tokens", "frames"]
     input_size: int
-    outputs: Literal["sequence", "step"]
+    outputs: Literal["sequence", "step", "frames"]
     output_size: int
     loss: str
     metric: str
@@ -42,6 +43,9 @@ class TaskSpec:
     target_source: str
     causal: bool = False
     max_length: int | None = None  # the longest sequence, where it is known before the data is read
+    frame_shape: tuple[int, int, int] | None = None  # C, H, W of a frame; input_size and output_size are C
+    input_steps: int | None = None  # frames that are seen
+    output_steps: int | None = None  # frames that are to be predicted
 
 
 class Split(NamedTuple):

@@ -60,8 +60,34 @@ def nll_frame(prediction: Tensor, batch: Batch) -> Tensor:
     return mean_over_steps(nats, batch.lengths)
 
 
+def future_or_next(prediction: Tensor, batch: Batch) -> Tensor:
+    """The frames that a prediction is about: the coming ones, y, or every next frame from the second input frame on.
+
+    prediction: B T_out C H W, or B T_in-1+T_out C H W of a network that predicts the next frame at every step.
+    """
+    y = batch.y
+    if prediction.shape[1] == batch.x.shape[1] - 1 + y.shape[1] > y.shape[1]:
+        y = torch.cat([batch.x[:, 1:], y], 1)
+    _same_shape(prediction, y)
+    return y
+
+
+def mse_frames(prediction: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error over everything predicted: clips, frames, channels and pixels."""
+    y = future_or_next(prediction, batch)
+    return (prediction.float() - y.float()).square().mean()
+
+
+def bce_sequence(prediction: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy in nats of logits against frames in [0, 1], summed over a clip's frames and pixels, mean over B."""
+    y = future_or_next(prediction, batch)
+    return F.binary_cross_entropy_with_logits(prediction.float(), y.float(), reduction="sum") / len(y)
+
+
 LOSSES: dict[str, Callable[[Tensor, Batch], Tensor]] = {
     "mse": mse,
     "cross_entropy": cross_entropy,
     "nll_frame": nll_frame,
+    "mse_frames": mse_frames,
+    "bce_sequence": bce_sequence,
 }

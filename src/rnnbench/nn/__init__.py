@@ -8,14 +8,16 @@ net = build_stack(LSTM, 8, 64, layers=2, direction="bidirectional")
 """
 
 from rnnbench.nn.backends import BACKENDS
-from rnnbench.nn.cells import GRU, LSTM, MGU, RNN, Cell, GRUCho, GRUUpdate, OdysseyLSTM
+from rnnbench.nn.cells import GRU, LSTM, MGU, RNN, STLSTM, CausalLSTM, Cell, GRUCho, GRUUpdate, OdysseyLSTM, TrajGRU
+from rnnbench.nn.forecast import EncoderForecaster, Rollout
 from rnnbench.nn.init import start
 from rnnbench.nn.layers import Bidirectional, Layer, length_mask, tracing, unroll
-from rnnbench.nn.maps import Dense, Map, Operator
+from rnnbench.nn.maps import Conv2d, Dense, Map, Operator
 from rnnbench.nn.model import SequenceModel, make_encoder
 from rnnbench.nn.peephole import Peephole
+from rnnbench.nn.sampling import Sampling
 from rnnbench.nn.sizes import count_params, count_state, flops_per_step, solve_hidden_size
-from rnnbench.nn.stacks import Stack, build_stack
+from rnnbench.nn.stacks import Column, Stack, build_stack
 
 __all__ = [
     "BACKENDS",
@@ -23,9 +25,14 @@ __all__ = [
     "LSTM",
     "MGU",
     "RNN",
+    "STLSTM",
     "Bidirectional",
+    "CausalLSTM",
     "Cell",
+    "Column",
+    "Conv2d",
     "Dense",
+    "EncoderForecaster",
     "GRUCho",
     "GRUUpdate",
     "Layer",
@@ -33,8 +40,11 @@ __all__ = [
     "OdysseyLSTM",
     "Operator",
     "Peephole",
+    "Rollout",
+    "Sampling",
     "SequenceModel",
     "Stack",
+    "TrajGRU",
     "build_stack",
     "count_params",
     "count_state",

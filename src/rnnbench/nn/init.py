@@ -49,6 +49,18 @@ def identity(block: Tensor, hidden_size: int) -> None:
     (nn.init.eye_ if block.dim() == 2 else nn.init.dirac_)(block)
 
 
+def fan_in(block: Tensor, hidden_size: int) -> None:
+    """U(-1/sqrt(n), 1/sqrt(n)) with n the inputs of one output, C_in k k for a kernel: torch.nn.Conv2d's start."""
+    bound = 1 / math.sqrt(block[0].numel())
+    nn.init.uniform_(block, -bound, bound)
+
+
+def channels_in(block: Tensor, hidden_size: int) -> None:
+    """U(-1/sqrt(C_in), 1/sqrt(C_in)), whatever the kernel: the ConvLSTM authors' code (Shi et al. 2015)."""
+    bound = 1 / math.sqrt(block.shape[1])
+    nn.init.uniform_(block, -bound, bound)
+
+
 class Policy(NamedTuple):
     """How a cell starts: W input-to-state, U state-to-state, b biases."""
 
@@ -62,6 +74,8 @@ POLICIES: dict[str, Policy] = {
     "glorot": Policy(glorot, orthogonal, zeros),  # Keras' default
     "identity": Policy(small_normal, identity, zeros),  # IRNN
     "normal": Policy(normal, normal, normal),  # the Odyssey's
+    "fan_in": Policy(fan_in, fan_in, zeros),  # torch.nn.Conv2d's weights
+    "shi2015": Policy(channels_in, channels_in, zeros),  # the ConvLSTM authors'
 }
 
 

@@ -105,6 +105,17 @@ class Layer(nn.Module):
             output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
         return output.transpose(0, 1), state
 
+    def step(self, x: Tensor, state: Any, *, hoisted: bool = False) -> tuple[Tensor, Any]:
+        """One time step, for what cannot be unrolled because the next input depends on it. x: (B, C, *space).
+
+        hoisted: x is a step of `cell.hoist` already, (B, n*C, *space).
+        """
+        output, state = self.cell.step(x if hoisted else self.cell.hoist(x[None])[0], state)
+        if self.trace is not None:
+            state[0].retain_grad()
+            self.trace.append(state[0])
+        return output, state
+
     def final(self, state: Any) -> Tensor:
         """The hidden state after the sequence, (B, H, *space)."""
         return state[0]

@@ -72,8 +72,9 @@ class Map(nn.Module):
     def reset_parameters(self) -> None:
         """Start every gate's block on its own, so that a fused map starts as separate ones would."""
         weight_fill, bias_fill = self._fills
-        for block in self.weight.split(self.out_size):
-            weight_fill(block, self.out_size)
+        if self.in_size:  # a layer without input has a bias only
+            for block in self.weight.split(self.out_size):
+                weight_fill(block, self.out_size)
         if self.bias is not None:
             for name, block in zip(self.gates._fields, self.bias.split(self.out_size), strict=True):
                 bias_fill(block, self.out_size)
@@ -104,11 +105,31 @@ class DenseMap(Map):
         return F.linear(x, self.weight, self.bias)
 
 
+class ConvMap(Map):
+    """W * x as a 2-d convolution that keeps the frame's size: (B, in_size, H, W) -> (B, n*out_size, H, W)."""
+
+    def __init__(self, in_size: int, out_size: int, gates: str, *, kernel_size: int, **options: Any) -> None:
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, so that frames keep their size, not {kernel_size}")
+        self.padding = kernel_size // 2
+        super().__init__(in_size, out_size, gates, weight_shape=(in_size, kernel_size, kernel_size), **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.in_size:
+            return F.conv2d(x, self.weight, self.bias, padding=self.padding)
+        empty = x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:])
+        return empty if self.bias is None else empty + self.bias[:, None, None]
+
+    def sequence(self, x: Tensor) -> Tensor:
+        return self(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
 class Operator(Protocol):
     """Makes the maps of a cell; what distinguishes LSTM from ConvLSTM."""
 
     name: str
     space_dims: int
+    kernel_size: int  # of state-to-state maps; 1 for a dense product
 
     def map(self, in_size: int, out_size: int, gates: str, *, role: str, **options: Any) -> Map:
         """role: "x" for input-to-state (W), "h" for state-to-state (U); a convolution has a kernel size for each."""
@@ -120,6 +141,7 @@ class Dense:
 
     name = "dense"
     space_dims = 0
+    kernel_size = 1
 
     def map(self, in_size: int, out_size: int, gates: str, *, role: str, **options: Any) -> Map:
         del role  # a dense product has no kernel
@@ -127,3 +149,24 @@ class Dense:
 
     def __repr__(self) -> str:
         return "Dense()"
+
+
+class Conv2d:
+    """The operator of ConvRNN, ConvLSTM and ConvGRU: W x is a convolution on frames (Shi et al. 2015).
+
+    kernel_size: of the state-to-state maps. input_kernel_size: of the input-to-state maps, by default the same. Odd.
+    """
+
+    name = "conv2d"
+    space_dims = 2
+
+    def __init__(self, kernel_size: int = 5, input_kernel_size: int | None = None) -> None:
+        self.kernel_size = kernel_size
+        self.input_kernel_size = kernel_size if input_kernel_size is None else input_kernel_size
+
+    def map(self, in_size: int, out_size: int, gates: str, *, role: str, **options: Any) -> Map:
+        kernel_size = self.input_kernel_size if role == "x" else self.kernel_size
+        return ConvMap(in_size, out_size, gates, kernel_size=kernel_size, **options)
+
+    def __repr__(self) -> str:
+        return f"Conv2d({self.kernel_size}, {self.input_kernel_size})"

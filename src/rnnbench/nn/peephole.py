@@ -1,8 +1,9 @@
 """Peepholes: the gates of an LSTM see its cell state c. A third object beside W and U, absent at no cost when off.
 
 Gers & Schmidhuber 2000 (dense), Shi et al. 2015 eq. 3 (convolutional, one number a channel). What the variants differ
-in is what public implementations differ in: which gates see c, whether the output gate sees the new or the old one,
-whether the gradient flows back through the peephole (Gers' original rule cuts it), and how the weights start.
+in is what public implementations differ in: the shape of the weights, which gates see c, whether the output gate sees
+the new or the old one, whether the gradient flows back through the peephole (Gers' original rule cuts it), and how the
+weights start.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnbench.nn.maps import Operator
 
 STARTS = ("zero", "uniform", "uniform01", "normal")
-SHAPES = ("none", "per_channel")
+SHAPES = ("none", "per_channel", "hadamard", "conv1x1", "conv")
 
 
 @dataclass(frozen=True)
 class Peephole:
     """Options of the peepholes; conf/peephole/ holds one choice a file.
 
-    shape: none | per_channel (one weight a unit or channel). gates: which gates see c. output_sees: current (the new
-    c_t, the papers' rule) | previous (c_{t-1}, as some public code has it). gradient: full | detach (Gers' rule).
-    start: zero (the ConvLSTM authors' code) | uniform U(+-1/sqrt(H)) | uniform01 U(0, 1) | normal N(0, 1).
+    shape: none | per_channel (one weight a unit or channel: C) | on frames also hadamard (one a channel and pixel:
+    C H W), conv1x1 (C C), conv (C C k k, k the state-to-state kernel). gates: which gates see c. output_sees: current
+    (the new c_t, the papers' rule) | previous (c_{t-1}, as some public code has it). gradient: full | detach (Gers'
+    rule). start: zero (the ConvLSTM authors' code) | uniform U(+-1/sqrt(C)) | uniform01 U(0, 1) | normal N(0, 1).
     """
 
-    shape: Literal["none", "per_channel"] = "per_channel"
+    shape: Literal["none", "per_channel", "hadamard", "conv1x1", "conv"] = "per_channel"
     gates: Sequence[str] = ("i", "f", "o")
     output_sees: Literal["current", "previous"] = "current"
     gradient: Literal["full", "detach"] = "full"
@@ -46,24 +51,39 @@ class Peephole:
         if unknown := set(self.gates) - {"i", "f", "o"}:
             raise ValueError(f"peephole.gates has {', '.join(sorted(unknown))}; only i, f and o can see the cell state")
 
-    def make(self, hidden_size: int, gates: str, space_dims: int) -> Peep:
-        """The peepholes of one cell whose gates are `gates` ("i f o"); those the cell lacks are left out."""
+    def make(self, hidden_size: int, gates: str, operator: Operator, space: tuple[int, ...] | None = None) -> Peep:
+        """The peepholes of one cell whose gates are `gates` ("i f o"); those the cell lacks are left out.
+
+        space: (H, W) of the frames. Raises ValueError where a shape needs frames, or their size, and has none.
+        """
         seen = [g for g in gates.split() if g in self.gates]
         if self.shape == "none" or not seen:
             return NoPeep()
-        return Peep(self, hidden_size, seen, space_dims)
+        if self.shape != "per_channel" and operator.space_dims == 0:
+            raise ValueError(f"peephole.shape={self.shape} is for frames; on vectors use per_channel")
+        if self.shape == "hadamard" and space is None:
+            raise ValueError("peephole.shape=hadamard has one weight a pixel: the cell needs space=(H, W)")
+        k = 1 if self.shape == "conv1x1" else operator.kernel_size
+        shape: tuple[int, ...] = {
+            "per_channel": (hidden_size, *(1,) * operator.space_dims),
+            "hadamard": (hidden_size, *(space or ())),
+        }.get(self.shape, (hidden_size, hidden_size, k, k))
+        return Peep(self, hidden_size, seen, shape)
 
 
 class Peep(nn.Module):
-    """w * c added to a gate's preactivation; one parameter vector a gate, named by its letter.
+    """What a gate sees of c, added to its preactivation; one parameter tensor a gate, named by its letter.
 
-    call: gate letter, preactivation a (B, C, *space), cell state c (B, C, *space) -> (B, C, *space).
+    call: gate letter, preactivation a (B, C, *space), cell state c (B, C, *space) -> (B, C, *space). The result is
+    contiguous whether the gate sees c or not: on a CPU a sigmoid rounds by its input's layout, and zero peepholes must
+    begin as no peepholes to the bit.
     """
 
-    def __init__(self, options: Peephole, hidden_size: int, gates: Sequence[str], space_dims: int) -> None:
+    def __init__(self, options: Peephole, hidden_size: int, gates: Sequence[str], shape: tuple[int, ...]) -> None:
         super().__init__()
         self.options, self.hidden_size, self.seen = options, hidden_size, frozenset(gates)
-        self.w = nn.ParameterDict({g: nn.Parameter(torch.empty(hidden_size, *(1,) * space_dims)) for g in gates})
+        self.convolves = options.shape in ("conv1x1", "conv")
+        self.w = nn.ParameterDict({g: nn.Parameter(torch.empty(shape)) for g in gates})
         self.reset_parameters()
 
     @torch.no_grad()
@@ -82,8 +102,11 @@ class Peep(nn.Module):
 
     def forward(self, gate: str, a: Tensor, c: Tensor) -> Tensor:
         if gate not in self.seen:
-            return a
-        return a + self.w[gate] * (c.detach() if self.options.gradient == "detach" else c)
+            return a.contiguous()
+        if self.options.gradient == "detach":
+            c = c.detach()
+        w = self.w[gate]
+        return a + (F.conv2d(c, w, padding=w.shape[-1] // 2) if self.convolves else w * c)
 
     def output_source(self, previous: Tensor, current: Tensor) -> Tensor:
         """The cell state that the output gate sees."""
@@ -94,7 +117,7 @@ class Peep(nn.Module):
 
 
 class NoPeep(Peep):
-    """No peepholes: every gate keeps its preactivation. No parameters, no arithmetic."""
+    """No peepholes: every gate keeps its preactivation (contiguous, see Peep). No parameters, no arithmetic."""
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
@@ -103,7 +126,7 @@ class NoPeep(Peep):
         """Nothing to start."""
 
     def forward(self, gate: str, a: Tensor, c: Tensor) -> Tensor:
-        return a
+        return a.contiguous()
 
     def output_source(self, previous: Tensor, current: Tensor) -> Tensor:
         return current

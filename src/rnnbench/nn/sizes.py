@@ -17,8 +17,12 @@ def count_params(model: nn.Module) -> int:
 
 
 def count_state(model: nn.Module) -> int:
-    """Numbers carried from one time step to the next, per sequence (dense cells: per unit; frames: per pixel)."""
-    return sum(m.cell.hidden_size * len(m.cell.State._fields) for m in model.modules() if isinstance(m, Layer))
+    """Numbers carried from one time step to the next, per sequence; of a forecaster, which starts from the encoder's
+    state, once."""
+    patches = getattr(model, "patches", None)
+    pixels = 1 if patches is None or patches.flat else patches.shape[1] * patches.shape[2]
+    layers = [m for n, m in model.named_modules() if isinstance(m, Layer) and not n.startswith("forecaster.")]
+    return pixels * sum(layer.cell.hidden_size * len(layer.cell.State._fields) for layer in layers)
 
 
 def flops_per_step(model: nn.Module, example: torch.Tensor) -> int:

@@ -18,6 +18,13 @@ DIRECTIONS = ("forward", "backward", "bidirectional")
 NORMS = ("none", "layer")
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of every step (and pixel): (B, T, C, *space)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(2, -1)).movedim(-1, 2)
+
+
 class Stack(nn.Module):
     """Layers on top of each other; the same call as one layer, the state is a tuple with one entry a layer.
 
@@ -42,7 +49,7 @@ class Stack(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.residual = residual
         sizes = [layer.output_size for layer in layers[:-1]]
-        self.norms = nn.ModuleList(nn.LayerNorm(size) if norm == "layer" else nn.Identity() for size in sizes)
+        self.norms = nn.ModuleList(ChannelNorm(size) if norm == "layer" else nn.Identity() for size in sizes)
 
     @property
     def output_size(self) -> int:
@@ -64,6 +71,44 @@ class Stack(nn.Module):
         """What the whole sequence left behind, (B, output_size): the top layer's last h (with residuals, their sum)."""
         tops = [cast(Layer, layer).final(s) for layer, s in zip(self.layers, state, strict=True)]
         return sum(tops[1:], tops[0]) if self.residual else tops[-1]
+
+
+class Column(nn.Module):
+    """The same depth, stepped through at every time step: for rollouts, and for memories that move between layers.
+
+    A cell whose state has an m (ST-LSTM) is wired as PredRNN's zigzag (Wang et al. 2017, fig. 2): a layer takes m from
+    the layer below at the same step, the first from the top layer at the step before. Layers without one (PredRNN++'s
+    highway) are passed by.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        cells = [layer.cell for layer in layers]
+        self.zigzag = [n for n, cell in enumerate(cells) if "m" in cell.State._fields]
+        if len({cells[n].hidden_size for n in self.zigzag}) > 1:
+            raise ValueError("a memory that moves between layers needs layers of one size")
+
+    def start(self, x: Tensor) -> tuple[Any, ...]:
+        """The states before the first step; x: (B, C, *space), for its batch, space and type."""
+        return tuple(cast(Layer, layer).cell.zero_state(x.shape[0], tuple(x.shape[2:]), x) for layer in self.layers)
+
+    def step(self, x: Tensor, states: Sequence[Any], *, hoisted: bool = False) -> tuple[list[Tensor], tuple[Any, ...]]:
+        """x: (B, C, *space) -> the output of every layer, (B, H, *space) each, and the new states.
+
+        hoisted: x is the first layer's `cell.hoist` of this step.
+        """
+        outputs, new = [], []
+        m = states[self.zigzag[-1]].m if self.zigzag else None
+        for n, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
+            if n in self.zigzag:
+                state = state._replace(m=m)
+            x, state = cast(Layer, layer).step(x, state, hoisted=hoisted and n == 0)
+            if n in self.zigzag:
+                m = state.m
+            outputs.append(x)
+            new.append(state)
+        return outputs, tuple(new)
 
 
 def build_stack(

@@ -18,6 +18,7 @@ from typing import Any
 
 from rnnbench import record as records
 from rnnbench.errors import BadInput, nearest
+from rnnbench.reports.curves import write_curves
 from rnnbench.reports.frames import part, records_frame
 from rnnbench.reports.leaderboard import leaderboard
 from rnnbench.reports.tables import write
@@ -49,19 +50,29 @@ def publish(store: Store, name: str, *, sweep: str | None = None) -> Path:
     chosen = [found[run_id] for run_id in sorted(manifest["runs"])]
     lines = [json.dumps(record, sort_keys=True, ensure_ascii=False) for record in chosen]
     write_atomic(folder / "records.jsonl", "\n".join(lines) + "\n")
-    head = {"name": name, "command": manifest["command"], "skipped": manifest["skipped"]}
+    head: dict[str, Any] = {
+        "name": name,
+        **{key: manifest[key] for key in ("command", "skipped", "ablation") if key in manifest},
+    }
     write_atomic(folder / "sweep.json", json.dumps(head, indent=1) + "\n")
-    _derive(folder, folder)
+    if "ablation" in head:
+        from rnnbench.reports.ablation_main import draw_published
+
+        write_curves(store, manifest["runs"], folder)
+        _derive(folder, folder)
+        draw_published(folder)
+    else:
+        _derive(folder, folder)
     return folder
 
 
 def verify(folder: Path) -> list[str]:
     """Rebuild a published set's tables from its records; the names of the files that are not equal to the byte."""
     with tempfile.TemporaryDirectory() as fresh:
-        _derive(folder, Path(fresh))
+        names = _derive(folder, Path(fresh))
         return [
             name
-            for name in DERIVED
+            for name in names
             if not (folder / name).exists() or (folder / name).read_bytes() != (Path(fresh) / name).read_bytes()
         ]
 
@@ -85,17 +96,21 @@ def _manifest(results: Path, sweep: str) -> dict[str, Any]:
         raise BadInput(f"no sweep {sweep!r} in {path.parent}; {hint}")
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {key: manifest[key] for key in ("command", "runs", "skipped")}
+        needed = {key: manifest[key] for key in ("command", "runs", "skipped")}
+        return needed | ({"ablation": manifest["ablation"]} if "ablation" in manifest else {})
     except (ValueError, KeyError, TypeError):
         raise BadInput(f"{path} is damaged; the sweep's command, given again, writes it anew.") from None
 
 
-def _derive(source: Path, folder: Path) -> None:
-    """Write everything that follows from records.jsonl and sweep.json."""
+def _derive(source: Path, folder: Path) -> list[str]:
+    """Write the tables that follow from records.jsonl, sweep.json and curves.jsonl; returns their names."""
+    from rnnbench.reports.ablation_main import derive_ablation  # which imports this module
+
     found = read_published(source)
     write(leaderboard(records_frame(found)), folder, parquet=False)
     head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
     write_atomic(folder / "README.md", _readme(head, found))
+    return [*DERIVED, *derive_ablation(source, folder)]
 
 
 def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> str:

@@ -37,12 +37,14 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
     check_axes(config)
     config = settle(config)
     meta = config["dataset"]["meta"]
-    if config["encoder"] == "none":
-        config["encoder_size"] = None
-    if (config["encoder"] == "embedding") != (meta["inputs"] == "tokens"):
-        raise BadInput(f"encoder={config['encoder']}: dataset={meta['name']} has {meta['inputs']}; use encoder=auto.")
     if config["backend"] == "native" and (reason := _no_kernel(config)):
         raise BadInput(f"backend=native: {reason}; use backend=eager or backend=auto.")
+    if config["encoder"] == "none":
+        config["encoder_size"] = None
+    if meta["inputs"] == "frames":
+        return config
+    if (config["encoder"] == "embedding") != (meta["inputs"] == "tokens"):
+        raise BadInput(f"encoder={config['encoder']}: dataset={meta['name']} has {meta['inputs']}; use encoder=auto.")
     if config["head"] != "every" and meta["outputs"] == "step":
         raise BadInput(f"head={config['head']}: dataset={meta['name']} has a target every step; use head=every.")
     if config["head"] == "every" and meta["outputs"] == "sequence":
@@ -63,7 +65,20 @@ def settle(config: dict[str, Any]) -> dict[str, Any]:
     config["head"] = _auto(config["head"], "every" if meta["outputs"] == "step" else "last")
     config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
     config["backend"] = _auto(config["backend"], "eager" if _no_kernel(config) else "native")
+    if meta["inputs"] == "frames":
+        config |= {"encoder": None, "encoder_size": None, "head": None, "forecast": _forecast(config)}
+    else:
+        config["forecast"] = None
     return config
+
+
+def _forecast(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the forecast options the chosen network reads; the others are null and in no id."""
+    node = dict(config["forecast"])
+    needs = config["cell"]["meta"].get("needs", "encoder_forecaster")
+    node["kind"] = _auto(node["kind"], needs)
+    unread = ("sampling", "decouple") if node["kind"] == "encoder_forecaster" else ("reads",)
+    return node | dict.fromkeys(unread)
 
 
 def _auto(value: str, stands_for: str) -> str:
@@ -77,6 +92,8 @@ def _no_kernel(config: Mapping[str, Any]) -> str | None:
         return f"torch has no kernel for cell={meta['name']}"
     if config["peephole"]["shape"] != "none":
         return "torch's LSTM has no peepholes"
+    if config["dataset"]["meta"]["inputs"] == "frames":
+        return "frames run step by step"
     return None
 
 
@@ -133,12 +150,35 @@ def check_axes(config: Mapping[str, Any]) -> None:
         if not set(peephole["gates"]) & set(allowed):
             asked = ", ".join(peephole["gates"])
             raise AxisRefused(f"cell={cell['name']} has peepholes on {', '.join(allowed)} only, not on {asked}.")
+        shapes = cell.get("peephole_shapes", ["per_channel"])
+        if peephole["shape"] not in shapes:
+            raise AxisRefused(
+                f"cell={cell['name']} takes peepholes of shape {', '.join(shapes)}, not {peephole['shape']}; "
+                "the others are for convolutional cells."
+            )
     data = config["dataset"]["meta"]
+    if data["inputs"] == "frames":
+        _check_frames(config)
+    elif cell["operator"] != "dense":
+        raise AxisRefused(f"cell={cell['name']} works on frames; dataset={data['name']} has {data['inputs']}.")
     if data.get("causal") and direction["way"] != "forward":
         raise AxisRefused(
             f"direction={direction['way']} would see the very steps that dataset={data['name']} asks to predict; "
             "use direction=forward."
         )
+
+
+def _check_frames(config: Mapping[str, Any]) -> None:
+    """Refuse what a network that predicts frames cannot be."""
+    cell, depth, kind = config["cell"]["meta"], config["depth"], config["forecast"]["kind"]
+    if kind not in ("auto", "encoder_forecaster", "rollout"):
+        raise BadInput(f"unknown forecast.kind {kind!r}; {nearest(str(kind), ['encoder_forecaster', 'rollout'])}")
+    if cell.get("needs") == "rollout" and kind == "encoder_forecaster":
+        raise AxisRefused(f"cell={cell['name']}'s memory moves between layers at every step; use forecast=rollout.")
+    if config["direction"]["way"] != "forward":
+        raise AxisRefused(f"direction={config['direction']['way']} would see the frames to predict; use forward.")
+    if depth["dropout"] or depth["residual"] or depth["norm"] != "none":
+        raise AxisRefused("depth.dropout, depth.residual and depth.norm are for sequences; frames run plain layers.")
 
 
 def cuda_present() -> bool:
@@ -167,6 +207,7 @@ def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
         "params_budget": config["params"],
         "encoder": config["encoder"],
         "head": config["head"],
+        "forecast": None if config["forecast"] is None else config["forecast"]["kind"],
         "backend": config["backend"],
         "optimizer": config["optimizer"]["name"],
         "schedule": config["schedule"]["name"],
@@ -175,7 +216,7 @@ def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 
 
 # Options that say what the network is stand in its name; how it was trained (optimizer, clip ...) is searched over.
-NETWORK = ("cell.", "depth.", "encoder", "head")
+NETWORK = ("cell.", "depth.", "encoder", "head", "forecast.")
 
 
 def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -200,7 +241,7 @@ def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 
 
 def peephole_label(peephole: Mapping[str, Any]) -> str:
-    """off | on | how it differs from `on`: "detach", "gates=if", ..."""
+    """off | on | how it differs from `on`: "detach", "gates=if", "hadamard, detach" ..."""
     if peephole["shape"] == "none":
         return "off"
     on = {
@@ -215,7 +256,7 @@ def peephole_label(peephole: Mapping[str, Any]) -> str:
         "output_sees": lambda v: f"o sees {v}",
         "start": lambda v: f"start={v}",
     }
-    found = [words.get(k, str)(v) for k, v in peephole.items() if k in on and v != on[k]]
+    found = [words.get(k, str)(peephole[k]) for k in on if peephole[k] != on[k]]
     return ", ".join(found) or "on"
 
 

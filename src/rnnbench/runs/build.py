@@ -13,7 +13,18 @@ from torch import nn
 
 from rnnbench.datasets.base import Task
 from rnnbench.errors import BadInput
-from rnnbench.nn import Cell, Peephole, SequenceModel, build_stack, make_encoder, solve_hidden_size, start
+from rnnbench.nn import (
+    Cell,
+    EncoderForecaster,
+    Peephole,
+    Rollout,
+    Sampling,
+    SequenceModel,
+    build_stack,
+    make_encoder,
+    solve_hidden_size,
+    start,
+)
 from rnnbench.runs import registry
 from rnnbench.seeds import derive
 from rnnbench.training.module import FitOptions
@@ -41,8 +52,11 @@ def make_task(config: Config) -> Task:
     return task
 
 
-def cell_factory(config: Config) -> Callable[[int, int], Cell]:
-    """(input_size, hidden_size) -> cell, with the chosen peepholes where the cell takes any."""
+def cell_factory(config: Config, space: tuple[int, int] | None = None) -> Callable[[int, int], Cell]:
+    """(input_size, hidden_size) -> cell, with the chosen peepholes where the cell takes any.
+
+    space: the (H, W) that the cell sees, for peepholes with a weight a pixel.
+    """
     node = config["cell"]
     name = f"cell={node['meta']['name']}"
     extra: dict[str, Any] = {}
@@ -51,6 +65,8 @@ def cell_factory(config: Config) -> Callable[[int, int], Cell]:
             extra["peephole"] = Peephole(**{k: v for k, v in config["peephole"].items() if k != "meta"})
         except (TypeError, ValueError) as error:
             raise BadInput(str(error)) from None
+        if space is not None and "hadamard" in node["meta"].get("peephole_shapes", ()):
+            extra["space"] = space
     make = _make(node, name, _partial_=True)
 
     def cell(input_size: int, hidden_size: int) -> Cell:
@@ -63,12 +79,24 @@ def cell_factory(config: Config) -> Callable[[int, int], Cell]:
     return cell
 
 
-def make_model(config: Config, task: Task) -> SequenceModel:
+def make_model(config: Config, task: Task) -> nn.Module:
     """The network, started from the run's own stream (see nn.start), on the CPU."""
+    network = _forecaster(config, task) if task.spec.inputs == "frames" else _sequence_model(config, task)
+    try:
+        hidden = config["hidden_size"] or solve_hidden_size(network, config["params"])
+        model = network(hidden)
+    except ValueError as error:
+        raise error if isinstance(error, BadInput) else BadInput(str(error)) from None
+    start(model, derive(config["seed"], "start"))
+    return model
+
+
+def _sequence_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
+    """hidden size -> encoder, stack, head."""
     spec, depth, direction = task.spec, config["depth"], config["direction"]
     cell = cell_factory(config)
 
-    def network(hidden_size: int) -> SequenceModel:
+    def network(hidden_size: int) -> nn.Module:
         encoder, size = make_encoder(config["encoder"], spec.input_size, config["encoder_size"] or 0)
         stack = build_stack(
             cell, size, hidden_size, layers=depth["layers"], dropout=depth["dropout"], residual=depth["residual"],
@@ -77,13 +105,28 @@ def make_model(config: Config, task: Task) -> SequenceModel:
         )  # fmt: skip
         return SequenceModel(encoder, stack, head=config["head"], output_size=spec.output_size)
 
-    try:
-        hidden = config["hidden_size"] or solve_hidden_size(network, config["params"])
-        model = network(hidden)
-    except ValueError as error:
-        raise error if isinstance(error, BadInput) else BadInput(str(error)) from None
-    start(model, derive(config["seed"], "start"))
-    return model
+    return network
+
+
+def _forecaster(config: Config, task: Task) -> Callable[[int], nn.Module]:
+    """hidden size -> Shi's encoder-forecaster, or the rollout."""
+    spec, node = task.spec, config["forecast"]
+    frame = spec.frame_shape
+    assert frame is not None
+    assert spec.output_steps is not None
+    patch, flat = node["patch"], config["cell"]["meta"]["operator"] == "dense"
+    space = (frame[1] // patch, frame[2] // patch)
+    cell = cell_factory(config, space)
+    common = {"steps": spec.output_steps, "patch": patch, "flat": flat, "bias": node["bias"]}
+
+    def network(hidden_size: int) -> nn.Module:
+        sizes = node["sizes"] or [hidden_size] * config["depth"]["layers"]
+        if node["kind"] == "encoder_forecaster":
+            return EncoderForecaster(cell, frame, sizes, reads=node["reads"], **common)
+        sampling = Sampling(**node["sampling"] | {"stop": node["sampling"]["stop"] or config["budget"]["updates"]})
+        return Rollout(cell, frame, sizes, sampling=sampling, decouple=node["decouple"], **common)
+
+    return network
 
 
 def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim.Optimizer]:

@@ -46,6 +46,7 @@ def make_record(
         "target": spec.target if spec else None,
         "target_source": spec.target_source if spec else None,
         **{key: facts.get(key) for key in ("params", "live_params", "state_size", "flops_per_step")},
+        "diagnostics": facts.get("diagnostics", {}),
         "updates": updates,
         "train_seconds": train_seconds,
         "wall_seconds": seconds + sum(a.seconds for a in seen if a.status != "running"),

@@ -15,7 +15,7 @@ import yaml
 from rnnbench.errors import BadInput, nearest
 
 # The groups of config.yaml's defaults list; `experiment` holds whole sweeps by name and is no part of a run.
-GROUPS = ("cell", "depth", "direction", "peephole", "dataset", "optimizer", "schedule", "budget", "tracker")
+GROUPS = ("cell", "depth", "direction", "peephole", "dataset", "forecast", "optimizer", "schedule", "budget", "tracker")
 AXES = ("cell", "depth", "direction", "peephole", "dataset")
 
 

@@ -25,12 +25,12 @@ from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
 from rnnbench.store import Store, write_atomic
 from rnnbench.tracking import RunInfo, Tracker, make_tracker
 from rnnbench.training import Diverged, Interrupted, TimedOut
-from rnnbench.training.diagnostics import gradient_diagnostics
+from rnnbench.training.diagnostics import gradient_diagnostics, norm_statistics, summary
 from rnnbench.training.evaluate import evaluate
 from rnnbench.training.fit import fit
 from rnnbench.training.module import FitModule
 
-DIAGNOSED = 64  # sequences in the batch that the gradient diagnostics look at
+DIAGNOSED, DIAGNOSED_CLIPS = 64, 16  # sequences, or clips of frames, that the gradient diagnostics look at
 
 
 class Busy(BadInput):
@@ -85,6 +85,8 @@ def attempt(job: Job, store: Store, *, stop: StopRequest | None = None, own_outp
         raise
     except Exception as error:
         status, facts["reason"] = _classify(error)
+        if isinstance(error, Diverged):
+            facts["diagnostics"] = {"grad_norm": norm_statistics(error.norms, error.update)}
         trace = traceback.format_exc()
     record = make_record(job, status, facts, attempts.look(folder), claim.seconds)
     store.write(record)
@@ -185,6 +187,7 @@ def _measure_training(module: FitModule, facts: dict[str, Any]) -> None:
         "updates": state.update,
         "train_seconds": state.train_seconds,
         "live_params": int(sum(int(m.sum()) for m in module.live)),
+        "diagnostics": {"grad_norm": norm_statistics(state.norms)},
         "metrics": {f"val/{k}": v for k, v in state.best_metrics.items()},
     }
 
@@ -197,9 +200,11 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
     checkpoint.save(folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()})
     if job.config["harness"]["diagnostics"]:
-        index = torch.arange(min(DIAGNOSED, data.val.size), device=data.val.x.device)
+        size = min(DIAGNOSED_CLIPS if task.spec.inputs == "frames" else DIAGNOSED, data.val.size)
+        index = torch.arange(size, device=data.val.x.device)
         found = gradient_diagnostics(model, task, task.batch(data.val, index))
         write_atomic(folder / "diagnostics.json", json.dumps(found))
+        facts["diagnostics"] |= summary(found)
 
 
 def _to(data: Data, device: torch.device) -> Data:

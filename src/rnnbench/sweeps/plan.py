@@ -34,6 +34,7 @@ class Plan:
 
     name: str | None
     overrides: tuple[str, ...]
+    ablation: dict[str, Any] | None = None  # what an experiment says of its ablation (reports.ablation)
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
@@ -60,6 +61,8 @@ def plan(overrides: Sequence[str], *, name: str | None = None) -> Plan:
         raise BadInput(f"a sweep's name is letters, digits, '_', '.' and '-', not {name!r}: its manifest is named so.")
     grids, experiment = _grids(overrides)
     made = Plan(name or experiment, tuple(overrides))
+    if experiment is not None:
+        made.ablation = registry.read("experiment", experiment).get("ablation")
     seen: set[str] = set()
     for job in _jobs(grids, made):
         if job.id not in seen:
@@ -143,6 +146,7 @@ def write_manifest(made: Plan, results: Path) -> Path:
         "command": made.command,
         "planned": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": [job.id for job in made.jobs],
+        **({} if made.ablation is None else {"ablation": made.ablation}),
         "skipped": [{"reason": reason, "cells": n} for reason, n in made.skip_reasons().items()],
     }
     path = folder / f"{made.key}.json"

@@ -6,16 +6,37 @@ import contextlib
 from contextlib import AbstractContextManager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rnnbench.datasets.base import Split, Task
+from rnnbench.datasets.base import Batch, Split, Task, TaskSpec
 
 STEPS_AT_ONCE = 100_000  # sequences x steps of one evaluation batch: long pieces of music must fit into memory
+
+PIXELS_AT_ONCE = 1_500_000  # clips x frames x pixels
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The block in which forward runs: bf16 autocast, or nothing for float32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
+def predict(model: nn.Module, batch: Batch, spec: TaskSpec) -> Tensor:
+    """The network's output for a batch. One that predicts frames gets the frames to come while it trains, as its
+    teacher; in evaluation it never does."""
+    if spec.inputs == "frames":
+        output: Tensor = model(batch.x, future=batch.y if model.training else None)
+        return output
+    output = model(batch.x, batch.lengths)
+    return output
+
+
+def at_once(spec: TaskSpec, split: Split) -> int:
+    """How many sequences of a split fit into memory at once."""
+    if spec.frame_shape is not None:
+        pixels = spec.frame_shape[0] * spec.frame_shape[1] * spec.frame_shape[2]
+        steps = (spec.input_steps or 1) + (spec.output_steps or 1)
+        return max(1, min(50, PIXELS_AT_ONCE // (pixels * steps)))
+    return max(1, min(250, STEPS_AT_ONCE // split.x.shape[1]))
 
 
 @torch.inference_mode()
@@ -27,7 +48,7 @@ def evaluate(
     batch_size: sequences at once; by default 250, fewer where sequences are long. The model is put into eval mode and
     back.
     """
-    batch_size = batch_size or max(1, min(250, STEPS_AT_ONCE // split.x.shape[1]))
+    batch_size = batch_size or at_once(task.spec, split)
     was_training = model.training
     model.eval()
     metrics = task.metrics()
@@ -35,7 +56,7 @@ def evaluate(
     for index in torch.arange(split.size, device=device).split(batch_size):
         batch = task.batch(split, index)
         with autocast(precision, device):
-            prediction = model(batch.x, batch.lengths)
+            prediction = predict(model, batch, task.spec)
         metrics.update(prediction, batch)
     model.train(was_training)
     return metrics.compute()

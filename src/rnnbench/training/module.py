@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rnnbench.datasets.base import Batch, Data, Task
 from rnnbench.training.batches import Batches, Round
-from rnnbench.training.evaluate import autocast, evaluate
+from rnnbench.training.evaluate import autocast, evaluate, predict
 from rnnbench.training.outcomes import Diverged, Interrupted, TimedOut
 
 
@@ -60,6 +60,7 @@ class Progress:
     rows: int = 0  # of history written so far
     loss_sum: float = 0.0
     norm_max: float = 0.0
+    norms: list[float] = field(default_factory=list)  # the gradient's norm at every update, before clipping
     since: int = 0  # updates in loss_sum
 
 
@@ -98,14 +99,17 @@ class FitModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.options.precision, batch.x.device):
-            prediction = self.model(batch.x, batch.lengths)
+            prediction = predict(self.model, batch, self.task.spec)
         loss = self.task.loss(prediction, batch)
+        if (auxiliary := getattr(self.model, "auxiliary", None)) is not None:
+            loss = loss + auxiliary  # a term of the network's own, as PredRNN-V2's decoupling
         loss.backward()
         total = nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None])
         norm, value = total.item(), loss.item()
         state = self.state
         if not (abs(norm) < float("inf") and abs(value) < float("inf")):  # false for NaN too
-            raise Diverged(state.update + 1, self._non_finite(value))
+            raise Diverged(state.update + 1, self._non_finite(value), state.norms)
+        state.norms.append(norm)
         if self.options.clip is not None:  # after the check: clipping to a norm that is NaN makes every gradient NaN
             nn.utils.clip_grads_with_norm_(self.params, self.options.clip, total)
         last_of_round = (state.update + 1) % self.options.val_every == 0
@@ -149,7 +153,7 @@ class FitModule(pl.LightningModule):
         state, spec = self.state, self.task.spec
         metrics = evaluate(self.model, self.task, self.data.val, precision=self.options.precision)
         if not abs(metrics["loss"]) < float("inf"):
-            raise Diverged(state.update, "the validation loss")
+            raise Diverged(state.update, "the validation loss", state.norms)
         row = {
             "step": state.update,
             "train/loss": state.loss_sum / max(state.since, 1),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Diverged(Exception):
     """The loss or a gradient is no longer finite."""
 
-    def __init__(self, update: int, what: str) -> None:
+    def __init__(self, update: int, what: str, norms: Sequence[float] = ()) -> None:
         super().__init__(f"{what} is not finite at update {update}")
-        self.update, self.what = update, what
+        self.update, self.what, self.norms = update, what, list(norms)
 
 
 class Interrupted(Exception):

@@ -1,10 +1,13 @@
 """The cells: one paper a file, the equations of ONE time step in the paper's letters. No loop, no task, no config."""
 
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.cells.causal import CausalLSTM
 from rnnbench.nn.cells.gru import GRU, GRUCho, GRUUpdate
 from rnnbench.nn.cells.lstm import LSTM
 from rnnbench.nn.cells.mgu import MGU
 from rnnbench.nn.cells.odyssey import OdysseyLSTM
 from rnnbench.nn.cells.rnn import RNN
+from rnnbench.nn.cells.stlstm import STLSTM
+from rnnbench.nn.cells.trajgru import TrajGRU
 
-__all__ = ["GRU", "LSTM", "MGU", "RNN", "Cell", "GRUCho", "GRUUpdate", "OdysseyLSTM"]
+__all__ = ["GRU", "LSTM", "MGU", "RNN", "STLSTM", "CausalLSTM", "Cell", "GRUCho", "GRUUpdate", "OdysseyLSTM", "TrajGRU"]

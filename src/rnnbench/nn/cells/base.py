@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,14 +19,15 @@ class Cell(nn.Module):
     A subclass names its `State` (a NamedTuple; its first field is h), makes its maps in __init__ with `input_map` and
     `hidden_map`, and writes its equations in `step`. Nothing in it may assume that x or h is a vector.
 
-    input_size, hidden_size: channels of x and of h. operator: what W x means. biases: 0 none, 1 in W, 2 in W and U
-    (torch's redundant pair). init: a policy of nn.init.
+    input_size, hidden_size: channels of x (0: a layer without input, its gates see their bias) and of h. operator: what
+    W x means. biases: 0 none, 1 in W, 2 in W and U (torch's redundant pair). init: a policy of nn.init.
     Raises ValueError on an unknown option.
     """
 
     State: Any
     W: Map
     U: Map
+    gates: Sequence[str] = ()  # the letters of its sigmoids, in the order `step` computes them (nn.probe)
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
 
     def __init__(
@@ -41,11 +42,11 @@ class Cell(nn.Module):
         super().__init__()
         if biases not in (0, 1, 2):
             raise ValueError(f"biases must be 0 (none), 1 (in W) or 2 (in W and U), not {biases!r}")
-        if input_size < 1 or hidden_size < 1:
-            raise ValueError(f"input_size and hidden_size must be at least 1, not {input_size} and {hidden_size}")
+        if input_size < 0 or hidden_size < 1:
+            raise ValueError(f"a cell has at least no input and one unit, not {input_size} and {hidden_size}")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.operator: Operator = operator or Dense()
-        self.biases, self.init = biases, policy(init)
+        self.biases, self.init_name, self.init = biases, init, policy(init)
 
     def input_map(self, gates: str, bias_offset: Mapping[str, float] | None = None) -> Map:
         """W: x -> the named gates."""
@@ -54,9 +55,9 @@ class Cell(nn.Module):
             weight_fill=self.init.W, bias_fill=self.init.b,
         )  # fmt: skip
 
-    def hidden_map(self, gates: str, *, inputs: int = 1, bias: bool = True) -> Map:
-        """U: h (or `inputs` states of its size, concatenated) -> the named gates."""
-        return self.operator.map(
+    def hidden_map(self, gates: str, *, inputs: int = 1, bias: bool = True, operator: Operator | None = None) -> Map:
+        """U: h (or `inputs` states of its size, concatenated) -> the named gates; by another operator where given."""
+        return (operator or self.operator).map(
             inputs * self.hidden_size, self.hidden_size, gates, role="h", bias=bias and self.biases == 2,
             weight_fill=self.init.U, bias_fill=self.init.b,
         )  # fmt: skip
@@ -69,6 +70,10 @@ class Cell(nn.Module):
         """The state before the first step: zeros (B, C, *space) of like's type and device for every field."""
         zero = torch.zeros(batch, self.hidden_size, *space, dtype=like.dtype, device=like.device)
         return self.State(*[zero] * len(self.State._fields))
+
+    def highway(self) -> Cell | None:
+        """A cell for a layer between the first and the second layer of a rollout, where the paper has one."""
+        return None
 
     @abstractmethod
     def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:

@@ -9,11 +9,22 @@ GRUUpdate  no reset gate (UGRNN, Collins et al. 2016):    g = tanh(W_g x + U_g h
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, sigmoid, tanh
+from torch.nn.functional import leaky_relu
 
 from rnnbench.nn.cells.base import Cell
+
+
+def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+    """The candidate's activation by name. Raises ValueError with the known ones."""
+    known: dict[str, Callable[[Tensor], Tensor]] = {"tanh": tanh, "leaky_relu": partial(leaky_relu, negative_slope=0.2)}
+    if name not in known:
+        raise ValueError(f"unknown activation {name!r}; known: {', '.join(known)}")
+    return known[name]
 
 
 class GRUState(NamedTuple):
@@ -21,13 +32,18 @@ class GRUState(NamedTuple):
 
 
 class GRU(Cell):
-    """torch.nn.GRU: the reset gate acts after the product. Parameters: 3 H (I + H) + biases 3 H."""
+    """torch.nn.GRU: the reset gate acts after the product. Parameters: 3 H (I + H) + biases 3 H.
+
+    activation: tanh | leaky_relu (slope 0.2, the ConvGRU of HKO-7, Shi et al. 2017).
+    """
 
     State = GRUState
-    kernel = "gru"
+    gates = ("r", "z")
 
-    def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, activation: str = "tanh", **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)
+        self.phi = activation_of(activation)
+        self.kernel = "gru" if activation == "tanh" else None
         self.W = self.input_map("r z n")
         self.U = self.hidden_map("r z n")
 
@@ -35,7 +51,7 @@ class GRU(Cell):
         w, u = self.W.split(wx), self.U.split(self.U(state.h))
         r = sigmoid(w.r + u.r)
         z = sigmoid(w.z + u.z)
-        n = tanh(w.n + r * u.n)
+        n = self.phi(w.n + r * u.n)
         h = z * state.h + (1 - z) * n
         return h, GRUState(h)
 
@@ -44,6 +60,7 @@ class GRUCho(Cell):
     """Cho et al. 2014: the reset gate acts on h' before the product. Parameters: 3 H (I + H) + biases 3 H."""
 
     State = GRUState
+    gates = ("r", "z")
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)
@@ -64,6 +81,7 @@ class GRUUpdate(Cell):
     """The update gate alone (UGRNN). Parameters: 2 H (I + H) + biases 2 H."""
 
     State = GRUState
+    gates = ("u",)
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)

@@ -24,12 +24,14 @@ class LSTMState(NamedTuple):
 
 
 class LSTM(Cell):
-    """The LSTM. forget_bias: added to b_f at the start. peephole: its options, default off.
+    """The LSTM. forget_bias: added to b_f at the start. peephole: its options, default off; space: the frame's (H, W),
+    which hadamard peepholes need to know.
 
-    Parameters: 4 H (I + H) + biases 4 H, and H a gate that sees c.
+    Parameters: 4 H (I + H) + biases 4 H, and H a gate that sees c; for kernels 4 H (k_x^2 I + k_h^2 H) + biases 4 H.
     """
 
     State = LSTMState
+    gates = ("i", "f", "o")
 
     def __init__(
         self,
@@ -38,12 +40,13 @@ class LSTM(Cell):
         *,
         forget_bias: float = 0.0,
         peephole: Peephole = OFF,
+        space: tuple[int, ...] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(input_size, hidden_size, **options)
         self.W = self.input_map("i f g o", bias_offset={"f": forget_bias})
         self.U = self.hidden_map("i f g o")
-        self.peephole = peephole.make(hidden_size, "i f o", self.operator.space_dims)
+        self.peephole = peephole.make(hidden_size, "i f o", self.operator, space)
         self.kernel = "lstm" if isinstance(self.peephole, NoPeep) else None
 
     def step(self, wx: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:

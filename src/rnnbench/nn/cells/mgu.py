@@ -20,6 +20,7 @@ class MGU(Cell):
     """The minimal gated unit. Parameters: 2 H (I + H) + biases 2 H."""
 
     State = MGUState
+    gates = ("f",)
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)

@@ -51,6 +51,7 @@ class OdysseyLSTM(Cell):
         edit: str = "none",
         forget_bias: float = 0.0,
         peephole: Peephole = OFF,
+        space: tuple[int, ...] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(input_size, hidden_size, **options)
@@ -58,10 +59,11 @@ class OdysseyLSTM(Cell):
             raise ValueError(f"unknown edit {edit!r}; known: {', '.join(EDITS)}")
         self.edit, self.State = edit, FGRState if edit == "fgr" else OdysseyState
         gates = [gate for gate in "ifgo" if gate != WITHOUT.get(edit)]
+        self.gates = tuple(gate for gate in gates if gate != "g")
         self.W = self.input_map(" ".join(gates), bias_offset={"f": forget_bias} if "f" in gates else None)
         self.U = self.hidden_map(" ".join(gates))
         self.R = self.hidden_map("i f o", inputs=3, bias=False) if edit == "fgr" else None
-        self.peephole = peephole.make(hidden_size, " ".join(g for g in gates if g != "g"), self.operator.space_dims)
+        self.peephole = peephole.make(hidden_size, " ".join(g for g in gates if g != "g"), self.operator, space)
 
     def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
         h_, c_, p, edit = state.h, state.c, self.peephole, self.edit

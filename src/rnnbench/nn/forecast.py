@@ -1,0 +1,193 @@
+"""Networks that predict frames: Shi's encoder-forecaster, and the step-by-step rollout of PredRNN and OpenSTL.
+
+Axes: B batch, T time, C channels, H W space; P the side of a patch. x: (B, T_in, C, H, W) -> (B, T_out, C, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.layers import Layer
+from rnnbench.nn.sampling import Sampling
+from rnnbench.nn.stacks import CellFactory, Column
+
+FrameShape = tuple[int, int, int]
+
+
+class Patches(nn.Module):
+    """Space to depth and back (Shi et al. 2015, section 4: patches of 4x4 become channels), and flat for dense cells.
+
+    frame: (C, H, W). patch: P, which divides H and W. flat: one vector a frame, (B, T, C H W).
+    """
+
+    def __init__(self, frame: FrameShape, patch: int, *, flat: bool) -> None:
+        super().__init__()
+        channels, height, width = frame
+        if patch < 1 or height % patch or width % patch:
+            raise ValueError(f"patch={patch} does not divide a frame of {height}x{width}")
+        self.patch, self.flat = patch, flat
+        self.shape = (channels * patch * patch, height // patch, width // patch)
+
+    @property
+    def channels(self) -> int:
+        """What a layer sees as channels: C P P, or all values of a frame where flat."""
+        c, h, w = self.shape
+        return c * h * w if self.flat else c
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(x, self.patch)
+        return x.flatten(2) if self.flat else x
+
+    def back(self, x: Tensor) -> Tensor:
+        """(B, T, C P P, H/P, W/P), or flat -> (B, T, C, H, W)."""
+        return F.pixel_shuffle(x.unflatten(2, self.shape) if self.flat else x, self.patch)
+
+
+class Output(nn.Module):
+    """The last map: 1x1 convolution, or linear where frames are flat. (B, T, in, *space) -> (B, T, out, *space)."""
+
+    def __init__(self, in_size: int, out_size: int, *, flat: bool, bias: bool) -> None:
+        super().__init__()
+        self.map: nn.Module = nn.Linear(in_size, out_size, bias) if flat else nn.Conv2d(in_size, out_size, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.map(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+
+
+class EncoderForecaster(nn.Module):
+    """Shi et al. 2015, fig. 3: the encoder's states start the forecaster, whose first layer has no input.
+
+    make_cell: (input_size, hidden_size) -> cell. hidden_sizes: of each layer, bottom first. steps: T_out. reads: the
+    output map sees the states of `all` layers (the paper), or of the `top` one (its FC-LSTM). bias: of the output map.
+    Every input is known when a layer runs, so each layer's input product is hoisted over all steps.
+    """
+
+    def __init__(
+        self, make_cell: CellFactory, frame: FrameShape, hidden_sizes: Sequence[int], *, steps: int, patch: int = 1,
+        flat: bool = False, reads: str = "all", bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if reads not in ("all", "top"):
+            raise ValueError(f"unknown reads {reads!r}; known: all, top")
+        self.steps, self.reads = steps, reads
+        self.patches = Patches(frame, patch, flat=flat)
+        self.encoder = nn.ModuleList(make_layers(make_cell, self.patches.channels, hidden_sizes))
+        self.forecaster = nn.ModuleList(make_layers(make_cell, 0, hidden_sizes))
+        _refuse_zigzag(cast(Layer, self.encoder[0]).cell)
+        seen = sum(hidden_sizes) if reads == "all" else hidden_sizes[-1]
+        self.output = Output(seen, self.patches.channels, flat=flat, bias=bias)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, *, future: Tensor | None = None) -> Tensor:
+        """x: (B, T_in, C, H, W) -> (B, T_out, C, H, W). lengths and future are not used: frames are all of T_in, and
+        the forecaster sees no frame."""
+        x = self.patches(x)
+        states = []
+        for layer in self.encoder:
+            x, state = layer(x)
+            states.append(state)
+        out = x.new_zeros(x.shape[0], self.steps, 0, *x.shape[3:])
+        outputs = []
+        for layer, state in zip(self.forecaster, states, strict=True):
+            out, _ = layer(out, state)
+            outputs.append(out)
+        seen = torch.cat(outputs, 2) if self.reads == "all" else outputs[-1]
+        return self.patches.back(self.output(seen))
+
+
+class Rollout(nn.Module):
+    """PredRNN's and OpenSTL's network: one frame ahead at every step, its own prediction as the next input.
+
+    In training it gives all T_in + T_out - 1 one-step predictions (frames 2, 3, ...) and is fed the truth where
+    `sampling` says so; in evaluation it gives the T_out forecasts and is fed the truth for the first T_in frames only.
+    decouple: the weight of PredRNN-V2's loss (0: none); its term of the last training forward is in `auxiliary`.
+    """
+
+    def __init__(
+        self, make_cell: CellFactory, frame: FrameShape, hidden_sizes: Sequence[int], *, steps: int, patch: int = 1,
+        flat: bool = False, bias: bool = True, sampling: Sampling | None = None, decouple: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.steps, self.decouple = steps, decouple
+        self.patches = Patches(frame, patch, flat=flat)
+        layers = make_layers(make_cell, self.patches.channels, hidden_sizes)
+        if len(layers) > 1 and (highway := layers[0].cell.highway()):
+            layers.insert(1, Layer(highway, backend="eager"))
+        self.column = Column(layers)
+        self.output = Output(hidden_sizes[-1], self.patches.channels, flat=flat, bias=bias)
+        self.sampling = sampling or Sampling()
+        self.auxiliary: Tensor | None = None
+        if decouple:
+            if not hasattr(cast(Layer, self.column.layers[0]).cell, "increments"):
+                raise ValueError("the decoupling loss is between ST-LSTM's two memories; this is another cell")
+            self.adapter = nn.Conv2d(hidden_sizes[-1], hidden_sizes[-1], 1, bias=False)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, *, future: Tensor | None = None) -> Tensor:
+        """x: (B, T_in, C, H, W), future: (B, T_out, C, H, W) in training -> predictions, see the class."""
+        given = x.shape[1]
+        teach = self.training and future is not None
+        truth = self.patches(torch.cat([x, future], 1) if teach and future is not None else x)
+        total = given + self.steps
+        use = self.sampling(x.shape[0], given, total, x.device) if teach else None
+        own_early = use is not None and self.sampling.early
+        column = self.column
+        states = column.start(truth[:, 0])
+        # Inputs that are the truth whatever is predicted: the first layer's product with all of them at once.
+        known = truth[:, : 1 if own_early else given].transpose(0, 1)
+        hoisted = cast(Layer, column.layers[0]).cell.hoist(known)
+        frames: list[Tensor] = []
+        with increments(column if self.decouple and self.training else None) as pairs:
+            for t in range(total - 1):
+                if t < len(known):
+                    outputs, states = column.step(hoisted[t], states, hoisted=True)
+                else:
+                    frame = frames[-1]
+                    if use is not None:
+                        frame = torch.where(use[t].view(-1, *(1,) * (frame.dim() - 1)), truth[:, t], frame)
+                    outputs, states = column.step(frame, states)
+                frames.append(self.output(outputs[-1][:, None])[:, 0])
+        self.auxiliary = self.decouple * self._coupling(pairs) if pairs else None
+        return self.patches.back(torch.stack(frames if teach else frames[given - 1 :], 1))
+
+    def _coupling(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """Mean |cos| per channel between the two memories' increments, over layers and steps (PredRNN-V2, eq. 6)."""
+        found = []
+        for pair in pairs:
+            c, m = (self.adapter(d).flatten(2) for d in pair)
+            found.append(F.cosine_similarity(c, m, dim=2).abs().mean())
+        return torch.stack(found).mean()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or a pickle has the network and not the last forward's term."""
+        return self.__dict__ | {"auxiliary": None}
+
+
+@contextmanager
+def increments(column: Column | None) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Within the block, what the cells of a column add to their two memories, layer by layer and step by step."""
+    pairs: list[tuple[Tensor, Tensor]] = []
+    cells = [cast(Any, cast(Layer, layer).cell) for layer in column.layers] if column is not None else []
+    try:
+        for cell in cells:
+            cell.increments = pairs
+        yield pairs
+    finally:
+        for cell in cells:
+            cell.increments = None
+
+
+def make_layers(make_cell: CellFactory, input_size: int, hidden_sizes: Sequence[int]) -> list[Layer]:
+    """Forward layers of the given sizes, the first on input_size channels; frames run on the eager backend."""
+    sizes = [input_size, *hidden_sizes[:-1]]
+    return [Layer(make_cell(i, h), backend="eager") for i, h in zip(sizes, hidden_sizes, strict=True)]
+
+
+def _refuse_zigzag(cell: Cell) -> None:
+    if "m" in cell.State._fields:
+        raise ValueError(f"{type(cell).__name__}'s memory moves between layers at every step: use the rollout network")

@@ -1,0 +1,202 @@
+"""Who is compared with whom: the studied factor, its baseline, and for every entry the baseline it is paired with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.errors import BadInput, nearest
+from rnnbench.record import canonical
+from rnnbench.reports.coverage import fill_unknown
+from rnnbench.reports.frames import BLOCK, part, records_frame
+
+# Runs are paired only where all of these are equal.
+COMPARABLE = (*BLOCK, "task", "device_kind", "precision")
+SIZE = {"hidden_size", "params_budget", "depth"}  # an entry that differs in these alone is a control of size
+ASKED = {
+    "effect": "Does it help, hurt, or not matter?",
+    "gradient": "Is there a gradient problem, and in which variant?",
+    "choice": "What should a user choose?",
+}
+DEFAULT_BASELINE = {"peephole": "off"}
+DEFAULT_MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What an ablation asks; the key `ablation` of an experiment's yaml.
+
+    baseline: the studied factor as axes or options by dotted key with the baseline's values: {"peephole": "off"}
+    margin: the smallest effect of interest, as a share of the distance from floor to baseline
+    questions: which are answered, in this order, with their words; keys of `ASKED`
+    """
+
+    baseline: Mapping[str, Any]
+    margin: float
+    questions: Mapping[str, str]
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any] | None) -> Spec:
+        """A spec from yaml. Raises BadInput on what it does not know.
+
+        `questions` is a list of keys (`effect`), or of one-item mappings with words of one's own
+        (`effect: Does seeing C help, hurt, or not matter?`), or one such mapping.
+        """
+        content = content or {}
+        known = ("baseline", "margin", "questions")
+        for key in content:
+            if key not in known:
+                raise BadInput(f"ablation has no key {key!r}; {nearest(str(key), known)}")
+        baseline = content.get("baseline") or DEFAULT_BASELINE
+        if not isinstance(baseline, Mapping):
+            raise BadInput(f"ablation.baseline is a mapping such as {{peephole: off}}, not {baseline!r}.")
+        margin = content.get("margin", DEFAULT_MARGIN)
+        if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 < margin < 1:
+            raise BadInput(f"ablation.margin is a share between 0 and 1, not {margin!r}.")
+        plain = {str(key): _word(value) for key, value in baseline.items()}
+        return cls(plain, float(margin), _questions(content.get("questions")))
+
+
+def _questions(asked: Any) -> dict[str, str]:
+    if asked is None:
+        return dict(ASKED)
+    items = [asked] if isinstance(asked, Mapping) else asked
+    if not isinstance(items, list) or not items:
+        raise BadInput(f"ablation.questions is a list of {', '.join(ASKED)}, not {asked!r}.")
+    found: dict[str, str] = {}
+    for item in items:
+        pairs = item.items() if isinstance(item, Mapping) else [(item, None)]
+        for key, words in pairs:
+            if key not in ASKED:
+                raise BadInput(f"ablation has no question {key!r}; {nearest(str(key), ASKED)}")
+            found[str(key)] = str(words or ASKED[key])
+    return found
+
+
+def _word(value: Any) -> Any:
+    """`peephole: off` in yaml is a boolean: its author meant the word."""
+    return ("on" if value else "off") if isinstance(value, bool) else canonical(value)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One entry of a study. name: what is special about it; role: baseline | variant | control (of size).
+
+    runs: its rows of the runs frame, one a seed, indexed by seed.
+    """
+
+    name: str
+    label: str
+    role: str
+    runs: pd.DataFrame
+
+
+def design(records: Iterable[Mapping[str, Any]], spec: Spec) -> list[tuple[str, list[Arm]]]:
+    """The studies in records: (title, arms with the baseline first, controls last).
+
+    Records are paired within one dataset, protocol, budget, device kind and precision. Entries at the baseline's values
+    that have variants equal in everything but the factor are baselines; where there is none, the one entry at those
+    values that differs least from all others. Every other entry is paired with the baseline from which it differs in
+    the fewest axes beside the factor. Raises BadInput where nothing can be compared.
+    """
+    unique = {str(record["id"]): record for record in records}
+    frame = fill_unknown(records_frame(unique.values()))
+    frame = frame[frame["seed"].notna()]
+    studies: list[tuple[str, list[Arm]]] = []
+    for _, block in frame.groupby(list(COMPARABLE), dropna=False, sort=True):
+        entries = {
+            str(entry): _axes(unique[str(runs["id"].iloc[0])], spec)
+            for entry, runs in block.groupby("entry", sort=True)
+        }
+        for baseline, members in _assigned(entries, block["entry"].value_counts(), spec).items():
+            studies.append((_title(block, block["entry"] == baseline), _arms(baseline, members, entries, block, spec)))
+    if not studies:
+        wanted = ", ".join(f"{key}={value}" for key, value in spec.baseline.items())
+        raise BadInput(
+            f"no entry has {wanted} with another to compare; name the baseline in the experiment's ablation."
+        )
+    return _told_apart(studies)
+
+
+def _axes(record: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """The axes of a record with its options, flat; what follows from another axis is left out."""
+    axes = part(record, "axes")
+    left_out = {"label", "options"} | ({"hidden_size"} if axes.get("params_budget") is not None else set())
+    if "cell" in spec.baseline:
+        left_out |= {"cell_version", "operator"}
+    flat = {key: value for key, value in axes.items() if key not in left_out} | dict(part(axes, "options"))
+    return {key: _word(value) for key, value in flat.items() if value is not None}
+
+
+def _assigned(entries: Mapping[str, Mapping[str, Any]], runs: pd.Series[int], spec: Spec) -> dict[str, list[str]]:
+    """Baseline -> its other entries, for the entries of one block; empty where it has no baseline or nothing else."""
+    at_baseline = [e for e, axes in entries.items() if all(axes.get(k) == v for k, v in spec.baseline.items())]
+    others = [entry for entry in entries if entry not in at_baseline]
+    if not at_baseline or len(entries) < 2:
+        return {}
+
+    def apart(one: str, two: str) -> int:
+        return len(_beside(entries[one], entries[two], spec))
+
+    exact = [b for b in at_baseline if any(apart(b, other) == 0 for other in others)]
+    by_axes = {json.dumps(entries[b], sort_keys=True): b for b in sorted(exact, key=lambda b: (runs[b], b))}
+    baselines = sorted(by_axes.values())  # of equals the one with most runs
+    if not baselines:
+        baselines = [min(at_baseline, key=lambda b: (sum(apart(b, e) for e in entries), -runs[b], b))]
+    found: dict[str, list[str]] = {baseline: [] for baseline in baselines}
+    for entry in entries:
+        if entry not in found:
+            found[min(baselines, key=lambda b: (apart(b, entry), b))].append(entry)
+    return {baseline: members for baseline, members in found.items() if members}
+
+
+def _beside(one: Mapping[str, Any], two: Mapping[str, Any], spec: Spec) -> list[str]:
+    """The axes in which two entries differ beside the factor."""
+    return sorted(key for key in {*one, *two} - set(spec.baseline) if one.get(key) != two.get(key))
+
+
+def _arms(
+    baseline: str, members: Iterable[str], entries: Mapping[str, Mapping[str, Any]], block: pd.DataFrame, spec: Spec
+) -> list[Arm]:
+    """The arms of one study, with names that say what is special about each."""
+    found: list[tuple[str, str, list[str]]] = [(baseline, "baseline", [])]
+    for entry in members:
+        beside = _beside(entries[entry], entries[baseline], spec)
+        same = all(entries[entry].get(key) == value for key, value in spec.baseline.items())
+        found.append((entry, "control" if same and beside and set(beside) <= SIZE else "variant", beside))
+    names = [_name(entries[entry], beside, spec) for entry, _, beside in found]
+    arms = []
+    for (entry, role, _), name in zip(found, names, strict=True):
+        runs = block[block["entry"] == entry].drop_duplicates("seed").set_index("seed", drop=False).sort_index()
+        unique = name if names.count(name) == 1 or role == "baseline" else f"{name} [{entry}]"
+        arms.append(Arm(unique, str(runs["label"].iloc[0]), role, runs))
+    order = {"baseline": 0, "variant": 1, "control": 2}
+    return sorted(arms, key=lambda arm: (order[arm.role], arm.name))
+
+
+def _name(axes: Mapping[str, Any], beside: Iterable[str], spec: Spec) -> str:
+    """ "hadamard detach", or "off (hidden_size=70)": the factor's values and what else differs from the baseline."""
+    value = " ".join(str(axes.get(key, "default")).replace(", ", " ") for key in spec.baseline)
+    solved = {"hidden_size"} if "params_budget" in axes else set()  # by the budget, which is named
+    others = ", ".join(f"{key}={axes.get(key, 'default')}" for key in beside if key not in solved)
+    return f"{value} ({others})" if others else value
+
+
+def _title(block: pd.DataFrame, baseline: pd.Series[bool]) -> str:
+    first = block[baseline].iloc[0]
+    return " · ".join(str(first[key]) for key in ("dataset", "budget", "label") if not pd.isna(first[key]))
+
+
+def _told_apart(studies: list[tuple[str, list[Arm]]]) -> list[tuple[str, list[Arm]]]:
+    """Studies with what tells equal titles apart: device and precision, else their number."""
+    return list(_numbered(studies)) if len({title for title, _ in studies}) < len(studies) else studies
+
+
+def _numbered(studies: list[tuple[str, list[Arm]]]) -> Iterator[tuple[str, list[Arm]]]:
+    titles = [title for title, _ in studies]
+    for n, (title, arms) in enumerate(studies):
+        yield (f"{title} ({titles[: n + 1].count(title)})" if titles.count(title) > 1 else title), arms
