@@ -51,10 +51,10 @@ OPEN = ("interrupted", "killed")
 
 KEYS = (
     "schema_version", "id", "status", "reason", "axes", "dataset", "seed", "budget", "metrics", "metric", "goal",
-    "best_step", "floors", "floor", "target", "target_source", "params", "live_params", "state_size", "flops_per_step",
-    "diagnostics", "updates", "train_seconds", "wall_seconds", "steps_per_second", "peak_memory_mb", "device",
-    "precision", "backend", "threads", "deterministic", "host", "git", "source_hash", "packages", "attempts", "started", "finished", "command",
-    "config",
+    "best_step", "floors", "floor", "target", "target_source", "params", "live_params", "state_size",
+    "flops_per_step", "diagnostics", "updates", "train_seconds", "wall_seconds", "steps_per_second",
+    "peak_memory_mb", "device", "precision", "backend", "threads", "deterministic", "host", "git", "source_hash",
+    "packages", "attempts", "started", "finished", "command", "config",
 )  # fmt: skip
 
 # Top-level parts of a config that never change a result: who watches, where it is written, how long it may take.
