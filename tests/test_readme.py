@@ -1,0 +1,60 @@
+"""The README's numbers are the published records', and its commands are ones the program knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rnnbench.cli import _parser
+from rnnbench.runs import registry
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+TABLES = dict(re.findall(r"<!-- (\w+) -->\n(.*?)<!-- end -->", TEXT, re.S))
+
+
+def rows(name):
+    """A README table's cells by row, header first."""
+    lines = [line for line in TABLES[name].splitlines() if line.startswith("|") and "--" not in line]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def published(name):
+    return pd.read_csv(ROOT / "results" / "published" / name / "leaderboard.csv")
+
+
+def test_the_quickstart_table_is_the_published_one():
+    board = published("quickstart")
+    head, *body = rows("quickstart")
+    assert head == ["entry", "digits accuracy ↑", "adding mse ↓", "parameters (digits)", "train s (digits, adding)"]
+    assert len(body) == board["label"].nunique() >= 8
+    for entry, digits, adding, params, seconds in body:
+        mine = board[board["label"] == entry].set_index("dataset")
+        assert [digits, adding] == [mine.loc[d, "result"] for d in ("digits", "adding")]
+        assert int(params.replace(",", "")) == mine.loc["digits", "params"]
+        assert seconds == ", ".join(f"{mine.loc[d, 'train_seconds']:.1f}" for d in ("digits", "adding"))
+
+
+def test_the_figures_beside_published_ones_are_the_records():
+    board = pd.concat([published("tcn_jsb"), published("mnist_rows")]).set_index("label")
+    body = rows("published")[1:]
+    assert len(body) == 4
+    for _, entry, ours, *_ in body:
+        assert ours == board.loc[entry, "result"]
+
+
+def test_the_commands_are_known():
+    commands = [word for block in re.findall(r"^```\n(.*?)^```", TEXT, re.M | re.S)
+                for word in re.findall(r"^rnnbench (\w+)", block, re.M)]  # fmt: skip
+    assert {"run", "sweep", "leaderboard", "list", "show", "ablation"} <= set(commands)
+    known = _parser()._subparsers._group_actions[0].choices
+    assert set(commands) <= set(known)
+
+
+@pytest.mark.parametrize("group", ["cell", "peephole", "direction", "dataset"])
+def test_every_choice_of_an_axis_is_named(group):
+    (line,) = [line for line in TEXT.splitlines() if line.startswith(f"| `{group}` |")]
+    assert set(registry.choices(group)) <= set(re.findall(r"`([\w]+)`", line))
