@@ -263,11 +263,10 @@ def _ablation(args: argparse.Namespace) -> int:
     from rnnbench.store import Store
 
     store = Store.open(args.results)
-    shown, files, remarks = main_ablation(store, args.name, args.output, figures=not args.no_figures)
+    shown, _, remarks = main_ablation(store, args.name, args.output, figures=not args.no_figures)
     for remark in remarks:
         print(remark, file=sys.stderr)
     _console().print(shown)
-    print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
     return OK
 
 
