@@ -26,7 +26,7 @@ help:  ## this list
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.ready
 
-demo: .venv  ## train a small leaderboard on embedded data and print it (about 5 minutes on 2 cores)
+demo: .venv  ## train a small leaderboard on embedded data and print it (about 4 minutes on 2 cores)
 	@$(BIN)/rnnbench sweep experiment=quickstart
 	@$(BIN)/rnnbench leaderboard
 	@echo
