@@ -236,12 +236,13 @@ def _leaderboard(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from rnnbench.errors import nearest
     from rnnbench.runs import registry
+    from rnnbench.runs.axes import axis_choices
 
     groups = (*registry.GROUPS, "experiment")
     what = args.what.removesuffix("s") if args.what.removesuffix("s") in groups else args.what
     if what == "axes":
-        for group in registry.AXES:
-            print(f"{group:<10} {' '.join(registry.choices(group))}")
+        for group, names in axis_choices().items():
+            print(f"{group:<10} {' '.join(names)}")
         return OK
     if what not in groups:
         raise BadInput(f"unknown group {args.what!r}; {nearest(args.what, ['cells', 'datasets', 'axes', *groups])}")

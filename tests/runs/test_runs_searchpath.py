@@ -46,3 +46,8 @@ def test_a_variable_that_names_no_folder_is_one_sentence(monkeypatch):
     monkeypatch.setenv("RNNBENCH_CONFIG_DIR", "/no/such/folder")
     with pytest.raises(BadInput, match="RNNBENCH_CONFIG_DIR names /no/such/folder, which is no folder"):
         registry.choices("cell")
+
+
+def test_choices_come_numbers_by_value_then_names_by_letter():
+    assert list(registry.choices("depth")) == ["1", "2", "3", "4", "6", "8"]
+    assert list(registry.choices("cell")) == sorted(registry.choices("cell"))

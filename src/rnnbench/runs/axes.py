@@ -13,6 +13,7 @@ from typing import Any
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.record import canonical
 from rnnbench.runs import registry
+from rnnbench.runs.flat import leaves
 
 DEFAULT_HIDDEN = 64
 WAYS = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}  # direction.way -> what it adds to the display name
@@ -265,8 +266,6 @@ def differences(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict
 
     Left out is what record and label have a place for: dataset, budget, seed, sizes, peephole, direction.
     """
-    from rnnbench.runs.flat import leaves
-
     skip = ("seed", "hidden_size", "params", "tracker.", "harness.", "dataset.", "budget.", "peephole.", "direction.",
             "depth.layers")  # fmt: skip
     base = leaves(reference)

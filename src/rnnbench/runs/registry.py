@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -100,7 +101,7 @@ def choices(group: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in reversed(search_dirs()):
         found |= {p.stem: p for p in (folder / group).glob("*.yaml")}
-    return dict(sorted(found.items(), key=lambda item: (not item[0].isdigit(), item[0].rjust(4), item[0])))
+    return dict(sorted(found.items(), key=lambda item: (int(item[0]) if item[0].isdigit() else math.inf, item[0])))
 
 
 def choice_path(group: str, name: str) -> Path:
