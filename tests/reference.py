@@ -58,13 +58,19 @@ def vector(weight: Tensor, space: tuple[int, ...]) -> Tensor:
 
 
 class Product(NamedTuple):
-    """W x + b, of one gate."""
+    """W x + b, of one gate; with a gain, W x less its mean, by its standard deviation, times the gain, + b."""
 
     W: Tensor
     b: Tensor
+    gain: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.W @ x + self.b
+        a = self.W @ x
+        if self.gain is None:
+            return a + self.b
+        mean = sum(a) / len(a)
+        variance = sum((each - mean) ** 2 for each in a) / len(a)
+        return self.gain * (a - mean) / torch.sqrt(variance + 1e-5) + self.b
 
 
 def products(fused: Any, gates: str, space: tuple[int, ...]) -> dict[str, Product]:
@@ -72,7 +78,12 @@ def products(fused: Any, gates: str, space: tuple[int, ...]) -> dict[str, Produc
     weights = fused.weight.chunk(len(gates))
     bias = torch.zeros(len(fused.weight), dtype=torch.float64) if fused.bias is None else fused.bias
     biases = bias.chunk(len(gates))
-    return {g: Product(matrix(w, space), vector(b, space)) for g, w, b in zip(gates, weights, biases, strict=True)}
+    normed = getattr(fused, "gain", None) is not None
+    gains = [vector(gain, space) for gain in fused.gain.chunk(len(gates))] if normed else [None] * len(gates)
+    return {
+        g: Product(matrix(w, space), vector(b, space), gain)
+        for g, w, b, gain in zip(gates, weights, biases, gains, strict=True)
+    }
 
 
 class Weights:
@@ -91,11 +102,8 @@ class Weights:
             name: products(getattr(cell, name), gates, space) for name, gates in (reference.more or {}).items()
         }
         self.own = {name: products(getattr(cell, name), "k", space)["k"] for name in reference.own}
-        if getattr(cell, "R", None) is not None:  # rows: the gate that sees; columns: the gate it sees
-            self.R = {
-                to: dict(zip("ifo", each.W.chunk(3, 1), strict=True))
-                for to, each in products(cell.R, "ifo", space).items()
-            }
+        if getattr(cell, "R", None) is not None:  # rows: the gate that sees; columns: the gates it sees, i f o
+            self.R = products(cell.R, "ifo", space)
         self.options = peephole
         on = peephole.get("shape", "none") != "none"
         seen = [gate for gate in reference.gates if on and gate in peephole["gates"]]
@@ -238,7 +246,7 @@ def cifg(w: Weights, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, State]:
 
 
 def fgr(w: Weights, x: Tensor, h: Tensor, c: Tensor, i: Tensor, f: Tensor, o: Tensor) -> tuple[Tensor, State]:
-    back = {to: w.R[to]["i"] @ i + w.R[to]["f"] @ f + w.R[to]["o"] @ o for to in "ifo"}  # of the step before
+    back = {to: w.R[to](torch.cat([i, f, o])) for to in "ifo"}  # of the step before
     i = s(w.a("i", x, h) + back["i"] + w.peep("i", c))
     f = s(w.a("f", x, h) + back["f"] + w.peep("f", c))
     new = f * c + i * tanh(w.a("g", x, h))
@@ -314,6 +322,7 @@ class Sizes(NamedTuple):
     k_h: int = 1
     pixels: int = 1
     links: int = 0
+    norm: bool = False
 
 
 def count_gated(n: Sizes, gates: int, square: int) -> int:
@@ -347,16 +356,26 @@ class Reference(NamedTuple):
     gates: str  # of W, in the order of the fused rows
     hidden: dict[str, str] | None = None  # the maps of the state and their gates; U with those of W where not told
     own: tuple[str, ...] = ()  # maps that belong to no gate, by their name
+    plain: tuple[str, ...] = ()  # those of them that are never normalised
     more: dict[str, str] | None = None  # further maps of a state and the gates that see it
     square: int = 0  # H x H maps beyond the two a gate
     counted: Callable[[Sizes], int] | None = None
 
+    @property
+    def normed(self) -> list[str]:
+        return [name for name in self.own if name not in self.plain]
+
     def count(self, sizes: Sizes) -> int:
-        """Parameters, in closed form."""
-        return self.counted(sizes) if self.counted else count_gated(sizes, len(self.gates), self.square)
+        """Parameters, in closed form; a normalised map has a gain a row."""
+        count = self.counted(sizes) if self.counted else count_gated(sizes, len(self.gates), self.square)
+        states = sum(map(len, [*(self.hidden or {"U": self.gates}).values(), *(self.more or {}).values()]))
+        rows = len(self.gates) + states + len(self.normed) + (3 if self.square else 0)
+        return count + sizes.norm * sizes.H * rows
 
 
 RESET_FIRST = {"U": "rz", "U_n": "n"}  # the candidate's recurrent map stands alone: it does not see h' itself
+
+FLOWS = ("F_x", "F_h", "flow")
 
 CELLS = {
     "rnn": Reference(rnn, "h"),
@@ -379,7 +398,7 @@ CELLS = {
     "convgru": Reference(gru, "rzn"),
     "convgru_hko7": Reference(gru_leaky, "rzn"),
     "convgru_cho": Reference(gru_cho, "rzn", RESET_FIRST),
-    "trajgru": Reference(trajgru, "rzn", own=("F_x", "F_h", "flow"), counted=count_trajgru),
+    "trajgru": Reference(trajgru, "rzn", own=FLOWS, plain=FLOWS, counted=count_trajgru),
     "causal_lstm": Reference(
         causal_lstm,
         "gifGIFo",

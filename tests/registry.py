@@ -75,17 +75,20 @@ def build(
 
 
 class Case(NamedTuple):
-    """A row of the tests: cell, peephole choice, number of biases a gate."""
+    """A row of the tests: cell, peephole choice, number of biases a gate, normalisation."""
 
     cell: str
     peephole: str
     biases: int
+    norm: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.cell}-{self.peephole}-{self.biases}"
+        return f"{self.cell}-{self.peephole}-{self.biases}" + (f"-{self.norm}" if self.norm else "")
 
     def build(self, input_size: int = 3, hidden_size: int = 4, **options: Any) -> Cell:
-        return build(self.cell, self.peephole, input_size, hidden_size, **{"biases": self.biases} | options)
+        return build(
+            self.cell, self.peephole, input_size, hidden_size, **{"biases": self.biases, "norm": self.norm} | options
+        )
 
     def layer(self, *, reverse: bool = False, **options: Any) -> Layer:
         """An eager float64 layer whose every weight, bias and peephole is random."""
@@ -95,6 +98,8 @@ class Case(NamedTuple):
 PAIRS = [(cell, peephole) for cell in CELLS for peephole in PEEPHOLES if takes(cell, peephole)]
 CASES = [Case(cell, peephole, 2) for cell, peephole in PAIRS]
 CASES += [Case(cell, peephole, biases) for cell, peephole in PAIRS if peephole in ("off", "on") for biases in (0, 1)]
+
+CASES += [Case(cell, peephole, 1, "layer") for cell, peephole in PAIRS if peephole in ("off", "on")]
 
 
 def generator(key: str) -> torch.Generator:

@@ -105,11 +105,12 @@ def test_a_map_must_say_how_it_runs_over_time():
 # convolutions
 
 
-def conv(gates="i f", *, role="h", bias=True, in_size=3, out_size=2):
-    operator = Conv2d(5, 3)
-    return randomise(
-        operator.map(in_size, out_size, gates, role=role, bias=bias, weight_fill=uniform, bias_fill=zeros).double()
-    )
+def conv(gates="i f", *, role="h", bias=True, in_size=3, out_size=2, **options):
+    options |= {"weight_fill": uniform, "bias_fill": zeros}
+    return randomise(Conv2d(5, 3).map(in_size, out_size, gates, role=role, bias=bias, **options).double())
+
+
+FRAMES = random_input(LSTM(3, 4, operator=Conv2d(3)))[:, 0]
 
 
 @pytest.mark.parametrize(("role", "side"), [("x", 3), ("h", 5)])
@@ -178,3 +179,50 @@ def test_hidden_maps_have_their_gates():
     assert cell.W.gates._fields == ("r", "z", "n")
     assert cell.U.gates._fields == ("r", "z")
     assert cell.U_n.gates._fields == ("n",)
+
+
+# layer norm
+
+
+def test_a_normalised_map_is_normal_gate_by_gate():
+    """Mean 0, variance 1 over the channels of a gate (and its pixels); x is too large for the epsilon to matter."""
+    for fused, x in ((dense(norm=True), random_input(GRU(3, 4))[:, 0]), (conv(norm=True), FRAMES)):
+        with torch.no_grad():
+            fused.gain.fill_(1.0)
+            fused.bias.zero_()
+        for gate in fused.split(fused(1e4 * x)):
+            assert far(gate.flatten(1).mean(1), torch.zeros(len(x), dtype=torch.float64)) < 1e-12
+            assert far(gate.flatten(1).var(1, correction=0), torch.ones(len(x), dtype=torch.float64)) < 1e-9
+        plain = fused(x)
+        with torch.no_grad():
+            fused.gain.fill_(2.0)
+            fused.bias.fill_(0.5)
+        assert far(fused(x), 2 * plain + 0.5) < 1e-12
+
+
+def test_a_normalised_sequence_is_every_step():
+    """No statistic is shared between time steps."""
+    for fused, cell in ((dense(norm=True), GRU(3, 4)), (conv(norm=True), LSTM(3, 4, operator=Conv2d(3)))):
+        x = random_input(cell).transpose(0, 1)
+        assert far(randomise(fused).sequence(x), torch.stack([fused(step) for step in x])) < 1e-12
+
+
+def test_the_forget_bias_stays_outside_of_the_norm():
+    cell = LSTM(3, 4, forget_bias=1.0, biases=1, init="glorot", norm="layer").double()
+    gates = cell.W.split(cell.W(random_input(cell)[:, 0]))
+    assert far(gates.f.mean(1), torch.ones(3, dtype=torch.float64)) < 1e-7
+    assert far(gates.i.mean(1), torch.zeros(3, dtype=torch.float64)) < 1e-7
+
+
+def test_a_layer_without_input_has_nothing_to_normalise():
+    fused = conv(in_size=0, norm=True)
+    assert fused.gain is None
+    assert fused(FRAMES[:, :0]).shape == (3, 4, *SPACE)
+
+
+def test_normalised_repr_and_bad_norm():
+    assert repr(dense("r z", norm=True)) == "DenseMap(3 -> r z of 4, bias=True, norm=layer)"
+    with pytest.raises(ValueError, match="unknown norm 'batch'; known: layer, or null for none"):
+        LSTM(3, 4, norm="batch")
+    with pytest.raises(ValueError, match="backend=native: torch's LSTM has no normalisation; use backend=eager"):
+        Layer(LSTM(3, 4, norm="layer"), backend="native")

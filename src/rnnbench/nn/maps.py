@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections import namedtuple
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +31,13 @@ class Map(nn.Module):
 
     in_size: channels of x. out_size: channels of each gate. gates: their letters in order, "i f g o".
     weight_fill, bias_fill: how one gate's block starts (see nn.init). bias_offset: added to a gate's bias at the
-    start, {"f": 1.0} for a forget bias of one.
+    start, {"f": 1.0} for a forget bias of one. norm: layer norm of each gate's W x over its channels and pixels, times
+    a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4; here gate by gate).
     """
 
     weight: nn.Parameter
     bias: nn.Parameter | None
+    gain: nn.Parameter | None
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Map(nn.Module):
         weight_fill: Fill,
         bias_fill: Fill,
         bias_offset: Mapping[str, float] | None = None,
+        norm: bool = False,
     ) -> None:
         super().__init__()
         self.in_size, self.out_size = in_size, out_size
@@ -61,6 +64,8 @@ class Map(nn.Module):
         n = len(self.gates._fields)
         self.weight = nn.Parameter(torch.empty(n * out_size, *weight_shape))
         self.bias = nn.Parameter(torch.empty(n * out_size)) if bias else None
+        normed = norm and in_size > 0  # nothing to normalise where there is no input
+        self.gain = nn.Parameter(torch.empty(n * out_size)) if normed else None
         self.reset_parameters()
 
     @property
@@ -79,6 +84,17 @@ class Map(nn.Module):
             for name, block in zip(self.gates._fields, self.bias.split(self.out_size), strict=True):
                 bias_fill(block, self.out_size)
                 block += self.bias_offset.get(name, 0.0)
+        if self.gain is not None:
+            nn.init.ones_(self.gain)
+
+    def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """W x + bias, by the operator: (B, in_size, *space) -> (B, n*out_size, *space)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.gain is None:
+            return self.product(x, self.bias)
+        return F.group_norm(self.product(x, None), len(self.gates._fields), self.gain, self.bias)
 
     def split(self, fused: Tensor) -> Any:
         """(B, n*C, *space) -> a named tuple of n gates (B, C, *space)."""
@@ -86,10 +102,11 @@ class Map(nn.Module):
 
     def sequence(self, x: Tensor) -> Tensor:
         """All time steps at once, hoisted out of the loop: (T, B, C, *space) -> (T, B, n*C, *space)."""
-        raise NotImplementedError
+        return cast(Tensor, self(x.flatten(0, 1))).unflatten(0, x.shape[:2])
 
     def extra_repr(self) -> str:
-        return f"{self.in_size} -> {' '.join(self.gates._fields)} of {self.out_size}, bias={self.bias is not None}"
+        text = f"{self.in_size} -> {' '.join(self.gates._fields)} of {self.out_size}, bias={self.bias is not None}"
+        return text + ", norm=layer" * (self.gain is not None)
 
 
 class DenseMap(Map):
@@ -98,11 +115,11 @@ class DenseMap(Map):
     def __init__(self, in_size: int, out_size: int, gates: str, **options: Any) -> None:
         super().__init__(in_size, out_size, gates, weight_shape=(in_size,), **options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+    def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, self.weight, bias)
 
     def sequence(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+        return super().sequence(x) if self.gain is not None else F.linear(x, self.weight, self.bias)
 
 
 class ConvMap(Map):
@@ -114,14 +131,11 @@ class ConvMap(Map):
         self.padding = kernel_size // 2
         super().__init__(in_size, out_size, gates, weight_shape=(in_size, kernel_size, kernel_size), **options)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
         if self.in_size:
-            return F.conv2d(x, self.weight, self.bias, padding=self.padding)
+            return F.conv2d(x, self.weight, bias, padding=self.padding)
         empty = x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:])
-        return empty if self.bias is None else empty + self.bias[:, None, None]
-
-    def sequence(self, x: Tensor) -> Tensor:
-        return self(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return empty if bias is None else empty + bias[:, None, None]
 
 
 class Operator(Protocol):

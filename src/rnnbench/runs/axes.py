@@ -93,6 +93,8 @@ def _no_kernel(config: Mapping[str, Any]) -> str | None:
         return f"torch has no kernel for cell={meta['name']}"
     if config["peephole"]["shape"] != "none":
         return "torch's LSTM has no peepholes"
+    if config["cell"].get("norm"):
+        return "torch's kernels have no normalisation"
     if config["dataset"]["meta"]["inputs"] == "frames":
         return "frames run step by step"
     return None

@@ -19,6 +19,8 @@ def refuses(cell: Cell) -> str | None:
     """Why this cell has no native kernel, in words; None if it has."""
     if cell.kernel is None:
         return f"torch has no kernel for {type(cell).__name__} with these options"
+    if cell.norm is not None:
+        return f"torch's {type(cell).__name__} has no normalisation"
     if cell.operator.name != "dense":
         return f"torch has no {cell.operator.name} recurrent kernel"
     return None

@@ -38,28 +38,32 @@ class Cell(nn.Module):
         operator: Operator | None = None,
         biases: int = 2,
         init: str = "torch",
+        norm: str | None = None,
     ) -> None:
         super().__init__()
         if biases not in (0, 1, 2):
             raise ValueError(f"biases must be 0 (none), 1 (in W) or 2 (in W and U), not {biases!r}")
+        if norm not in (None, "layer"):
+            raise ValueError(f"unknown norm {norm!r}; known: layer, or null for none")
         if input_size < 0 or hidden_size < 1:
             raise ValueError(f"a cell has at least no input and one unit, not {input_size} and {hidden_size}")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.operator: Operator = operator or Dense()
         self.biases, self.init_name, self.init = biases, init, policy(init)
+        self.norm = norm
 
     def input_map(self, gates: str, bias_offset: Mapping[str, float] | None = None) -> Map:
         """W: x -> the named gates."""
         return self.operator.map(
             self.input_size, self.hidden_size, gates, role="x", bias=self.biases >= 1, bias_offset=bias_offset,
-            weight_fill=self.init.W, bias_fill=self.init.b,
+            weight_fill=self.init.W, bias_fill=self.init.b, norm=self.norm is not None,
         )  # fmt: skip
 
     def hidden_map(self, gates: str, *, inputs: int = 1, bias: bool = True, operator: Operator | None = None) -> Map:
         """U: h (or `inputs` states of its size, concatenated) -> the named gates; by another operator where given."""
         return (operator or self.operator).map(
             inputs * self.hidden_size, self.hidden_size, gates, role="h", bias=bias and self.biases == 2,
-            weight_fill=self.init.U, bias_fill=self.init.b,
+            weight_fill=self.init.U, bias_fill=self.init.b, norm=self.norm is not None,
         )  # fmt: skip
 
     def hoist(self, x: Tensor) -> Tensor:

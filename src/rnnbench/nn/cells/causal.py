@@ -49,7 +49,7 @@ class CausalLSTM(Cell):
         if not self.has_highway:
             return None
         size = self.hidden_size
-        return GRUUpdate(size, size, operator=self.operator, biases=self.biases, init=self.init_name)
+        return GRUUpdate(size, size, operator=self.operator, biases=self.biases, init=self.init_name, norm=self.norm)
 
     def step(self, wx: Tensor, state: STLSTMState) -> tuple[Tensor, STLSTMState]:
         x, u = self.W.split(wx), self.U.split(self.U(state.h))
