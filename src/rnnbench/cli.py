@@ -137,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     publish = add("publish", _publish, "Freeze a finished sweep's records and tables in results/published/NAME/.")
     publish.add_argument("name", metavar="NAME", help="its name; the sweep's own unless --sweep says another")
     publish.add_argument("--sweep", help="the sweep whose runs are frozen: an experiment's name, or its --name")
+    publish.add_argument("--partial", action="store_true", help="freeze what is finished, and say what was not run")
     verify = add(
         "verify", _verify, "Rebuild published tables from their records and compare; exit code 1 if not equal."
     )
@@ -275,7 +276,7 @@ def _publish(args: argparse.Namespace) -> int:
     from rnnbench.reports.publish import publish
     from rnnbench.store import Store
 
-    print(f"published: {publish(Store.open(args.results), args.name, sweep=args.sweep)}")
+    print(f"published: {publish(Store.open(args.results), args.name, sweep=args.sweep, partial=args.partial)}")
     return OK
 
 

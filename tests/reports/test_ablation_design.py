@@ -3,7 +3,9 @@
 import pytest
 
 from rnnbench.errors import BadInput
+from rnnbench.record import run_id
 from rnnbench.reports.ablation import ablation
+from rnnbench.reports.ablation_titles import told_apart
 
 from .ablated import effect, only, peephole_record, study
 from .synthetic import make_record
@@ -65,3 +67,74 @@ def test_a_spec_that_cannot_be_is_refused_in_one_sentence(spec, words):
 def test_questions_may_have_words_of_their_own():
     asked = ablation(study(["off", "on"]), {"questions": [{"effect": "Does seeing C help?"}, "choice"]}).spec.questions
     assert asked == {"effect": "Does seeing C help?", "choice": "What should a user choose?"}
+
+
+# several questions to one set of runs
+
+PARTS = {
+    "parts": [
+        {"baseline": {"peephole": "off"}, "only": {"peephole": ["off", "on"]}},
+        {"baseline": {"peephole": "on"}, "alone": True, "only": {"peephole": ["on", "hadamard"]}, "margin": 0.1},
+    ],
+    "questions": ["effect"],
+}
+
+
+def crossed(option):
+    """off, on, hadamard, each as it is and with an option of training."""
+    records = [r for some in ({}, option) for r in study(["off", "on", "hadamard"], options=some)]
+    for record in records:
+        record["config"] |= {"clip": 1.0} | record["axes"]["options"]
+        record["id"] = run_id(record["config"])
+    return records
+
+
+def test_parts_are_families_of_their_own():
+    found = ablation(crossed({"clip": 5.0}), PARTS)
+    assert [[arm.name for arm in one.arms] for one in found.studies] == [
+        ["off", "on"], ["off", "on"], ["on", "hadamard"], ["on", "hadamard"],
+    ]  # fmt: skip
+    assert [one.effects["family"].tolist() for one in found.studies] == [[1], [1], [1], [1]]
+    assert [one.share for one in found.studies] == [0.02, 0.02, 0.1, 0.1]
+    assert [list(one.questions) for one in found.studies] == [["effect"]] * 4
+
+
+def test_an_entry_that_differs_in_more_than_the_factor_is_left_out_where_asked():
+    records = [r for r in crossed({"clip": 5.0}) if r["axes"]["peephole"] == "on" or not r["axes"]["options"]]
+    part = {"baseline": {"peephole": "off"}, "only": {"peephole": ["off", "on"]}}
+    both = only(records, part)
+    assert [arm.name for arm in both.arms] == ["off", "on", "on (clip=5)"]
+    assert [arm.name for arm in only(records, part | {"alone": True}).arms] == ["off", "on"]
+
+
+def test_an_option_set_to_null_is_another_entry():
+    """clip=null is no clipping, and not the default."""
+    found = ablation(crossed({"clip": None}), PARTS | {"parts": PARTS["parts"][:1]}).studies
+    assert [[arm.name for arm in one.arms] for one in found] == [["off", "on"], ["off", "on"]]
+    assert [one.title.rpartition(" · ")[2] for one in found] == ["ConvLSTM h=64", "clip=null"]
+
+
+def test_equal_titles_say_what_is_unusual():
+    first, second, third = (study(["off"], seeds=[0])[0] for _ in range(3))
+    second["axes"] = second["axes"] | {"optimizer": "rmsprop", "options": {"optimizer.lr": 0.001}}
+    third["config"] = third["config"] | {"dataset": {"name": "x", "input_steps": 20, "meta": {"version": 2}}}
+    titles = told_apart([("a", first), ("a", second), ("a", third), ("b", first)])
+    assert titles == ["a", "a · optimizer=rmsprop", "a · name=x, protocol=default, metric=default, input_steps=20", "b"]
+    assert told_apart([("a", first), ("a", first)]) == ["a (1)", "a (2)"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"parts": {"baseline": {}}}, "parts is a list of mappings"),
+        ({"parts": [{"parts": []}]}, "parts is a list of mappings"),
+        ({"parts": [{"baselin": {}}]}, "did you mean baseline"),
+        ({"only": ["off"]}, "only is a mapping of lists"),
+        ({"only": {"peephole": "off"}}, "only is a mapping of lists"),
+        ({"alone": "yes"}, "alone is true or false, not 'yes'"),
+        ({"parts": [{"baseline": {"peephole": "a"}}, {"baseline": {"peephole": "b"}}]}, "peephole=a or peephole=b"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused_in_one_sentence(spec, words):
+    with pytest.raises(BadInput, match=words):
+        ablation(study(["off", "on"]), spec)

@@ -75,6 +75,28 @@ def test_an_unfinished_sweep_is_not_published(store):
         publish(store, "demo")
 
 
+def test_a_part_of_a_sweep_says_what_was_not_run(store):
+    path = store.root.parent / "sweeps" / "demo.json"
+    manifest = json.loads(path.read_text())
+    first, second, *rest = manifest["runs"]
+    path.write_text(json.dumps(manifest | {"entries": {"cell=lstm": [first, second], "cell=gru": rest}}))
+    store.record_path(first).unlink()
+    with pytest.raises(BadInput, match=r"1 of the .* runs of demo have no record yet.*--partial freezes what there is"):
+        publish(store, "demo")
+    folder = publish(store, "demo", partial=True)
+    assert "- not run: 1 of 2 runs: `cell=lstm`" in (folder / "README.md").read_text()
+    assert "cell=gru" not in (folder / "README.md").read_text()
+    assert len(read_published(folder)) == len(rest) + 1
+    assert verify(folder) == []
+
+
+def test_nothing_finished_is_nothing_to_publish(store):
+    for run in store.records():
+        store.record_path(run).unlink()
+    with pytest.raises(BadInput, match=r"finish it first: rnnbench sweep x$"):
+        publish(store, "demo", partial=True)
+
+
 def test_an_unknown_sweep_is_named_with_the_nearest(store):
     with pytest.raises(BadInput, match=r"no sweep 'dmo' in .*did you mean demo"):
         publish(store, "dmo")

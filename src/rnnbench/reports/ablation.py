@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -29,6 +29,7 @@ class Study:
     - coverage: runs, ok runs, pairs, level of the main metric over ok runs, runs that diverged (status diverged, or a
       gradient that was not finite), and of the pairs whose ends are known how often which diverged, with p and Holm's p
     - verdicts; notes: what else to know; arms and details (diagnostics by run id) are for the figures
+    - margin: the smallest effect of interest in the metric's unit; share: the same of the distance floor to baseline
     """
 
     title: str
@@ -43,15 +44,18 @@ class Study:
     verdicts: Verdicts
     notes: Sequence[str]
     details: Mapping[str, Mapping[str, Any]]
+    questions: Mapping[str, str]
+    share: float
 
 
 @dataclass(frozen=True)
 class AblationResult:
-    """All studies of an ablation under its name, with what was asked."""
+    """All studies of an ablation under its name, with what was asked. not_run: how many runs are missing, by entry."""
 
     name: str
     spec: Spec
     studies: Sequence[Study]
+    not_run: Mapping[str, str] = field(default_factory=dict)
 
     def frame(self, name: str) -> pd.DataFrame:
         """One frame (effects, diagnostics, cost or coverage) of all studies, with the study's title as first column."""
@@ -74,7 +78,7 @@ def ablation(
     unique = {str(record["id"]): record for record in records}
     asked = Spec.read(spec)
     found = design(unique.values(), asked)
-    return AblationResult(name, asked, [_study(title, arms, asked, unique) for title, arms in found])
+    return AblationResult(name, asked, [_study(title, arms, one, unique) for title, arms, one in found])
 
 
 def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Mapping[str, Any]]) -> Study:
@@ -89,7 +93,8 @@ def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Ma
     verdicts = decide(spec, goal, margin, effects, diagnostics, cost, coverage)
     details = {run: part(mine[run], "diagnostics") for run in sorted(mine)}
     notes += _notes(arms, margin)
-    return Study(title, arms, metric, goal, margin, effects, diagnostics, cost, coverage, verdicts, notes, details)
+    frames = (effects, diagnostics, cost, coverage)
+    return Study(title, arms, metric, goal, margin, *frames, verdicts, notes, details, spec.questions, spec.margin)
 
 
 def _first(arms: Sequence[Arm], column: str) -> Any:

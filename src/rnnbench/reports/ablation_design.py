@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.record import canonical
+from rnnbench.reports.ablation_titles import told_apart
 from rnnbench.reports.coverage import fill_unknown
 from rnnbench.reports.frames import BLOCK, part, records_frame
 
@@ -33,21 +34,29 @@ class Spec:
     baseline: the studied factor as axes or options by dotted key with the baseline's values: {"peephole": "off"}
     margin: the smallest effect of interest, as a share of the distance from floor to baseline
     questions: which are answered, in this order, with their words; keys of `ASKED`
+    only: the entries that take part, as values by axis or option: {"peephole": ["off", "on"]}; empty: all
+    alone: only entries that differ from a baseline in the factor alone, and controls of size
+    parts: specs of their own for an experiment that asks several things of one set of runs, each with its own family
+        of comparisons; then this one's baseline is not used
     """
 
     baseline: Mapping[str, Any]
     margin: float
     questions: Mapping[str, str]
+    only: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    alone: bool = False
+    parts: Sequence[Spec] = ()
 
     @classmethod
     def read(cls, content: Mapping[str, Any] | None) -> Spec:
         """A spec from yaml. Raises BadInput on what it does not know.
 
-        `questions` is a list of keys (`effect`), or of one-item mappings with words of one's own
-        (`effect: Does seeing C help, hurt, or not matter?`), or one such mapping.
+        A part has the keys of a spec; what it does not say it has from the whole. `questions` is a list of keys
+        (`effect`), or of one-item mappings with words of one's own (`effect: Does seeing C help, hurt, or not
+        matter?`), or one such mapping.
         """
         content = content or {}
-        known = ("baseline", "margin", "questions")
+        known = ("baseline", "margin", "questions", "only", "alone", "parts")
         for key in content:
             if key not in known:
                 raise BadInput(f"ablation has no key {key!r}; {nearest(str(key), known)}")
@@ -58,7 +67,29 @@ class Spec:
         if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 < margin < 1:
             raise BadInput(f"ablation.margin is a share between 0 and 1, not {margin!r}.")
         plain = {str(key): _word(value) for key, value in baseline.items()}
-        return cls(plain, float(margin), _questions(content.get("questions")))
+        if not isinstance(alone := content.get("alone", False), bool):
+            raise BadInput(f"ablation.alone is true or false, not {alone!r}.")
+        asked = _questions(content.get("questions"))
+        return cls(plain, float(margin), asked, _chosen(content), alone, _parts(content))
+
+    def takes(self, axes: Mapping[str, Any]) -> bool:
+        """Does an entry with these axes take part?"""
+        return all(axes.get(key) in values for key, values in self.only.items())
+
+
+def _chosen(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+    only = content.get("only") or {}
+    if not isinstance(only, Mapping) or not all(isinstance(values, list) for values in only.values()):
+        raise BadInput(f"ablation.only is a mapping of lists such as {{peephole: [off, on]}}, not {only!r}.")
+    return {str(key): [_word(value) for value in values] for key, values in only.items()}
+
+
+def _parts(content: Mapping[str, Any]) -> list[Spec]:
+    parts = content.get("parts") or []
+    if not isinstance(parts, list) or not all(isinstance(p, Mapping) and "parts" not in p for p in parts):
+        raise BadInput("ablation.parts is a list of mappings with baseline, only, margin or questions.")
+    whole = {key: value for key, value in content.items() if key != "parts"}
+    return [Spec.read({**whole, **p}) for p in parts]
 
 
 def _questions(asked: Any) -> dict[str, str]:
@@ -95,8 +126,8 @@ class Arm:
     runs: pd.DataFrame
 
 
-def design(records: Iterable[Mapping[str, Any]], spec: Spec) -> list[tuple[str, list[Arm]]]:
-    """The studies in records: (title, arms with the baseline first, controls last).
+def design(records: Iterable[Mapping[str, Any]], spec: Spec) -> list[tuple[str, list[Arm], Spec]]:
+    """The studies in records: (title, arms with the baseline first, controls last; the part of the spec it is of).
 
     Records are paired within one dataset, protocol, budget, device kind and precision. Entries at the baseline's values
     that have variants equal in everything but the factor are baselines; where there is none, the one entry at those
@@ -106,20 +137,34 @@ def design(records: Iterable[Mapping[str, Any]], spec: Spec) -> list[tuple[str, 
     unique = {str(record["id"]): record for record in records}
     frame = fill_unknown(records_frame(unique.values()))
     frame = frame[frame["seed"].notna()]
-    studies: list[tuple[str, list[Arm]]] = []
-    for _, block in frame.groupby(list(COMPARABLE), dropna=False, sort=True):
-        entries = {
-            str(entry): _axes(unique[str(runs["id"].iloc[0])], spec)
-            for entry, runs in block.groupby("entry", sort=True)
-        }
-        for baseline, members in _assigned(entries, block["entry"].value_counts(), spec).items():
-            studies.append((_title(block, block["entry"] == baseline), _arms(baseline, members, entries, block, spec)))
+    axes = {str(run): _axes(unique[str(run)], spec) for run in frame["id"]}
+    parts = spec.parts or [spec]
+    studies: list[tuple[int, str, list[Arm]]] = []
+    for n, one in enumerate(parts):
+        mine = frame[[one.takes(axes[str(run)]) for run in frame["id"]]]
+        studies += [(n, title, arms) for title, arms in _studies(mine, unique, one)]
     if not studies:
-        wanted = ", ".join(f"{key}={value}" for key, value in spec.baseline.items())
+        wanted = " or ".join(", ".join(f"{key}={value}" for key, value in one.baseline.items()) for one in parts)
         raise BadInput(
             f"no entry has {wanted} with another to compare; name the baseline in the experiment's ablation."
         )
-    return _told_apart(studies)
+    titles = told_apart([(title, unique[str(arms[0].runs["id"].iloc[0])]) for _, title, arms in studies])
+    named = zip(titles, studies, strict=True)  # of each part the plainest title comes first: nothing unusual about it
+    ordered = sorted(named, key=lambda study: (study[1][0], len(study[0])))
+    return [(title, arms, parts[n]) for title, (n, _, arms) in ordered]
+
+
+def _studies(
+    frame: pd.DataFrame, records: Mapping[str, Mapping[str, Any]], spec: Spec
+) -> Iterator[tuple[str, list[Arm]]]:
+    """The studies of one part: (title, arms)."""
+    for _, block in frame.groupby(list(COMPARABLE), dropna=False, sort=True):
+        entries = {
+            str(entry): _axes(records[str(runs["id"].iloc[0])], spec)
+            for entry, runs in block.groupby("entry", sort=True)
+        }
+        for baseline, members in _assigned(entries, block["entry"].value_counts(), spec).items():
+            yield _title(block, block["entry"] == baseline), _arms(baseline, members, entries, block, spec)
 
 
 def _axes(record: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
@@ -128,8 +173,9 @@ def _axes(record: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
     left_out = {"label", "options"} | ({"hidden_size"} if axes.get("params_budget") is not None else set())
     if "cell" in spec.baseline:
         left_out |= {"cell_version", "operator"}
-    flat = {key: value for key, value in axes.items() if key not in left_out} | dict(part(axes, "options"))
-    return {key: _word(value) for key, value in flat.items() if value is not None}
+    flat = {key: value for key, value in axes.items() if key not in left_out and value is not None}
+    options = {key: "null" if value is None else value for key, value in part(axes, "options").items()}  # clip=null
+    return {key: _word(value) for key, value in (flat | options).items()}
 
 
 def _assigned(entries: Mapping[str, Mapping[str, Any]], runs: pd.Series[int], spec: Spec) -> dict[str, list[str]]:
@@ -149,8 +195,10 @@ def _assigned(entries: Mapping[str, Mapping[str, Any]], runs: pd.Series[int], sp
         baselines = [min(at_baseline, key=lambda b: (sum(apart(b, e) for e in entries), -runs[b], b))]
     found: dict[str, list[str]] = {baseline: [] for baseline in baselines}
     for entry in entries:
-        if entry not in found:
-            found[min(baselines, key=lambda b: (apart(b, entry), b))].append(entry)
+        nearest_one = min(baselines, key=lambda b: (apart(b, entry), b))
+        beside = set(_beside(entries[entry], entries[nearest_one], spec))
+        if entry not in found and not (spec.alone and beside - SIZE):
+            found[nearest_one].append(entry)
     return {baseline: members for baseline, members in found.items() if members}
 
 
@@ -189,14 +237,3 @@ def _name(axes: Mapping[str, Any], beside: Iterable[str], spec: Spec) -> str:
 def _title(block: pd.DataFrame, baseline: pd.Series[bool]) -> str:
     first = block[baseline].iloc[0]
     return " · ".join(str(first[key]) for key in ("dataset", "budget", "label") if not pd.isna(first[key]))
-
-
-def _told_apart(studies: list[tuple[str, list[Arm]]]) -> list[tuple[str, list[Arm]]]:
-    """Studies with what tells equal titles apart: device and precision, else their number."""
-    return list(_numbered(studies)) if len({title for title, _ in studies}) < len(studies) else studies
-
-
-def _numbered(studies: list[tuple[str, list[Arm]]]) -> Iterator[tuple[str, list[Arm]]]:
-    titles = [title for title, _ in studies]
-    for n, (title, arms) in enumerate(studies):
-        yield (f"{title} ({titles[: n + 1].count(title)})" if titles.count(title) > 1 else title), arms

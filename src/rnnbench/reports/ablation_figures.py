@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rnnbench.reports.ablation import AblationResult, Study
 from rnnbench.reports.ablation_curves import column, over_time, over_training
 from rnnbench.reports.ablation_measures import GATES
+from rnnbench.reports.ablation_overview import draw_overview, overview_figure
 from rnnbench.reports.ablation_words import estimate, missing
 from rnnbench.reports.curves import Curves
 from rnnbench.reports.figures import ACCENT, BASE, WARN, legend, log_ticks, new_figure, panels, plain, save
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOLDER = "figures"
+FEW = 3  # studies that have every figure each
 LOSS = ("val/loss", "train/loss")
 CAPTIONS = {
     "effects": "Paired difference to the baseline with its 95% interval; grey: too small to matter.",
@@ -34,11 +36,15 @@ CAPTIONS = {
 
 
 def planned(result: AblationResult, histories: Curves) -> list[dict[str, str]]:
-    """By study: the captions of its figures with their paths, as far as there is something to draw."""
+    """By study: the captions of its figures with their paths, as far as there is something to draw.
+
+    Of many studies the overview shows the effects, and each has only what bears on its gradients.
+    """
     found = []
+    wanted = CAPTIONS if len(result.studies) <= FEW else ("gradient_norm",)
     for n, study in enumerate(result.studies):
         prefix = f"{n + 1}_" if len(result.studies) > 1 else ""
-        names = [name for name in CAPTIONS if _has(study, histories, name)]
+        names = [name for name in wanted if _has(study, histories, name)]
         found.append({CAPTIONS[name]: f"{FOLDER}/{prefix}{name}.png" for name in names})
     return found
 
@@ -46,7 +52,7 @@ def planned(result: AblationResult, histories: Curves) -> list[dict[str, str]]:
 def draw(result: AblationResult, histories: Curves, folder: Path) -> list[Path]:
     """Draw every planned figure into folder/figures/ as PNG; returns the paths."""
     by_caption = {caption: name for name, caption in CAPTIONS.items()}
-    paths = []
+    paths = [save(draw_overview(result), folder / path) for path in overview_figure(result).values()]
     for study, figures in zip(result.studies, planned(result, histories), strict=True):
         for caption, path in figures.items():
             paths.append(save(_draw(study, histories, by_caption[caption]), folder / path))

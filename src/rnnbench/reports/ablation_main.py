@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,20 +54,22 @@ def derive_ablation(source: Path, folder: Path) -> list[str]:
     head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
     if head.get("ablation") is None:
         return []
-    result, histories = _published(source, str(head.get("name") or source.name), head["ablation"])
+    result, histories = _published(source, head)
     return [path.name for path in write_ablation(result, folder, planned(result, histories))]
 
 
 def draw_published(source: Path) -> list[Path]:
     """Draw the figures of a published ablation into its own folder."""
     head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
-    result, histories = _published(source, str(head.get("name") or source.name), head.get("ablation"))
+    result, histories = _published(source, head)
     return draw(result, histories, source)
 
 
-def _published(source: Path, name: str, spec: Mapping[str, Any] | None) -> tuple[AblationResult, Curves]:
+def _published(source: Path, head: Mapping[str, Any]) -> tuple[AblationResult, Curves]:
     records = read_published(source)
-    return ablation(records, spec, name=name), read_curves(source, [str(record["id"]) for record in records])
+    result = ablation(records, head.get("ablation"), name=str(head.get("name") or source.name))
+    curves = read_curves(source, [str(record["id"]) for record in records])
+    return replace(result, not_run=head.get("not_run") or {}), curves
 
 
 def _read(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rnnbench.reports.ablation import AblationResult, Study
 from rnnbench.reports.ablation_measures import ALL, measure_name
+from rnnbench.reports.ablation_overview import OVERVIEW_NOTE, overview_cells, overview_figure, tally
 from rnnbench.reports.ablation_verdicts import ALPHA, rules
 from rnnbench.reports.ablation_words import estimate, missing, p_text, points, ratio, share
 from rnnbench.reports.numbers import count, plus_minus, rounded, short
@@ -110,7 +111,7 @@ def coverage_cells(study: Study) -> Iterator[Cells]:
         }
 
 
-LEFT = ("variant", "verdict", "diagnostic", "runs with a result", "gradient problem")
+LEFT = ("study", "variant", "verdict", "diagnostic", "runs with a result", "gradient problem")
 STAR = (
     f"Mean over the pairs (shares: arithmetic; others: geometric, in brackets the ratio to the baseline). "
     f"* Holm p < {ALPHA:g} over the variants of a row. Every layer is in ablation_diagnostics.csv."
@@ -120,11 +121,15 @@ STAR = (
 def to_markdown(result: AblationResult, figures: Sequence[Mapping[str, str]] = ()) -> str:
     """The whole report. figures: by study, path by caption."""
     lines = [f"# Ablation: {result.name}", ""]
+    lines += [f"- not run: {runs}: `{entry}`" for entry, runs in result.not_run.items()] + [""] * bool(result.not_run)
+    if len(result.studies) > 1:
+        lines += ["## Overview", "", *tally(result), "", *_table(overview_cells(result)), "", OVERVIEW_NOTE, ""]
+        lines += picture_lines(overview_figure(result))
     for n, study in enumerate(result.studies):
         lines += [f"## {markdown_safe(study.title)}", "", markdown_safe(terms(study.arms[0].runs)), ""]
         lines += [f"- note: {markdown_safe(note)}" for note in study.notes] + [""] * bool(study.notes)
         lines += ["### Verdicts", ""]
-        for key, question in result.spec.questions.items():
+        for key, question in study.questions.items():
             lines += [f"**{markdown_safe(question)}** {study.verdicts.answers[key]}", ""]
         margin = "" if missing(study.margin) else f" Margin: ±{short(study.margin, 3)}."
         lines += [f"### Effect on {metric_name(study)} (test)", "", *_table(effect_cells(study))]
@@ -135,11 +140,15 @@ def to_markdown(result: AblationResult, figures: Sequence[Mapping[str, str]] = (
             lines += ["", "### Diagnostics", "", *_table(diagnostic_cells(study)), "", STAR]
         lines += ["", "### Cost", "", *_table(cost_cells(study)), "", "Medians; in brackets the ratio to the baseline."]
         drawn = figures[n] if n < len(figures) else {}
-        lines += ["", "### Figures", ""] * bool(drawn)
-        lines += [line for caption, path in drawn.items() for line in (f"![{caption}]({path})", "", caption, "")]
+        lines += ["", "### Figures", ""] * bool(drawn) + picture_lines(drawn)
         lines += [""] * (lines[-1] != "")
     lines += ["## Rules of the verdicts", "", *(f"- {markdown_safe(rule)}" for rule in rules(result.spec.margin))]
     return "\n".join(lines) + "\n"
+
+
+def picture_lines(drawn: Mapping[str, str]) -> list[str]:
+    """Figures (path by caption) in Markdown, each with its caption below."""
+    return [line for caption, path in drawn.items() for line in (f"![{caption}]({path})", "", caption, "")]
 
 
 def gradient_reasons(study: Study) -> list[str]:

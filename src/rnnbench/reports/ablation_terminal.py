@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.ablation import AblationResult, Study
+from rnnbench.reports.ablation_figures import FEW
+from rnnbench.reports.ablation_overview import OVERVIEW_NOTE, overview_cells, tally
 from rnnbench.reports.ablation_tables import (
     STAR,
     Cells,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 ABREAST = 3  # variants beside each other in the table of diagnostics
-WRAP = ("variant", "verdict", "diagnostic", "runs with a result", "diverged", "gradient problem")
+WRAP = ("study", "variant", "verdict", "diagnostic", "runs with a result", "diverged", "gradient problem")
 
 
 def to_rich(result: AblationResult, files: Sequence[Path] = ()) -> Group:
@@ -36,12 +38,17 @@ def to_rich(result: AblationResult, files: Sequence[Path] = ()) -> Group:
     from rich.text import Text
 
     parts: list[Any] = []
-    for study in result.studies:
+    if len(result.studies) > 1:
+        parts += [_head("overview"), *(_marked(line) for line in tally(result)), _table(overview_cells(result))]
+        parts += [Text(OVERVIEW_NOTE, style="dim"), ""]
+    for study in result.studies if len(result.studies) <= FEW else ():
         parts += [Text(study.title, style="bold"), Text(terms(study.arms[0].runs), style="dim")]
         parts += [Text(f"note: {note}", style="yellow") for note in study.notes]
-        for key, question in result.spec.questions.items():
+        for key, question in study.questions.items():
             parts += ["", Text(question, style="bold cyan"), _marked(study.verdicts.answers[key])]
         parts += _tables(study)
+    if len(result.studies) > FEW:
+        parts.append(Text("Every study's own tables and answers stand in ablation.md.", style="dim"))
     parts.append(Text("The rules of the verdicts stand at the end of ablation.md.", style="dim"))
     parts += [Text(f"written: {path}", style="dim") for path in files]
     return Group(*parts)

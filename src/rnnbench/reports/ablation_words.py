@@ -49,6 +49,11 @@ def share(value: Any) -> str:
     return f"{_percent(value)}%" if known(value) else ""
 
 
+def percent(value: Any) -> str:
+    """A signed share in percent with one decimal: "+3.2%"."""
+    return _signed(_minus(f"{100 * value:.1f}")) + "%" if known(value) else ""
+
+
 def p_text(p: Any) -> str:
     """A p value: ".0078", ".23", "<.0001", "1"."""
     if not known(p):

@@ -27,11 +27,11 @@ from rnnbench.store import Store, write_atomic
 DERIVED = ("leaderboard.csv", "leaderboard.md", "README.md")
 
 
-def publish(store: Store, name: str, *, sweep: str | None = None) -> Path:
+def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool = False) -> Path:
     """Freeze a sweep's records under a name, with their tables; returns the folder.
 
     sweep: the name of the sweep (of its manifest in results/sweeps/), default the same. Raises BadInput where a run of
-    it is not finished: a frozen result is whole, failures included.
+    it is not finished: a frozen result is whole, failures included; or, partial, it says what was not run.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise BadInput(
@@ -40,25 +40,27 @@ def publish(store: Store, name: str, *, sweep: str | None = None) -> Path:
     results = store.root.parent
     manifest = _manifest(results, sweep or name)
     found = store.records()
-    if missing := [run_id for run_id in manifest["runs"] if run_id not in found]:
+    wanted = manifest["runs"]
+    runs = sorted(run for run in wanted if run in found)
+    if not runs or (len(runs) < len(wanted) and not partial):
         raise BadInput(
-            f"{len(missing)} of the {len(manifest['runs'])} runs of {sweep or name} have no record yet; "
-            f"finish it first: {manifest['command']}"
+            f"{len(wanted) - len(runs)} of the {len(wanted)} runs of {sweep or name} have no record yet; "
+            f"finish it first: {manifest['command']}" + " (--partial freezes what there is)" * bool(runs)
         )
     folder = results / "published" / name
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = [found[run_id] for run_id in sorted(manifest["runs"])]
-    lines = [json.dumps(record, sort_keys=True, ensure_ascii=False) for record in chosen]
+    lines = [json.dumps(found[run], sort_keys=True, ensure_ascii=False) for run in runs]
     write_atomic(folder / "records.jsonl", "\n".join(lines) + "\n")
     head: dict[str, Any] = {
         "name": name,
         **{key: manifest[key] for key in ("command", "skipped", "ablation") if key in manifest},
+        **({"not_run": _not_run(manifest, found)} if len(runs) < len(wanted) else {}),
     }
     write_atomic(folder / "sweep.json", json.dumps(head, indent=1) + "\n")
     if "ablation" in head:
         from rnnbench.reports.ablation_main import draw_published
 
-        write_curves(store, manifest["runs"], folder)
+        write_curves(store, runs, folder)
         _derive(folder, folder)
         draw_published(folder)
     else:
@@ -97,9 +99,16 @@ def _manifest(results: Path, sweep: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         needed = {key: manifest[key] for key in ("command", "runs", "skipped")}
-        return needed | ({"ablation": manifest["ablation"]} if "ablation" in manifest else {})
+        return needed | {key: manifest[key] for key in ("ablation", "entries") if key in manifest}
     except (ValueError, KeyError, TypeError):
         raise BadInput(f"{path} is damaged; the sweep's command, given again, writes it anew.") from None
+
+
+def _not_run(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, str]:
+    """What of a sweep has no record, by entry: "peephole=on clip=null" -> "3 of 8 runs"."""
+    entries = manifest.get("entries") or {"its runs": manifest["runs"]}
+    counts = {entry: (sum(run not in found for run in runs), len(runs)) for entry, runs in entries.items()}
+    return {entry or "the defaults": f"{n} of {of} runs" for entry, (n, of) in counts.items() if n}
 
 
 def _derive(source: Path, folder: Path) -> list[str]:
@@ -141,6 +150,7 @@ def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> str:
         f"- machine: {counted(map(machine, found))}",
         f"- versions: {', '.join(versions)}",
         *(f"- skipped: {cell['cells']} cells: {cell['reason']}" for cell in head["skipped"]),
+        *(f"- not run: {runs}: `{entry}`" for entry, runs in (head.get("not_run") or {}).items()),
         "",
         "The table is [leaderboard.md](leaderboard.md); every number of it is in [records.jsonl](records.jsonl).",
     ]

@@ -277,8 +277,11 @@ def differences(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict
 
 
 def title(axes: Mapping[str, Any], dataset: str, seed: int) -> str:
-    """A run in words, for progress lines and trackers."""
-    return f"{axes['label']} · {dataset} · seed {seed}"
+    """A run in words, for progress lines and trackers: what it is, on what, how it is trained where that was chosen."""
+    chosen = [str(axes[key]) for key, usual in (("optimizer", "adam"), ("schedule", "constant")) if axes[key] != usual]
+    options = {k: v for k, v in axes["options"].items() if not k.startswith(NETWORK)}
+    chosen += [f"{k}={'null' if v is None else v}" for k, v in sorted(options.items())]
+    return " · ".join([axes["label"], dataset, *([", ".join(chosen)] if chosen else []), f"seed {seed}"])
 
 
 def axis_choices() -> dict[str, list[str]]:

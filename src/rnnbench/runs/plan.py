@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rnnbench.record import run_id
 from rnnbench.runs import axes, registry
-from rnnbench.runs.compose import compose, defaults
+from rnnbench.runs.compose import compose, defaults, parse
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,16 @@ def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
     config, picked = compose(overrides)
     config = axes.resolve(config)
     options = axes.differences(config, axes.settle(defaults(tuple(sorted(picked.items())))))
+    given = {parse(text).key_or_group for text in overrides}
+    options = {k: v for k, v in options.items() if k in given or not _follows(k, picked)}
     return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
+
+
+def _follows(key: str, picked: Mapping[str, str]) -> bool:
+    """Whether an option takes its value from another (schedule.max_lr: ${optimizer.lr}), and so says nothing new."""
+    group, _, option = key.partition(".")
+    value = registry.read(group, picked[group]).get(option) if group in picked else None
+    return isinstance(value, str) and "${" in value
 
 
 def reseed(job: Job, overrides: Sequence[str], seed: int) -> Job:

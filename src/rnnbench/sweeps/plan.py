@@ -137,6 +137,16 @@ def _as_typed(override: str) -> str:
     return re.sub(r"^(\w+)='([\w.-]+)'$", r"\1=\2", override)
 
 
+def _entries(made: Plan) -> dict[str, list[str]]:
+    """The runs by what sets them apart from the others, seeds aside: `peephole=on clip=null` -> ids."""
+    asked = [[o for o in job.overrides if not o.startswith(("seed=", "tracker"))] for job in made.jobs]
+    common = set.intersection(*map(set, asked)) if asked else set()
+    found: dict[str, list[str]] = {}
+    for job, overrides in zip(made.jobs, asked, strict=True):
+        found.setdefault(" ".join(o for o in overrides if o not in common), []).append(job.id)
+    return found
+
+
 def write_manifest(made: Plan, results: Path) -> Path:
     """Note a sweep beside the store: its command, its runs, its skipped cells. Tables show the latter."""
     folder = results / "sweeps"
@@ -146,6 +156,7 @@ def write_manifest(made: Plan, results: Path) -> Path:
         "command": made.command,
         "planned": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": [job.id for job in made.jobs],
+        "entries": _entries(made),
         **({} if made.ablation is None else {"ablation": made.ablation}),
         "skipped": [{"reason": reason, "cells": n} for reason, n in made.skip_reasons().items()],
     }
