@@ -55,6 +55,6 @@ def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
 
     run_id: the id of a record or an unambiguous beginning of it.
     """
-    from rnnbench.runs.run import load_model as load
+    from rnnbench.runs.load import load_model as load
 
     return load(run_id, results=results)

@@ -430,7 +430,10 @@ def test_weights_that_are_damaged_are_said_to_be(tmp_path, done):
     for content in (None, b"torn"):
         if content:
             (target.folder(made.id) / "best.pt").write_bytes(content)
-        with pytest.raises(BadInput, match=r"best\.pt is missing or damaged; retry the run"):
+        with pytest.raises(
+            BadInput,
+            match=rf"best\.pt is missing or damaged; move .* and make the run again: {re.escape(record['command'])}$",
+        ):
             runs.load_model(made.id, results=tmp_path)
 
 

@@ -15,10 +15,12 @@ import yaml
 from torch import nn
 
 from rnnbench.datasets.base import Data, Split, data_hash
+from rnnbench.datasets.frames import FrameTask
 from rnnbench.errors import BadInput
 from rnnbench.nn import Cell, count_params, count_state, flops_per_step
 from rnnbench.record import OPEN
-from rnnbench.runs import attempts, build, checkpoint, host, registry
+from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
+from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import make_record, now
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
@@ -205,6 +207,16 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
         found = gradient_diagnostics(model, task, task.batch(data.val, index))
         write_atomic(folder / "diagnostics.json", json.dumps(found))
         facts["diagnostics"] |= summary(found)
+    if isinstance(task, FrameTask):
+        _keep_samples(model, task, data.test, job, folder)
+
+
+def _keep_samples(model: nn.Module, task: FrameTask, test: Split, job: Job, folder: Path) -> None:
+    """What the tested weights predict for a few clips, beside them. A picture less is no reason to lose a record."""
+    try:
+        samples.keep(samples.take(model, task, test, run=job.id, precision=job.config["precision"]), folder)
+    except Exception as error:
+        _warn(f"run {job.id} keeps no {samples.FILE} ({type(error).__name__}: {' '.join(str(error).split())}).")
 
 
 def _to(data: Data, device: torch.device) -> Data:
@@ -224,26 +236,6 @@ def _write_config(job: Job, folder: Path) -> None:
     if not path.exists():
         header = f"# {job.title}\n# {job.command}\n"
         write_atomic(path, header + yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True))
-
-
-def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
-    """A finished run's network with the weights of its best validation, in eval mode, on the CPU.
-
-    Raises BadInput where there is no such run, or it did not end ok.
-    """
-    store = Store.open(results)
-    full = store.find(run_id)
-    record = store.read(full)
-    if record is None or record["status"] != "ok":
-        how = "is not finished" if record is None else f"ended as {record['status']} ({record['reason']})"
-        raise BadInput(f"run {full} {how}; only a run that ended ok has weights to load.")
-    task = build.make_task(record["config"])
-    model = build.make_model(record["config"], task)
-    weights = checkpoint.load(store.folder(full) / checkpoint.BEST)
-    if weights is None:
-        raise BadInput(f"{store.folder(full) / checkpoint.BEST} is missing or damaged; retry the run to make it again.")
-    model.load_state_dict(weights)
-    return model.eval()
 
 
 __all__ = ["Busy", "attempt", "load_model", "run"]

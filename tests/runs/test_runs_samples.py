@@ -1,0 +1,182 @@
+"""What a run on frames keeps of its predictions, and how it is made again from its weights."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_runs_frames import TINY
+
+import rnnbench
+from rnnbench.datasets import MovingDigits, Radar
+from rnnbench.errors import BadInput
+from rnnbench.runs import build
+from rnnbench.runs import samples as kept
+from rnnbench.samples import FILE, Scale, read
+from rnnbench.store import Store
+
+SMALL = ("cell=convlstm", *TINY)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished run with peepholes and the loss on logits: (store, record). Tests put back what they take."""
+    folder = tmp_path_factory.mktemp("done")
+    return Store.open(folder), rnnbench.run([*SMALL, "dataset.loss=bce_sequence", "peephole=on"], results=folder)
+
+
+@pytest.mark.integration
+def test_a_run_keeps_what_its_best_weights_predict(done):
+    store, record = done
+    found = read(store.folder(record["id"]) / FILE)
+    task = build.make_task(record["config"])
+    batch = task.batch(task.load().test, torch.tensor([0, 2, 4, 6]))
+    model = rnnbench.load_model(record["id"], results=store.root.parent)
+    with torch.inference_mode():
+        predicted = model(batch.x).sigmoid()
+    assert (found.run, found.scale, found.clips.tolist()) == (record["id"], Scale("plain", 1.0), [0, 2, 4, 6])
+    for name, frames in {"input": batch.x, "truth": batch.y, "prediction": predicted}.items():
+        assert np.abs(getattr(found, name) / 255 - frames.numpy()).max() <= 0.5 / 255 + 1e-6, name
+    assert found.prediction.std() > 0
+
+
+@pytest.mark.integration
+def test_samples_are_made_again_to_the_byte(done):
+    store, record = done
+    path = store.folder(record["id"]) / FILE
+    before, threads = path.read_bytes(), torch.get_num_threads()
+    path.unlink()
+    assert kept.make(store, record["id"][:6]) == path
+    assert path.read_bytes() == before
+    path.unlink()
+    assert kept.make_missing(store, [record["id"]]) == {}
+    assert path.read_bytes() == before
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.integration
+def test_a_rollout_keeps_the_coming_frames_only(tmp_path):
+    record = rnnbench.run(["cell=stlstm", "depth=2", "forecast.sampling.mode=scheduled", *TINY], results=tmp_path)
+    found = read(Store.open(tmp_path).folder(record["id"]) / FILE)
+    assert (found.input.shape, found.prediction.shape) == ((4, 3, 1, 16, 16), (4, 2, 1, 16, 16))
+
+
+@pytest.mark.integration
+def test_a_run_that_cannot_keep_samples_keeps_its_record(tmp_path, monkeypatch, capsys):
+    def full(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(kept, "write_atomic", full)
+    record = rnnbench.run(SMALL, results=tmp_path)
+    assert record["status"] == "ok"
+    store = Store.open(tmp_path)
+    assert store.read(record["id"]) == json.loads(json.dumps(record))
+    assert not (store.folder(record["id"]) / FILE).exists()
+    assert f"run {record['id']} keeps no samples.npz (OSError: disk full)" in capsys.readouterr().err
+
+
+@pytest.mark.integration
+def test_what_cannot_be_made_is_one_sentence(done, tmp_path):
+    _, record = done
+    store = Store.open(tmp_path)
+    folder = store.write(record).parent
+    (said,) = kept.make_missing(store, [record["id"]]).values()
+    assert said.endswith(f"move {folder} away and make the run again: {record['command']}")
+    (folder / "best.pt").write_bytes((done[0].folder(record["id"]) / "best.pt").read_bytes())
+    changed = record | {"dataset": record["dataset"] | {"data_hash": "feedc0de"}}
+    store.record_path(record["id"]).write_text(json.dumps(changed))
+    with pytest.raises(BadInput, match="was tested on other data than there is now"):
+        kept.make(store, record["id"])
+    smaller = record | {"config": record["config"] | {"hidden_size": 3}}
+    store.record_path(record["id"]).write_text(json.dumps(smaller))
+    (said,) = kept.make_missing(store, [record["id"]]).values()
+    assert "cannot be loaded by this version of rnnbench (RuntimeError:" in said
+    assert not (folder / FILE).exists()
+
+
+@pytest.mark.integration
+def test_a_run_without_frames_keeps_none(tmp_path):
+    record = rnnbench.run(["cell=rnn", "budget=smoke", "budget.updates=2", "hidden_size=4"], results=tmp_path)
+    store = Store.open(tmp_path)
+    assert not (store.folder(record["id"]) / FILE).exists()
+    with pytest.raises(BadInput, match="predicts no frames"):
+        kept.make(store, record["id"])
+
+
+# scales, without a run
+
+
+class Still(torch.nn.Module):
+    """Predicts its last input frame, times a factor, for ever."""
+
+    def __init__(self, steps, factor=1.0):
+        super().__init__()
+        self.steps, self.factor = steps, factor
+
+    def forward(self, x, lengths=None, future=None):
+        return self.factor * x[:, -1:].expand(-1, self.steps, -1, -1, -1)
+
+
+def digits(test=9, **options):
+    task = MovingDigits(size=16, input_steps=3, output_steps=2, train=8, val=4, test=test, **options)
+    return task, task.load().test
+
+
+def test_clips_are_spread_over_test_and_the_model_is_left_as_it_was():
+    task, test = digits()
+    model = Still(2).train()
+    found = kept.take(model, task, test, run="a")
+    assert found.clips.tolist() == [0, 2, 4, 6]
+    assert model.training
+    assert np.array_equal(found.prediction, np.repeat(found.input[:, -1:], 2, axis=1))
+    task, test = digits(test=2)
+    assert kept.take(model, task, test, run="a").clips.tolist() == [0, 1]
+
+
+def test_of_large_frames_fewer_clips_are_kept(monkeypatch):
+    task, test = digits()
+    monkeypatch.setattr(kept, "MOST_VALUES", 2 * 7 * 256)
+    assert len(kept.take(Still(2), task, test, run="a").clips) == 2
+    monkeypatch.setattr(kept, "MOST_VALUES", 1)
+    assert len(kept.take(Still(2), task, test, run="a").clips) == 1
+
+
+def test_what_lies_outside_of_the_scale_is_held_at_its_end():
+    task, test = digits()
+    assert kept.take(Still(2, 100.0), task, test, run="a").prediction.max() == 255
+    assert kept.take(Still(2, -1.0), task, test, run="a").prediction.max() == 0
+    assert kept.take(Still(2, math.nan), task, test, run="a").prediction.max() == 0
+
+
+def test_frames_brighter_than_one_keep_their_shades():
+    task, _ = digits()
+    assert kept.scale_of(task, torch.tensor([0.0, 0.9])) == Scale("plain", 1.0)
+    scale = kept.scale_of(task, torch.tensor([0.0, 1 / 0.6]))
+    assert scale.top == pytest.approx(1 / 0.6)
+    assert kept._bytes(task, scale, torch.tensor([1 / 0.6, 1.0])).tolist() == [255, 153]
+
+
+@pytest.mark.parametrize("loss", ["mse_frames", "bce_sequence"])
+def test_logits_are_shown_as_the_frames_that_are_scored(loss):
+    task, test = digits(loss=loss)
+    found = kept.take(Still(2, 3.0), task, test, run="a")
+    last = task.batch(test, torch.from_numpy(found.clips)).x[:, -1] * 3
+    frames = last.sigmoid() if loss == "bce_sequence" else last.clamp(0, 1)
+    assert np.array_equal(found.prediction[:, 0], (frames * 255).round().to(torch.uint8).numpy())
+
+
+def test_rain_is_kept_on_one_scale_whatever_the_network_saw():
+    rate = torch.tensor([0.0, 0.5, 12.0, 119.0])  # mm/h
+    log, mm = Radar(scale="log"), Radar(scale="mm")
+    scale = kept.scale_of(log, rate)
+    assert scale == kept.scale_of(mm, rate) == Scale("rain", 120.0, 5.0)
+    one = kept._bytes(log, scale, torch.log1p(rate) / math.log1p(120))
+    two = kept._bytes(mm, scale, rate / 12)
+    assert one.tolist() == two.tolist()
+    back = np.expm1(one.numpy() / 255 * math.log1p(120))
+    assert back == pytest.approx(rate.numpy(), rel=0.02, abs=0.02)
+    assert replace(scale, top=1.0) != scale
