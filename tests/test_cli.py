@@ -22,7 +22,7 @@ from rnnbench.cli import main
 from rnnbench.runs import registry
 from rnnbench.store import Store
 
-COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "publish", "verify")
+COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify")
 
 
 class Said(NamedTuple):
@@ -136,6 +136,10 @@ BAD = [
     ("list cels", "unknown group 'cels'; did you mean cell"),
     ("list", "the following arguments are required: GROUP; see `rnnbench list --help`"),
     ("show nonsense", "no run 'nonsense' in results/runs; the store is empty"),
+    ("frames", "the following arguments are required: NAME"),
+    ("frames nonsense", "no sweep, published set or run 'nonsense' in results; `rnnbench run dataset=moving_digits"),
+    ("frames x --clips 0", "'0' is no whole number of at least 1"),
+    ("frames x --seed -1", "'-1' is no whole number of at least 0"),
     ("publish", "the following arguments are required: NAME"),
     ("publish nonsense", "no sweep 'nonsense' in results/sweeps; `rnnbench sweep` has not been run here"),
     ("verify nonsense", "nothing is published as 'nonsense'; nothing is at all"),

@@ -49,7 +49,7 @@ def test_the_figures_beside_published_ones_are_the_records():
 def test_the_commands_are_known():
     commands = [word for block in re.findall(r"^```\n(.*?)^```", TEXT, re.M | re.S)
                 for word in re.findall(r"^rnnbench (\w+)", block, re.M)]  # fmt: skip
-    assert {"run", "sweep", "leaderboard", "list", "show", "ablation"} <= set(commands)
+    assert {"run", "sweep", "leaderboard", "list", "show", "ablation", "frames"} <= set(commands)
     known = _parser()._subparsers._group_actions[0].choices
     assert set(commands) <= set(known)
 

@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnbench import __version__
 from rnnbench.errors import BadInput
 from rnnbench.record import RecordError
+
+if TYPE_CHECKING:
+    from rnnbench.store import Store
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -134,6 +137,18 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("name", metavar="NAME", help="the sweep or experiment, or a published set")
     study.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ablation_NAME/)")
     study.add_argument("--no-figures", action="store_true", help="tables only")
+    frames = add(
+        "frames", _frames, "Draw what networks predict on test clips: DATASET.png and .gif of a sweep or a run."
+    )
+    frames.add_argument("name", metavar="NAME", help="a sweep, a published set, or a run's id (its beginning will do)")
+    frames.add_argument(
+        "-o", "--output", metavar="FOLDER",
+        help="where the files go (default: tables/frames_NAME/; figures/ of a published set)",
+    )  # fmt: skip
+    frames.add_argument("--clips", type=_positive, metavar="N", help="how many test clips (default: 2; at most 4)")
+    frames.add_argument(
+        "--seed", type=_seed, metavar="S", help="which run of each entry (default: the smallest seed that ended ok)"
+    )
     publish = add("publish", _publish, "Freeze a finished sweep's records and tables in results/published/NAME/.")
     publish.add_argument("name", metavar="NAME", help="its name; the sweep's own unless --sweep says another")
     publish.add_argument("--sweep", help="the sweep whose runs are frozen: an experiment's name, or its --name")
@@ -150,6 +165,12 @@ def _parser() -> argparse.ArgumentParser:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
     return int(text)
 
 
@@ -272,11 +293,41 @@ def _ablation(args: argparse.Namespace) -> int:
     return OK
 
 
+def _frames(args: argparse.Namespace) -> int:
+    from rnnbench.reports.predictions_main import ask, draw_asked
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    asked = ask(store, args.name, args.seed)
+    files, remarks = draw_asked(
+        asked, args.output, clips=args.clips, problems=_make_samples(store, asked.missing)
+    )  # fmt: skip
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    print("written: " + ", ".join(str(f) for f in files))
+    return OK
+
+
+def _make_samples(store: Store, runs: Sequence[str]) -> dict[str, str]:
+    """Make the samples of runs from before they were kept; torch is loaded only where there are such runs."""
+    if not runs:
+        return {}
+    from rnnbench.runs.samples import make_missing
+
+    return make_missing(store, runs)
+
+
 def _publish(args: argparse.Namespace) -> int:
+    from rnnbench.reports.predictions_main import to_make
     from rnnbench.reports.publish import publish
     from rnnbench.store import Store
 
-    print(f"published: {publish(Store.open(args.results), args.name, sweep=args.sweep, partial=args.partial)}")
+    store = Store.open(args.results)
+    problems = _make_samples(store, to_make(store, args.sweep or args.name))
+    folder = publish(store, args.name, sweep=args.sweep, partial=args.partial)
+    for problem in problems.values():
+        print(f"no prediction is shown: {problem}", file=sys.stderr)
+    print(f"published: {folder}")
     return OK
 
 

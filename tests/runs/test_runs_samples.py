@@ -12,6 +12,7 @@ import torch
 from test_runs_frames import TINY
 
 import rnnbench
+from rnnbench.cli import main
 from rnnbench.datasets import MovingDigits, Radar
 from rnnbench.errors import BadInput
 from rnnbench.runs import build
@@ -105,6 +106,25 @@ def test_a_run_without_frames_keeps_none(tmp_path):
     assert not (store.folder(record["id"]) / FILE).exists()
     with pytest.raises(BadInput, match="predicts no frames"):
         kept.make(store, record["id"])
+
+
+@pytest.mark.integration
+def test_the_command_shows_an_older_run_from_its_weights(done, capsys, tmp_path, monkeypatch):
+    store, record = done
+    path, words = store.folder(record["id"]) / FILE, ("--results", str(store.root.parent))
+    path.unlink()
+    assert main(["frames", record["id"], *words, "-o", "here", "--clips", "1"]) == 0
+    assert capsys.readouterr().out == "written: here/moving_digits.png, here/moving_digits.gif\n"
+    assert path.exists()
+    weights = path.with_name("best.pt")
+    for old in (path, weights):
+        old.rename(old.with_suffix(".away"))
+    assert main(["frames", record["id"], *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("rnnbench: ")
+    assert said.endswith(f"make the run again: {record['command']}\n")
+    for old in (path, weights):
+        old.with_suffix(".away").rename(old)
 
 
 # scales, without a run

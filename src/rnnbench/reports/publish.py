@@ -4,6 +4,7 @@
 
     records.jsonl      one record a line, by id: the result      leaderboard.md, .csv    rebuilt from it by `verify`
     README.md          the command, commit, machine and versions, read from the records
+    samples/           of networks that predict frames: what the figures of predictions are drawn from
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.curves import write_curves
 from rnnbench.reports.frames import part, records_frame
 from rnnbench.reports.leaderboard import leaderboard
+from rnnbench.reports.predictions_published import changed, draw_frozen, freeze, links
 from rnnbench.reports.tables import write
 from rnnbench.store import Store, write_atomic
 
@@ -28,7 +30,7 @@ DERIVED = ("leaderboard.csv", "leaderboard.md", "README.md")
 
 
 def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool = False) -> Path:
-    """Freeze a sweep's records under a name, with their tables; returns the folder.
+    """Freeze a sweep's records under a name, with their tables and predictions; returns the folder.
 
     sweep: the name of the sweep (of its manifest in results/sweeps/), default the same. Raises BadInput where a run of
     it is not finished: a frozen result is whole, failures included; or, partial, it says what was not run.
@@ -38,7 +40,7 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
             f"a published set's name is letters, digits, '_', '.' and '-', not {name!r}: its folder is named so."
         )
     results = store.root.parent
-    manifest = _manifest(results, sweep or name)
+    manifest = read_manifest(results, sweep or name)
     found = store.records()
     wanted = manifest["runs"]
     runs = sorted(run for run in wanted if run in found)
@@ -49,13 +51,16 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
         )
     folder = results / "published" / name
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(found[run], sort_keys=True, ensure_ascii=False) for run in runs]
+    chosen = [found[run] for run in runs]
+    lines = [json.dumps(record, sort_keys=True, ensure_ascii=False) for record in chosen]
     write_atomic(folder / "records.jsonl", "\n".join(lines) + "\n")
     head: dict[str, Any] = {
         "name": name,
         **{key: manifest[key] for key in ("command", "skipped", "ablation") if key in manifest},
         **({"not_run": _not_run(manifest, found)} if len(runs) < len(wanted) else {}),
     }
+    if samples := freeze(store, chosen, folder):
+        head["samples"] = samples
     write_atomic(folder / "sweep.json", json.dumps(head, indent=1) + "\n")
     if "ablation" in head:
         from rnnbench.reports.ablation_main import draw_published
@@ -65,18 +70,22 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
         draw_published(folder)
     else:
         _derive(folder, folder)
+    draw_frozen(folder, chosen)
     return folder
 
 
 def verify(folder: Path) -> list[str]:
-    """Rebuild a published set's tables from its records; the names of the files that are not equal to the byte."""
+    """Rebuild a published set's tables from its records; the names of the files that are not equal to the byte.
+
+    Figures are not compared, but what they are drawn from is.
+    """
     with tempfile.TemporaryDirectory() as fresh:
         names = _derive(folder, Path(fresh))
         return [
             name
             for name in names
             if not (folder / name).exists() or (folder / name).read_bytes() != (Path(fresh) / name).read_bytes()
-        ]
+        ] + changed(folder)
 
 
 def published(results: Path) -> dict[str, Path]:
@@ -90,7 +99,8 @@ def read_published(folder: Path) -> list[dict[str, Any]]:
     return [records.loads(line, name=f"{folder.name}, line {n}") for n, line in enumerate(lines, 1)]
 
 
-def _manifest(results: Path, sweep: str) -> dict[str, Any]:
+def read_manifest(results: Path, sweep: str) -> dict[str, Any]:
+    """What a sweep's manifest says of its command and runs. Raises BadInput where there is none, or it is damaged."""
     path = results / "sweeps" / f"{sweep}.json"
     if not path.exists():
         known = [p.stem for p in (results / "sweeps").glob("*.json")]
@@ -118,12 +128,12 @@ def _derive(source: Path, folder: Path) -> list[str]:
     found = read_published(source)
     write(leaderboard(records_frame(found)), folder, parquet=False)
     head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
-    write_atomic(folder / "README.md", _readme(head, found))
+    write_atomic(folder / "README.md", _readme(head, found, links(source, found)))
     return [*DERIVED, *derive_ablation(source, folder)]
 
 
-def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> str:
-    """Where a frozen result comes from: command, statuses, commits, machines, versions."""
+def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]], pictures: Iterable[str] = ()) -> str:
+    """Where a frozen result comes from: command, statuses, commits, machines, versions; then lines about pictures."""
     found = list(found)
 
     def counted(values: Iterable[str]) -> str:
@@ -153,5 +163,6 @@ def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> str:
         *(f"- not run: {runs}: `{entry}`" for entry, runs in (head.get("not_run") or {}).items()),
         "",
         "The table is [leaderboard.md](leaderboard.md); every number of it is in [records.jsonl](records.jsonl).",
+        *pictures,
     ]
     return "\n".join(lines) + "\n"
