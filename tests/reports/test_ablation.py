@@ -176,6 +176,15 @@ def test_a_larger_variant_must_beat_a_control_of_its_size():
     assert row(beaten.coverage, "off (hidden_size=70)")["role"] == "control"
 
 
+@pytest.mark.parametrize(
+    ("params", "counts"), [(8_900_000, False), (8_950_000, True), (9_950_000, True), (10_050_000, False)]
+)
+def test_a_control_has_as_many_parameters_or_rather_more(params, counts):
+    control = [peephole_record("off", s, hidden_size=70, params=params) for s in range(8)]
+    found = only(study({"off": {}, "conv": {"shift": -0.01, "spread": 0.001}}) + control)
+    assert (effect(found, "conv") == "helps") == counts
+
+
 def test_a_variant_that_helps_with_a_gradient_problem_is_not_the_choice():
     found = only(study({"off": {}, "on": {"shift": -0.01, "bursts": 4.0}}))
     assert effect(found, "on") == "helps"

@@ -14,7 +14,9 @@ from rnnbench.reports.coverage import coverage, failures
 from rnnbench.reports.paired import Paired, holm, paired, sign_flip_p
 from rnnbench.reports.stats import mean_ci
 
-SAME_SIZE = 0.02  # a control is of a variant's size where their parameters differ by no more, as a share
+# A control is of a variant's size where it has as many parameters, as shares: a little fewer, or rather more, which
+# makes it the harder one to beat. Sizes come in steps, and no width may lie nearer.
+FEWER, MORE = 0.02, 0.10
 LARGER = 0.01  # a variant needs a control of its size where it has more parameters by at least this share
 
 EFFECTS: dict[str, str] = {
@@ -68,7 +70,7 @@ def _control(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     near = {
         control.name: (abs(_params(control) - size), control)
         for control in arms
-        if control.role == "control" and abs(_params(control) - size) <= min(SAME_SIZE * size, (size - base) / 2)
+        if control.role == "control" and -min(FEWER * size, (size - base) / 2) <= _params(control) - size <= MORE * size
     }
     return min(near.values(), key=lambda found: (found[0], found[1].name))[1] if near else None
 

@@ -20,6 +20,7 @@ from rnnbench.reports.ablation_answers import (
     answers,
     choose,
 )
+from rnnbench.reports.ablation_compare import FEWER, MORE
 from rnnbench.reports.ablation_design import Spec
 from rnnbench.reports.ablation_gradients import FEWEST_FOR_ABSENT, gradient_rules, gradient_verdict
 from rnnbench.reports.ablation_words import estimate, missing, p_text
@@ -53,8 +54,8 @@ def rules(margin: float) -> list[str]:
         f"Helps: diverged in fewer seeds with Holm's p < {ALPHA:g} (Holm over the variants with any unequal pair).",
         f"Does not matter: at least {FEWEST_FOR_ABSENT} pairs, and both ends of the interval within the margin.",
         f"Helps: better with Holm's p < {ALPHA:g}. A variant with {LARGER:.0%} more parameters or above must also "
-        f"be better than a control of its size with p < {ALPHA:g}; otherwise size may be the reason, and the "
-        "verdict says so.",
+        f"be better than a control of its size ({FEWER:.0%} fewer to {MORE:.0%} more parameters) with "
+        f"p < {ALPHA:g}; otherwise size may be the reason, and the verdict says so.",
         "Not enough evidence: everything else.",
         *gradient_rules(ALPHA),
         "Choice: of the variants that help and have no gradient problem, the one that trains in the shortest time "
