@@ -178,8 +178,28 @@ def test_yaml_as_people_write_it(lab):
 def test_a_broken_experiment_is_one_sentence(lab):
     with pytest.raises(BadInput, match="experiment 'shapeless': `base` is a mapping"):
         plan(["experiment=shapeless"])
+    with pytest.raises(BadInput, match="experiment 'sizeless': `budgets` is a mapping"):
+        plan(["experiment=sizeless"])
     with pytest.raises(BadInput, match="is not valid YAML"):
         plan(["experiment=broken"])
+
+
+def test_an_experiment_knows_its_sizes():
+    """The peephole ablation by budget: fewer seeds to try it, Moving MNIST for a GPU; each with controls of its own."""
+    asked = {
+        size: plan(["experiment=convlstm_peephole", f"budget={size}"]).jobs for size in ("smoke", "small", "paper")
+    }
+    assert {size: len({job.seed for job in jobs}) for size, jobs in asked.items()} == {
+        "smoke": 2, "small": 10, "paper": 8,
+    }  # fmt: skip
+    assert {size: {job.dataset for job in jobs} for size, jobs in asked.items()} == {
+        "smoke": {"moving_digits"}, "small": {"moving_digits"}, "paper": {"moving_mnist"},
+    }  # fmt: skip
+    for jobs, controls in ((asked["small"], {20, 21}), (asked["paper"], {67, 78})):
+        sizes = {job.axes["hidden_size"] for job in jobs if job.axes["peephole"] == "off"}
+        assert sizes - {16, 64} == controls
+        assert len({(job.axes["peephole"], job.axes["hidden_size"]) for job in jobs}) == 8
+    assert plan(["experiment=convlstm_peephole", "budget=smoke", "seed=5"]).jobs[0].seed == 5
 
 
 def test_sweeps_are_not_watched_unless_asked(lab):

@@ -82,7 +82,8 @@ def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     if len(named) > 1:
         raise BadInput("one experiment at a time: " + ", ".join(named))
     name = str(parse(named[0]).value())
-    grids = experiment_grids(name)
+    budgets = [str(parse(o).value()) for o in rest if parse(o).key_or_group == "budget"]
+    grids = experiment_grids(name, budgets[-1] if budgets else None)
     taken = {parse(o).key_or_group for o in rest}
     # What the user says comes last and replaces what the experiment says of the same key.
     return [_untracked([o for o in grid if parse(o).key_or_group not in taken] + rest) for grid in grids], name
@@ -93,13 +94,23 @@ def _untracked(grid: list[str]) -> list[str]:
     return grid if any(parse(o).key_or_group == "tracker" for o in grid) else [*grid, "tracker=none"]
 
 
-def experiment_grids(name: str) -> list[list[str]]:
-    """The grids of a named experiment as override lists. Raises BadInput where the file is not as it should be."""
+def experiment_grids(name: str, budget: str | None = None) -> list[list[str]]:
+    """The grids of a named experiment as override lists; budget: the one asked for, whose size the experiment may know.
+
+    `budgets: {smoke: {base: ..., grids: ...}}` says what is otherwise with that budget: fewer seeds, another dataset.
+    Raises BadInput where the file is not as it should be.
+    """
     content = registry.read("experiment", name)
-    base, grids = content.get("base") or {}, content.get("grids") or [{}]
-    if not isinstance(base, dict) or not all(isinstance(grid, dict) for grid in grids):
+    sizes = content.get("budgets") or {}
+    if not isinstance(sizes, dict) or not all(isinstance(size, dict) for size in sizes.values()):
+        raise BadInput(f"experiment {name!r}: `budgets` is a mapping from a budget to its `base` and `grids`.")
+    size = sizes.get(budget) or {}
+    base, more = content.get("base") or {}, size.get("base") or {}
+    grids = size.get("grids") or content.get("grids") or [{}]
+    mappings = [base, more, *grids] if isinstance(grids, list) else [None]
+    if not all(isinstance(mapping, dict) for mapping in mappings):
         raise BadInput(f"experiment {name!r}: `base` is a mapping of overrides and `grids` a list of such mappings.")
-    return [[f"{k}={_plain(v)}" for k, v in {**base, **grid}.items()] for grid in grids]
+    return [[f"{k}={_plain(v)}" for k, v in {**base, **more, **grid}.items()] for grid in grids]
 
 
 def _plain(value: Any) -> str:
