@@ -76,6 +76,19 @@ def test_unknown_mode():
         Sampling("greedy")
 
 
+@pytest.mark.parametrize("mode", ["scheduled", "reverse"])
+def test_a_schedule_of_no_updates_is_over_before_it_begins(mode):
+    sampling = Sampling(mode, stop=0)
+    assert [sampling.probabilities(update) for update in (0, 1)] == [(1.0, 0.0)] * 2
+    assert torch.equal(masks(sampling, 0), masks(Sampling("own"), 0))
+
+
+@pytest.mark.parametrize("options", [{"stop": -1}, {"stop": "soon"}, {"alpha": 0.0}, {"alpha": -1.0}])
+def test_what_is_no_schedule(options):
+    with pytest.raises(ValueError, match=r"^sampling needs stop >= 0 updates and alpha > 0, not stop=.+ and alpha="):
+        Sampling("reverse", **options)
+
+
 # masks
 
 

@@ -12,6 +12,7 @@ from rnnbench.seeds import derive
 from rnnbench.training.batches import Batches
 
 BASE = ["device=cpu", "hidden_size=6"]
+ROLLOUT = ["dataset=moving_digits", "cell=convlstm", "forecast=rollout"]
 
 
 def config(*overrides):
@@ -57,6 +58,7 @@ def everything(made):
         (["optimizer=rmsprop", "optimizer.alpha=-1"], "optimizer=rmsprop: Invalid alpha value: -1"),
         (["schedule=onecycle", "schedule.pct_start=2"], "schedule=onecycle: Expected float between 0 and 1 pct_start"),
         (["+schedule.foo=1", "schedule=cosine"], "schedule=cosine: "),
+        ([*ROLLOUT, "forecast.sampling.stop=-1"], "sampling needs stop >= 0 updates and alpha > 0, not stop=-1 and "),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_one_sentence(overrides, sentence):
@@ -94,6 +96,11 @@ def test_options_reach_what_they_are_of():
     assert network.stack.layers[0].cell.biases == 1
     assert network.stack.layers[0].cell.input_size == 7
     assert network.encoder.out_features == 7
+
+
+@pytest.mark.parametrize(("stop", "updates"), [("null", 70), ("0", 0), ("9", 9)])
+def test_the_truth_is_fed_as_long_as_the_budget_unless_told_otherwise(stop, updates):
+    assert model(*ROLLOUT, "budget.updates=70", f"forecast.sampling.stop={stop}").sampling.stop == updates
 
 
 @pytest.mark.parametrize("peephole", ["on", "detach", "previous", "uniform", "normal"])

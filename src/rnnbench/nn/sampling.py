@@ -19,7 +19,8 @@ class Sampling(nn.Module):
     mode: own (truth for the first T_in frames, then the own prediction, as in evaluation) | teacher (always truth) |
     scheduled (after T_in with probability eta, from 1 linearly to 0 at update `stop`; OpenSTL: 50,000) | reverse
     (PredRNN-V2, section 3.4: also within the first T_in, with probability .5 up to stop/2, then 1 - .5 exp(-(n -
-    stop/2) / alpha) up to stop, then 1; after T_in .5, then linearly to 0 between stop/2 and stop).
+    stop/2) / alpha) up to stop, then 1; after T_in .5, then linearly to 0 between stop/2 and stop). stop=0: the
+    schedule is over before it begins, which is `own`. Raises ValueError on another mode, stop < 0 or alpha <= 0.
     """
 
     seen: Tensor
@@ -28,6 +29,8 @@ class Sampling(nn.Module):
         super().__init__()
         if mode not in MODES:
             raise ValueError(f"unknown sampling {mode!r}; known: {', '.join(MODES)}")
+        if not (isinstance(stop, int | float) and stop >= 0 and alpha > 0):
+            raise ValueError(f"sampling needs stop >= 0 updates and alpha > 0, not stop={stop!r} and alpha={alpha!r}")
         self.mode, self.stop, self.alpha = mode, stop, alpha
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
@@ -38,19 +41,16 @@ class Sampling(nn.Module):
 
     def probabilities(self, update: int) -> tuple[float, float]:
         """P(truth) within the first T_in frames and after them, at an update counted from 0."""
+        if self.mode == "teacher":
+            return 1.0, 1.0
+        if self.mode == "own" or update >= self.stop:
+            return 1.0, 0.0
+        if self.mode == "scheduled":
+            return 1.0, 1.0 - update / self.stop
         half = self.stop / 2
-        match self.mode:
-            case "own":
-                return 1.0, 0.0
-            case "teacher":
-                return 1.0, 1.0
-            case "scheduled":
-                return 1.0, max(0.0, 1.0 - update / self.stop)
         if update < half:
             return 0.5, 0.5
-        if update < self.stop:
-            return 1.0 - 0.5 * math.exp(-(update - half) / self.alpha), 0.5 - 0.5 * (update - half) / half
-        return 1.0, 0.0
+        return 1.0 - 0.5 * math.exp(-(update - half) / self.alpha), 0.5 - 0.5 * (update - half) / half
 
     def forward(self, batch: int, given: int, total: int, device: torch.device) -> Tensor:
         """(total, batch) bool on device: True where step t is fed the truth; counts one training batch."""

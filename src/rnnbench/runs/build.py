@@ -123,7 +123,9 @@ def _forecaster(config: Config, task: Task) -> Callable[[int], nn.Module]:
         sizes = node["sizes"] or [hidden_size] * config["depth"]["layers"]
         if node["kind"] == "encoder_forecaster":
             return EncoderForecaster(cell, frame, sizes, reads=node["reads"], **common)
-        sampling = Sampling(**node["sampling"] | {"stop": node["sampling"]["stop"] or config["budget"]["updates"]})
+        options = node["sampling"]
+        stop = config["budget"]["updates"] if options["stop"] is None else options["stop"]
+        sampling = Sampling(**options | {"stop": stop})
         return Rollout(cell, frame, sizes, sampling=sampling, decouple=node["decouple"], **common)
 
     return network
