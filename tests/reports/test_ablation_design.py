@@ -20,6 +20,16 @@ def test_a_control_of_a_parameter_budget_is_named_by_it():
     assert effect(found, "conv") == "helps"
 
 
+def test_layers_of_other_sizes_are_a_control_of_size():
+    sizes = {"forecast.sizes": [70, 40]}
+    control = [peephole_record("off", seed, hidden_size=70, params=9_050_000, options=sizes) for seed in range(8)]
+    found = only(study({"off": {}, "conv": {"shift": -0.01}}) + control)
+    assert [(arm.name, arm.role) for arm in found.arms[2:]] == [
+        ("off (forecast.sizes=[70, 40], hidden_size=70)", "control")
+    ]
+    assert effect(found, "conv") == "helps"
+
+
 def test_datasets_are_studies_of_their_own():
     records = study(["off", "on"]) + [
         record | {"id": f"x{n}", "dataset": record["dataset"] | {"name": "kth", "data_hash": "k"}, "config": None}

@@ -17,7 +17,8 @@ from rnnbench.reports.frames import BLOCK, part, records_frame
 
 # Runs are paired only where all of these are equal.
 COMPARABLE = (*BLOCK, "task", "device_kind", "precision")
-SIZE = {"hidden_size", "params_budget", "depth"}  # an entry that differs in these alone is a control of size
+# An entry that differs in these alone is a control of size.
+SIZE = {"hidden_size", "params_budget", "depth", "forecast.sizes"}
 ASKED = {
     "effect": "Does it help, hurt, or not matter?",
     "gradient": "Is there a gradient problem, and in which variant?",
