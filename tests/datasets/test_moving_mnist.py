@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnbench.datasets import MovingMNIST, data_hash, mnist, moving_mnist
+from rnnbench.datasets import MovingMNIST, data_hash, mnist, moving_mnist, moving_mnist_file
 from rnnbench.errors import BadInput, MissingData
 
 SMALL = {"train": 40, "val": 20, "test": 30}
@@ -41,11 +41,11 @@ def digits(store, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 def official(cache: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """An official test file of noise, 20 frames of 8 clips."""
     frames = np.random.default_rng(0).integers(0, 256, (20, 8, 64, 64)).astype(np.uint8)
-    path = moving_mnist.official_path()
+    path = moving_mnist_file.official_path()
     path.parent.mkdir()
     np.save(path, frames)
-    monkeypatch.setattr(moving_mnist, "OFFICIAL_MD5", hashlib.md5(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(moving_mnist, "OFFICIAL_SHAPE", frames.shape)
+    monkeypatch.setattr(moving_mnist_file, "MD5", hashlib.md5(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(moving_mnist_file, "SHAPE", frames.shape)
     return frames
 
 
@@ -128,7 +128,7 @@ def test_a_missing_or_corrupt_official_file_is_one_sentence(digits: np.ndarray, 
     assert "official" in task.spec.protocol
     with pytest.raises(MissingData, match=r"mnist_test_seq.npy is missing .*`curl --create-dirs -fLo .*test_set=gen"):
         task.load()
-    path = moving_mnist.official_path()
+    path = moving_mnist_file.official_path()
     path.parent.mkdir()
     path.write_bytes(b"nonsense")
     with pytest.raises(MissingData, match="is corrupt"):

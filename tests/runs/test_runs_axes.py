@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs_tools import quick
 
+from rnnbench.datasets import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import axes, build, registry
 from rnnbench.runs.compose import compose
@@ -211,6 +212,40 @@ def test_what_auto_stands_for():
         ["native", "last", "none", None, "32"]
     )
     assert quick("dataset=copy_memory").config["head"] == "every"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "alone", "beside_the_file"),
+    [
+        ([], "generated", "official"),
+        (["dataset.test=10000", "dataset.output_steps=5"], "generated", "official"),
+        (["dataset.test=10001"], "generated", "generated"),
+        (["dataset.output_steps=11"], "generated", "generated"),
+        (["dataset.test_set=generated"], "generated", "generated"),
+        (["dataset.test_set=official"], "official", "official"),
+        (["dataset.protocol=shi2015"], "auto", "auto"),
+    ],
+)
+def test_a_run_says_which_test_set_of_moving_mnist_it_takes(tmp_path, monkeypatch, overrides, alone, beside_the_file):
+    """The two do not compare, so one id must not stand for both; and the task agrees with what was planned."""
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
+    ask = ("cell=convlstm", "dataset=moving_mnist", *overrides)
+    before = quick(*ask)
+    path = moving_mnist_file.official_path()
+    path.parent.mkdir()
+    path.touch()
+    after = quick(*ask)
+    assert [job.config["dataset"]["test_set"] for job in (before, after)] == [alone, beside_the_file]
+    assert (before.id == after.id) == (alone == beside_the_file)
+    assert (build.make_task(after.config).official) == (beside_the_file == "official")
+    assert axes.settle(before.config) == before.config, "and it stays, whatever comes to lie there"
+
+
+def test_only_moving_mnist_has_two_test_sets():
+    other = quick("cell=convlstm", "dataset=moving_mnist_shi").config
+    assert other["dataset"]["test_set"] == "auto"
+    with pytest.raises(BadInput, match=r"dataset\.output_steps must be a whole number"):
+        build.make_task(quick("cell=convlstm", "dataset=moving_mnist", "dataset.output_steps=x").config)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnbench.datasets import moving_mnist_file as file
 from rnnbench.datasets.base import Batch, Data, Split, TaskSpec
 from rnnbench.datasets.checks import one_of, sizes_and_seed, whole
-from rnnbench.datasets.fetch import cache_folder, fetch
+from rnnbench.datasets.fetch import fetch
 from rnnbench.datasets.frame_metrics import picture_metrics
 from rnnbench.datasets.frames import Pictures
 from rnnbench.datasets.mnist import FILES, read_idx
@@ -29,11 +29,6 @@ CLIPS = {"openstl": (100_000, 1_000, 10_000), "shi2015": (10_000, 2_000, 3_000)}
 TEST_SETS = ("auto", "official", "generated")
 TRAIN_IMAGES, VAL_IMAGES, TEST_IMAGES = range(55_000), range(55_000, 60_000), range(60_000, 70_000)
 SUBSET = 500  # the digits of shi2015, shared by its three splits
-
-OFFICIAL = ("moving_mnist", "mnist_test_seq.npy")
-OFFICIAL_URL = "http://www.cs.toronto.edu/~nitish/unsupervised_video/mnist_test_seq.npy"
-OFFICIAL_MD5 = "be083ec986bfe91a449d63653c411eb2"
-OFFICIAL_SHAPE = (20, 10_000, SIZE, SIZE)  # T N H W, uint8
 
 
 class MovingMNIST(SpriteTask):
@@ -85,9 +80,8 @@ class MovingMNIST(SpriteTask):
     @cached_property
     def official(self) -> bool:
         """Whether test is the official file (asked of the disk once, when first needed)."""
-        fits = self.input_steps + self.output_steps <= OFFICIAL_SHAPE[0] and self.sizes["test"] <= OFFICIAL_SHAPE[1]
-        auto = self.test_set == "auto" and self.protocol == "openstl" and fits and official_path().exists()
-        return self.test_set == "official" or auto
+        frames, clips = self.input_steps + self.output_steps, self.sizes["test"]
+        return file.settled(self.test_set, self.protocol, frames, clips) == "official"
 
     @cached_property
     def spec(self) -> TaskSpec:  # type: ignore[override]
@@ -155,7 +149,7 @@ class MovingMNIST(SpriteTask):
     def _check_official(self) -> None:
         if self.protocol != "openstl":
             raise BadInput("dataset.test_set=official needs dataset.protocol=openstl; shi2015 has its own test clips.")
-        T, N = OFFICIAL_SHAPE[:2]
+        T, N = file.SHAPE[:2]
         if self.input_steps + self.output_steps > T or self.sizes["test"] > N:
             raise BadInput(f"dataset.test_set=official has {N} clips of {T} frames; ask for no more, or for generated.")
 
@@ -166,24 +160,19 @@ def read_pictures() -> Tensor:
     return torch.from_numpy(np.concatenate(parts))
 
 
-def official_path() -> Path:
-    """Where the official test file lies, if the user has put it there."""
-    return cache_folder().joinpath(*OFFICIAL)
-
-
 def read_official() -> Tensor:
     """The official test clips, N T H W, uint8, mapped from the file. Raises MissingData where it is missing."""
-    path = official_path()
+    path = file.official_path()
     if not path.exists():
         raise MissingData(
             f"{path} is missing (800 MB, never downloaded by itself): run "
-            f"`curl --create-dirs -fLo {path} {OFFICIAL_URL}`, or use dataset.test_set=generated."
+            f"`curl --create-dirs -fLo {path} {file.URL}`, or use dataset.test_set=generated."
         )
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "md5").hexdigest()
-    if found != OFFICIAL_MD5:
-        raise MissingData(f"{path} is corrupt (md5 {found[:12]}... instead of {OFFICIAL_MD5[:12]}...): fetch it anew.")
+    if found != file.MD5:
+        raise MissingData(f"{path} is corrupt (md5 {found[:12]}... instead of {file.MD5[:12]}...): fetch it anew.")
     frames = np.load(path, mmap_mode="c")
-    if frames.shape != OFFICIAL_SHAPE:
-        raise MissingData(f"{path} has the shape {frames.shape} instead of {OFFICIAL_SHAPE}: fetch it anew.")
+    if frames.shape != file.SHAPE:
+        raise MissingData(f"{path} has the shape {frames.shape} instead of {file.SHAPE}: fetch it anew.")
     return torch.from_numpy(frames).transpose(0, 1)
