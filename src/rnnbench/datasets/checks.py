@@ -21,8 +21,13 @@ def whole(option: str, value: object, minimum: int, why: str = "") -> None:
         raise BadInput(f"dataset.{option} must be a whole number of at least {minimum}{reason}; got {value!r}.")
 
 
+def counts(**options: object) -> None:
+    """Raises BadInput unless every option is a whole number of at least 1."""
+    for option, value in options.items():
+        whole(option, value, 1)
+
+
 def sizes_and_seed(train: object, val: object, test: object, data_seed: object) -> None:
     """Raises BadInput unless a generated dataset's three sizes and its seed can be used."""
-    for option, value in (("train", train), ("val", val), ("test", test)):
-        whole(option, value, 1)
+    counts(train=train, val=val, test=test)
     whole("data_seed", data_seed, 0)

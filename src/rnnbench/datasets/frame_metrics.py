@@ -132,14 +132,16 @@ def known(name: str) -> bool:
     return name in FRAME_METRICS or _EVENT.fullmatch(name) is not None
 
 
-def picture_metrics(height: int, width: int) -> tuple[str, ...]:
-    """The metrics of any film with values in [0, 1]; without those whose window is larger than a frame."""
+def picture_metrics(height: int, width: int, loss: str = "mse_frames") -> tuple[str, ...]:
+    """The metrics of any film with values in [0, 1], the main one under this loss first; without those whose window is
+    larger than a frame."""
     names = ["mse_sum", "mse_pixel", "mae_sum", "psnr_frame", "bce_sequence"]
     if min(height, width) >= UNIFORM:
         names.insert(3, "ssim_openstl")
     if min(height, width) >= GAUSSIAN:
         names.insert(4, "ssim")
-    return tuple(names)
+    main = "bce_sequence" if loss == "bce_sequence" else "mse_sum"
+    return (main, *(name for name in names if name != main))
 
 
 class FrameMetrics:

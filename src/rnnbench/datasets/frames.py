@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rnnbench.datasets.base import Batch, Data, Metrics, Split, Task
+from rnnbench.datasets.base import Batch, Data, Metrics, Split, Task, TaskSpec
 
 if TYPE_CHECKING:
     from rnnbench.datasets.frame_metrics import FrameMetrics
@@ -23,6 +23,40 @@ FRAME_LOSSES = ("mse_frames", "bce_sequence")
 CLIPS_AT_ONCE = 50  # of the floors, which never hold more than this many clips
 KEPT_FROM = 1000  # clips of test, from which drawing and scoring them all takes seconds
 MEAN_CLIPS = 1000  # of train, from which its mean frame is taken
+
+
+def frame_spec(
+    name: str,
+    protocol: str,
+    frame: tuple[int, int, int],
+    steps: tuple[int, int],
+    *,
+    loss: str,
+    metrics: tuple[str, ...],
+    floor: str = "mean",
+    target: tuple[float, str] | None = None,
+) -> TaskSpec:
+    """The spec of a task on frames. frame: C, H, W; steps: T_in, T_out; metrics: the main one first, less is better;
+    target: with its source."""
+    return TaskSpec(
+        name=name,
+        protocol=protocol,
+        inputs="frames",
+        input_size=frame[0],
+        outputs="frames",
+        output_size=frame[0],
+        loss=loss,
+        metric=metrics[0],
+        metrics=metrics,
+        goal="min",
+        floor=floor,
+        target=target[0] if target else None,
+        target_source=target[1] if target else "",
+        max_length=steps[0],
+        frame_shape=frame,
+        input_steps=steps[0],
+        output_steps=steps[1],
+    )
 
 
 class FrameTask(Task):

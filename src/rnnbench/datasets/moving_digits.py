@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnbench.datasets.base import Data, Split, TaskSpec
-from rnnbench.datasets.checks import one_of, sizes_and_seed, whole
+from rnnbench.datasets.base import Data, Split
+from rnnbench.datasets.checks import counts, one_of, sizes_and_seed, whole
 from rnnbench.datasets.digits import SIZES
 from rnnbench.datasets.frame_metrics import picture_metrics
-from rnnbench.datasets.frames import FRAME_LOSSES, Pictures
+from rnnbench.datasets.frames import FRAME_LOSSES, Pictures, frame_spec
 from rnnbench.datasets.splits import stratified
 from rnnbench.datasets.sprites import RENDER_VERSION, SpriteTask, draw_clips, reflected
 from rnnbench.errors import BadInput
@@ -41,8 +41,7 @@ class MovingDigits(SpriteTask):
         test: int = 400,
     ) -> None:
         whole("size", size, 16, "pixels of a side")
-        for option, value in (("digits", digits), ("input_steps", input_steps), ("output_steps", output_steps)):
-            whole(option, value, 1)
+        counts(digits=digits, input_steps=input_steps, output_steps=output_steps)
         sizes_and_seed(train, val, test, data_seed)
         one_of("loss", loss, FRAME_LOSSES)
         self.speed, self.digits, self.data_seed = speed_range(speed), digits, data_seed
@@ -50,27 +49,14 @@ class MovingDigits(SpriteTask):
         self.bounce = reflected
         self.pictures = Pictures(lambda: torch.from_numpy(enlarged_digits(size // 2)))
         low, high = self.speed
-        names = picture_metrics(size, size)
-        metric = "bce_sequence" if loss == "bce_sequence" else "mse_sum"
-        self.spec = TaskSpec(
-            name="moving_digits",
-            protocol=f"{digits} digits in {size}x{size}, {input_steps}->{output_steps}, {low:g}..{high:g} px/frame, "
+        self.spec = frame_spec(
+            "moving_digits",
+            f"{digits} digits in {size}x{size}, {input_steps}->{output_steps}, {low:g}..{high:g} px/frame, "
             f"elastic, drawing {RENDER_VERSION}, {loss}, {train}/{val}/{test}, seed {data_seed}",
-            inputs="frames",
-            input_size=1,
-            outputs="frames",
-            output_size=1,
+            (1, size, size),
+            (input_steps, output_steps),
             loss=loss,
-            metric=metric,
-            metrics=(metric, *(name for name in names if name != metric)),
-            goal="min",
-            floor="mean",
-            target=None,
-            target_source="",
-            max_length=input_steps,
-            frame_shape=(1, size, size),
-            input_steps=input_steps,
-            output_steps=output_steps,
+            metrics=picture_metrics(size, size, loss),
         )
 
     def read(self) -> Data:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from rnnbench.datasets import moving_mnist_file as file
 from rnnbench.datasets.base import Batch, Data, Split, TaskSpec
-from rnnbench.datasets.checks import one_of, sizes_and_seed, whole
+from rnnbench.datasets.checks import counts, one_of, sizes_and_seed
 from rnnbench.datasets.fetch import fetch
 from rnnbench.datasets.frame_metrics import picture_metrics
-from rnnbench.datasets.frames import Pictures
+from rnnbench.datasets.frames import Pictures, frame_spec
 from rnnbench.datasets.mnist import FILES, read_idx
 from rnnbench.datasets.sprites import RENDER_VERSION, SpriteTask, draw_clips, reflected, stopped
 from rnnbench.errors import BadInput, MissingData
@@ -64,8 +64,7 @@ class MovingMNIST(SpriteTask):
     ) -> None:
         one_of("protocol", protocol, PROTOCOLS)
         one_of("test_set", test_set, TEST_SETS)
-        whole("input_steps", input_steps, 1)
-        whole("output_steps", output_steps, 1)
+        counts(input_steps=input_steps, output_steps=output_steps)
         own = CLIPS[protocol]
         train, val, test = (n if asked is None else asked for n, asked in zip(own, (train, val, test), strict=True))
         sizes_and_seed(train, val, test, data_seed)
@@ -93,32 +92,25 @@ class MovingMNIST(SpriteTask):
         test = ""
         if openstl:
             test = ", official test file" if self.official else ", test generated from MNIST-test"
-        metric = "mse_sum" if openstl else "bce_sequence"
-        target = (22.06 if self.official else None) if openstl else 3670.85
-        published = "published: PredRNN++, OpenSTL" if openstl else "published: ConvLSTM 3 layers, Shi 2015"
-        usual = (self.input_steps, self.output_steps) == (10, 10) and self.sizes["test"] == CLIPS[self.protocol][2]
-        if not usual:
-            target = None
-        return TaskSpec(
-            name=NAMES[self.protocol],
-            protocol=f"{self.protocol}, {self.input_steps}->{self.output_steps}, {speed}, {digits}{test}, drawing "
+        loss = "mse_frames" if openstl else "bce_sequence"
+        return frame_spec(
+            NAMES[self.protocol],
+            f"{self.protocol}, {self.input_steps}->{self.output_steps}, {speed}, {digits}{test}, drawing "
             f"{RENDER_VERSION}, {'/'.join(map(str, self.sizes.values()))}, seed {self.data_seed}",
-            inputs="frames",
-            input_size=1,
-            outputs="frames",
-            output_size=1,
-            loss="mse_frames" if openstl else "bce_sequence",
-            metric=metric,
-            metrics=(metric, *(name for name in picture_metrics(SIZE, SIZE) if name != metric)),
-            goal="min",
-            floor="mean",
-            target=target,
-            target_source=published if target is not None else "",
-            max_length=self.input_steps,
-            frame_shape=(1, SIZE, SIZE),
-            input_steps=self.input_steps,
-            output_steps=self.output_steps,
+            (1, SIZE, SIZE),
+            (self.input_steps, self.output_steps),
+            loss=loss,
+            metrics=picture_metrics(SIZE, SIZE, loss),
+            target=self._target(),
         )
+
+    def _target(self) -> tuple[float, str] | None:
+        """The best published value and its source, under exactly the protocol it was published for."""
+        if (self.input_steps, self.output_steps, self.sizes["test"]) != (10, 10, CLIPS[self.protocol][2]):
+            return None
+        if self.protocol == "shi2015":
+            return 3670.85, "published: ConvLSTM 3 layers, Shi 2015"
+        return (22.06, "published: PredRNN++, OpenSTL") if self.official else None
 
     def read(self) -> Data:
         """Draw the parameters of every clip; read MNIST, and the official test file where it is used."""

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnbench.datasets.base import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base import Batch, Data, Split
 from rnnbench.datasets.checks import one_of, sizes_and_seed
 from rnnbench.datasets.fetch import RemoteFile, fetch
-from rnnbench.datasets.frames import FrameTask, Pictures
+from rnnbench.datasets.frames import FrameTask, Pictures, frame_spec
 from rnnbench.datasets.mnist import FILES as MNIST_FILES
 from rnnbench.datasets.mnist import read_idx
 from rnnbench.seeds import derive
@@ -66,25 +66,14 @@ class MovingMNISTPP(FrameTask):
         self.images, self.data_seed = images, data_seed
         self.sizes = {"train": train, "val": val, "test": test}
         self.pictures = Pictures(cropped_digits)
-        self.spec = TaskSpec(
-            name="moving_mnist_pp",
-            protocol=f"HKO-7 rules and test trajectories, {STEPS}->{STEPS}, {images} training images, drawing "
+        self.spec = frame_spec(
+            "moving_mnist_pp",
+            f"HKO-7 rules and test trajectories, {STEPS}->{STEPS}, {images} training images, drawing "
             f"{RENDER_VERSION}, {train}/{val}/{test}, seed {data_seed}",
-            inputs="frames",
-            input_size=1,
-            outputs="frames",
-            output_size=1,
+            (1, SIZE, SIZE),
+            (STEPS, STEPS),
             loss="mse_frames",
-            metric="mse_pixel",
             metrics=("mse_pixel", "mse_sum", "mae_sum"),
-            goal="min",
-            floor="mean",
-            target=None,
-            target_source="",
-            max_length=STEPS,
-            frame_shape=(1, SIZE, SIZE),
-            input_steps=STEPS,
-            output_steps=STEPS,
         )
 
     def read(self) -> Data:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnbench.datasets.base import Data, TaskSpec
-from rnnbench.datasets.checks import one_of, whole
+from rnnbench.datasets.checks import counts, one_of, whole
 from rnnbench.datasets.films import SHARES, FilmTask, starts, time_split
 from rnnbench.datasets.frame_metrics import picture_metrics
-from rnnbench.datasets.frames import FRAME_LOSSES, Pictures
+from rnnbench.datasets.frames import FRAME_LOSSES, Pictures, frame_spec
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.seeds import derive
 
@@ -52,8 +52,7 @@ class OwnFrames(FilmTask):
         loss: str = "mse_frames",
         data_seed: int = 0,
     ) -> None:
-        for option, value in (("input_steps", input_steps), ("output_steps", output_steps), ("stride", stride)):
-            whole(option, value, 1)
+        counts(input_steps=input_steps, output_steps=output_steps, stride=stride)
         whole("data_seed", data_seed, 0)
         if axes is not None:
             one_of("axes", axes, AXES)
@@ -90,29 +89,16 @@ class OwnFrames(FilmTask):
         clips = "/".join(str(len(first)) for first in self.parts)
         C = shape[axes.index("C")] if "C" in axes else 1
         height, width = shape[-2:]
-        names = picture_metrics(height, width)
-        metric = "bce_sequence" if self.loss_name == "bce_sequence" else "mse_sum"
         how = f"by clip, seed {self.data_seed}" if "N" in axes else "by time, gaps of a clip"
         low, high = self._limits()
-        return TaskSpec(
-            name="own_frames",
-            protocol=f"{self._path().name} {axes} {'x'.join(map(str, shape))}, {low:g}..{high:g}, {self.input_steps}->"
+        return frame_spec(
+            "own_frames",
+            f"{self._path().name} {axes} {'x'.join(map(str, shape))}, {low:g}..{high:g}, {self.input_steps}->"
             f"{self.output_steps}, stride {self.stride}, {clips} {how}, {self.loss_name}, reading {RENDER_VERSION}",
-            inputs="frames",
-            input_size=C,
-            outputs="frames",
-            output_size=C,
+            (C, height, width),
+            (self.input_steps, self.output_steps),
             loss=self.loss_name,
-            metric=metric,
-            metrics=(metric, *(name for name in names if name != metric)),
-            goal="min",
-            floor="mean",
-            target=None,
-            target_source="",
-            max_length=self.input_steps,
-            frame_shape=(C, height, width),
-            input_steps=self.input_steps,
-            output_steps=self.output_steps,
+            metrics=picture_metrics(height, width, self.loss_name),
         )
 
     def read(self) -> Data:

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnbench.datasets.base import Data, TaskSpec
-from rnnbench.datasets.checks import one_of, whole
+from rnnbench.datasets.base import Data
+from rnnbench.datasets.checks import counts, one_of, whole
 from rnnbench.datasets.fetch import RemoteFile, cache_folder, fetch
 from rnnbench.datasets.films import FilmTask, crops, starts, time_split
-from rnnbench.datasets.frames import Pictures
+from rnnbench.datasets.frames import Pictures, frame_spec
 from rnnbench.datasets.radar_files import COMMIT, FOLDER, NAME, SHA256
 from rnnbench.errors import BadInput, MissingData
 
@@ -67,10 +67,8 @@ class Radar(FilmTask):
     def __init__(
         self, input_steps: int = 5, output_steps: int = 5, crop: int = 64, stride: int = 1, scale: str = "log"
     ) -> None:
-        whole("input_steps", input_steps, 1)
-        whole("output_steps", output_steps, 1)
+        counts(input_steps=input_steps, output_steps=output_steps, stride=stride)
         whole("crop", crop, 16, "pixels of a side")
-        whole("stride", stride, 1)
         one_of("scale", scale, SCALES)
         if crop > SIZE:
             raise BadInput(f"dataset.crop must be at most {SIZE}, the side of a frame; got {crop}.")
@@ -79,25 +77,15 @@ class Radar(FilmTask):
         self.recorded = Pictures(lambda: torch.from_numpy(read_counts().astype(np.int16)).unsqueeze(1))
         self.pictures = Pictures(lambda: self._scaled(self.recorded.on()))
         events = tuple(f"{kind}_{text}" for text in THRESHOLDS for kind in ("csi", "pod", "far"))
-        self.spec = TaskSpec(
-            name="radar",
-            protocol=f"KNMI 2010-08-26, {input_steps}->{output_steps}, crop {crop}, stride {stride}, {scale} scale "
+        self.spec = frame_spec(
+            "radar",
+            f"KNMI 2010-08-26, {input_steps}->{output_steps}, crop {crop}, stride {stride}, {scale} scale "
             f"{RENDER_VERSION}, by time {'/'.join(str(len(part)) for part in self.parts)}, gaps of a clip",
-            inputs="frames",
-            input_size=1,
-            outputs="frames",
-            output_size=1,
+            (1, crop, crop),
+            (input_steps, output_steps),
             loss="mse_frames",
-            metric="mse_mm",
             metrics=("mse_mm", *events),
-            goal="min",
             floor="last",
-            target=None,
-            target_source="",
-            max_length=input_steps,
-            frame_shape=(1, crop, crop),
-            input_steps=input_steps,
-            output_steps=output_steps,
         )
 
     def read(self) -> Data:
