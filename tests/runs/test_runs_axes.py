@@ -162,6 +162,14 @@ def test_labels_say_what_was_chosen(overrides, name):
     assert label(*overrides) == name
 
 
+@pytest.mark.parametrize("also", [[], ["depth=2"], ["hidden_size=128"]])
+def test_layers_of_their_own_sizes_are_counted_and_named(also):
+    """forecast.sizes replaces depth and hidden_size, which nothing reads then."""
+    described = quick(*FRAMES, "forecast.sizes=[128,64,64]", *also).axes
+    assert described["depth"] == 3
+    assert described["label"] == "ConvLSTM x3 [forecast.sizes=[128, 64, 64]]"
+
+
 def test_how_it_was_trained_stands_in_the_options():
     options = quick("optimizer=sgd", "optimizer.lr=1", "clip=null", "budget.updates=7").axes["options"]
     assert options == {"optimizer.lr": 1, "clip": None}

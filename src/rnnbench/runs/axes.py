@@ -217,7 +217,7 @@ def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
         "operator": config["cell"]["meta"]["operator"],
         "peephole": peephole_label(config["peephole"]),
         "direction": config["direction"]["way"],
-        "depth": config["depth"]["layers"],
+        "depth": _layers(config),
         "hidden_size": config["hidden_size"],
         "params_budget": config["params"],
         "encoder": config["encoder"],
@@ -230,13 +230,19 @@ def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     }
 
 
+def _layers(config: Mapping[str, Any]) -> int:
+    """How many layers the network has: those of forecast.sizes, where each has its own."""
+    sizes = (config["forecast"] or {}).get("sizes")
+    return len(sizes) if sizes else int(config["depth"]["layers"])
+
+
 # Options that say what the network is stand in its name; how it was trained (optimizer, clip ...) is searched over.
 NETWORK = ("cell.", "depth.", "encoder", "head", "forecast.")
 
 
 def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """The display name: `LSTM`, `BiGRU x2`, `LSTM +peephole(detach) h=128 [cell.forget_bias=1]`."""
-    way, layers = config["direction"]["way"], config["depth"]["layers"]
+    way, layers = config["direction"]["way"], _layers(config)
     name = WAYS[way] + config["cell"]["meta"]["label"]
     parts = [name]
     if layers > 1:
@@ -247,7 +253,7 @@ def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
         parts.append("sum")
     if config["params"] is not None:
         parts.append(f"{config['params']:,} params")
-    elif config["hidden_size"] != DEFAULT_HIDDEN:
+    elif config["hidden_size"] != DEFAULT_HIDDEN and "forecast.sizes" not in options:
         parts.append(f"h={config['hidden_size']}")
     shown = {k: v for k, v in options.items() if k.startswith(NETWORK)}
     if shown:
