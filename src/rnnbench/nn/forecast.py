@@ -138,9 +138,10 @@ class Rollout(nn.Module):
         own_early = use is not None and self.sampling.early
         column = self.column
         states = column.start(truth[:, 0])
-        # Inputs that are the truth whatever is predicted: the first layer's product with all of them at once.
+        # Inputs that are the truth whatever is predicted: the first layer's product with all of them at once. Unbound,
+        # for the gradient of an index is as large as what it is an index of, at every step.
         known = truth[:, : 1 if own_early else given].transpose(0, 1)
-        hoisted = cast(Layer, column.layers[0]).cell.hoist(known)
+        hoisted = cast(Layer, column.layers[0]).cell.hoist(known).unbind(0)
         frames: list[Tensor] = []
         with increments(column if self.decouple and self.training else None) as pairs:
             for t in range(total - 1):
