@@ -152,7 +152,7 @@ class Rollout(nn.Module):
                     if use is not None:
                         frame = torch.where(use[t].view(-1, *(1,) * (frame.dim() - 1)), truth[:, t], frame)
                     outputs, states = column.step(frame, states)
-                frames.append(self.output(outputs[-1][:, None])[:, 0])
+                frames.append(self.output(outputs[-1][:, None]).squeeze(1))
         self.auxiliary = self.decouple * self._coupling(pairs) if pairs else None
         return self.patches.back(torch.stack(frames if teach else frames[given - 1 :], 1))
 

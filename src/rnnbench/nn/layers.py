@@ -110,7 +110,7 @@ class Layer(nn.Module):
 
         hoisted: x is a step of `cell.hoist` already, (B, n*C, *space).
         """
-        output, state = self.cell.step(x if hoisted else self.cell.hoist(x[None])[0], state)
+        output, state = self.cell.step(x if hoisted else self.cell.hoist(x[None]).squeeze(0), state)
         if self.trace is not None:
             state[0].retain_grad()
             self.trace.append(state[0])

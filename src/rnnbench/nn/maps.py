@@ -26,6 +26,15 @@ def gate_names(gates: str) -> Any:
     return namedtuple("Gates", gates.split())
 
 
+class Zeros(Tensor):
+    """A tensor that is known to be zero: the state before the first step. What is computed from it is a plain tensor.
+
+    A convolution without a bias leaves its product with it out, forward and backward: the same numbers for 1/T less.
+    """
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+
 class Map(nn.Module):
     """One linear map onto several named gates, computed as one product: x -> W x (+ b).
 
@@ -133,9 +142,18 @@ class ConvMap(Map):
 
     def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
         if self.in_size:
+            if isinstance(x, Zeros) and bias is None:
+                return x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:], dtype=product_dtype(x))
             return F.conv2d(x, self.weight, bias, padding=self.padding)
         empty = x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:])
         return empty if bias is None else empty + bias[:, None, None]
+
+
+def product_dtype(x: Tensor) -> torch.dtype:
+    """The type of a product with x here: autocast's where it is on, which leaves float64 alone."""
+    kind = x.device.type
+    cast = torch.is_autocast_enabled(kind) and x.dtype != torch.float64
+    return torch.get_autocast_dtype(kind) if cast else x.dtype
 
 
 class Operator(Protocol):

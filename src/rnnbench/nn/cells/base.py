@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnbench.nn.init import policy
-from rnnbench.nn.maps import Dense, Map, Operator
+from rnnbench.nn.maps import Dense, Map, Operator, Zeros
 
 
 class Cell(nn.Module):
@@ -73,7 +73,7 @@ class Cell(nn.Module):
     def zero_state(self, batch: int, space: tuple[int, ...], like: Tensor) -> Any:
         """The state before the first step: zeros (B, C, *space) of like's type and device for every field."""
         zero = torch.zeros(batch, self.hidden_size, *space, dtype=like.dtype, device=like.device)
-        return self.State(*[zero] * len(self.State._fields))
+        return self.State(*[zero.as_subclass(Zeros)] * len(self.State._fields))
 
     def highway(self) -> Cell | None:
         """A cell for a layer between the first and the second layer of a rollout, where the paper has one."""
