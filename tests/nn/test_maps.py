@@ -177,6 +177,21 @@ def test_a_convolution_of_known_zeros_is_the_convolution_of_zeros(dtype, autocas
         assert got.requires_grad == bias, "without a bias nothing is computed"
 
 
+def test_zeros_that_somebody_has_touched_are_numbers():
+    """A first state that is written into, or learned, goes through the convolution as any other."""
+    fused = conv(bias=False).float()
+    written, learned, frozen = begin(2, 3, *SPACE), begin(2, 3, *SPACE).requires_grad_(), begin(2, 3, *SPACE)
+    written[0, 0] = 1.0
+    assert torch.equal(fused(written), fused(written.clone()))
+    fused(learned).sum().backward()
+    assert learned.grad.any()
+    assert not fused(frozen).requires_grad
+    with torch.inference_mode():
+        inside = begin(2, 3, *SPACE)
+        inside += 1
+        assert torch.equal(fused(inside), fused(torch.ones(2, 3, *SPACE)))
+
+
 @pytest.mark.parametrize("norm", [None, "layer"])
 @pytest.mark.parametrize("cell", [LSTM, GRU, GRUCho, RNN, STLSTM, CausalLSTM, TrajGRU], ids=lambda cell: cell.__name__)
 def test_a_layer_starts_from_known_zeros_as_from_zeros(cell, norm):

@@ -34,6 +34,12 @@ class Zeros(Tensor):
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
+    @staticmethod
+    def still(x: Tensor) -> bool:
+        """Is x known to be zero, with nobody asking for its gradient? Whoever wrote into it since has moved its
+        version; an inference tensor has none, so nothing is known of it."""
+        return isinstance(x, Zeros) and not x.requires_grad and not x.is_inference() and x._version == 0
+
 
 class Map(nn.Module):
     """One linear map onto several named gates, computed as one product: x -> W x (+ b).
@@ -142,7 +148,7 @@ class ConvMap(Map):
 
     def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
         if self.in_size:
-            if isinstance(x, Zeros) and bias is None:
+            if bias is None and Zeros.still(x):
                 return x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:], dtype=product_dtype(x))
             return F.conv2d(x, self.weight, bias, padding=self.padding)
         empty = x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:])
