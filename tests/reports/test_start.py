@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -36,14 +36,15 @@ def test_a_hundred_records_become_a_leaderboard_soon_and_without_torch(tmp_path)
     damaged.write_text(damaged.read_text()[:100])
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, str(store.root)], capture_output=True, text=True, check=True
         )
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # of a core: other processes may share the machine
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     said = json.loads(done.stdout)
     assert (said["runs"], said["rows"], said["heavy"]) == (99, 4, [])
     assert list(said["problems"]) == [str(damaged)]
     assert "not whole JSON" in said["problems"][str(damaged)]
     print(f"best of 3: {min(times):.2f} s")
-    assert min(times) < 3.0  # 1.5 s on an idle machine; tests may share theirs
+    assert min(times) < 3.0  # 1.5 s on an idle machine
