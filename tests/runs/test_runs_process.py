@@ -147,7 +147,7 @@ def test_a_run_that_is_being_done_is_2(tmp_path):
     code, _, err = finish(spawn(tmp_path, *LONG))
     assert code == 2
     assert err.startswith(
-        f"rnnbench: run {made.id} (LSTM x2 h=8 [dropout=0.2] · digits · seed 0) is being done by another"
+        f"rnnbench: run {made.id} (LSTM x2 h=8 [dropout=0.2] · digits · cosine · seed 0) is being done by another"
     )
     mine.close("interrupted")
 

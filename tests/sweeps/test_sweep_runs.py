@@ -65,10 +65,9 @@ def test_one_run_that_fails_stops_no_other_and_is_retried_when_asked(tmp_path):
     assert (result.exit_code, statuses(result)) == (1, ["diverged", "ok", "ok"])
     (failed,) = (record for record in result.records.values() if record["status"] == "diverged")
     assert failed["reason"].startswith("the loss is not finite at update ")
-    assert f"[2/3] diverged RNN-relu h=8 · digits · seed 0  {failed['reason']}" in said.getvalue()
-    assert f"  diverged  {failed['id']}  RNN-relu h=8 · digits · seed 0: {failed['reason']}" in result.summary(
-        plan(grid)
-    )
+    title = "RNN-relu h=8 · digits · sgd, clip=null, optimizer.lr=1e+20 · seed 0"
+    assert f"[2/3] diverged {title}  {failed['reason']}" in said.getvalue()
+    assert f"  diverged  {failed['id']}  {title}: {failed['reason']}" in result.summary(plan(grid))
     assert (failed["params"], failed["metrics"]) == (next(iter(result.records.values()))["params"], {})
 
     said = io.StringIO()
