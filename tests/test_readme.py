@@ -46,6 +46,26 @@ def test_the_figures_beside_published_ones_are_the_records():
         assert ours == board.loc[entry, "result"]
 
 
+def section(report, title):
+    """The table under a heading of an ablation's report: rows of cells, header first."""
+    body = report.split(f"### {title}\n", 1)[1].split("\n### ", 1)[0]
+    lines = [line for line in body.splitlines() if line[:1] == "|" and "--" not in line]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_ablation_s_table_and_answers_are_the_published_ones():
+    report = (ROOT / "results" / "published" / "convlstm_peephole" / "ablation.md").read_text()
+    _, *effects = section(report, "Effect on mse_sum ↓ (test)")
+    gradient = {row[0]: row[-1] for row in section(report, "Failures and gradients")[1:]}
+    head, *body = rows("convlstm_peephole")
+    assert head == ["peephole", "mse_sum ↓", "difference [95% CI]", "Holm p", "verdict", "gradient problem"]
+    wanted = [[e[0], e[2], e[3], e[5], e[6], gradient.get(e[0], "")] for e in effects]
+    assert body == wanted and len(body) >= 10, "every variant and every comparison with a control"
+    flat = " ".join(TABLES["convlstm_peephole"].split())
+    choice = next(line for line in report.splitlines() if line.startswith("**What should a user choose?**"))
+    assert choice.removeprefix("**What should a user choose?** ") in flat
+
+
 def test_the_commands_are_known():
     commands = [word for block in re.findall(r"^```\n(.*?)^```", TEXT, re.M | re.S)
                 for word in re.findall(r"^rnnbench (\w+)", block, re.M)]  # fmt: skip
