@@ -11,7 +11,7 @@ from sweeping import TINY, claims, until
 
 from rnnbench.runs.plan import prepare
 from rnnbench.store import Store
-from rnnbench.sweeps.pool import Pool, _how_it_died
+from rnnbench.sweeps.executors.local import Pool, _how_it_died
 
 SMALL = [*TINY, "tracker=none"]
 
@@ -87,7 +87,7 @@ def test_a_second_worker_finds_the_run_busy(tmp_path):
     (busy,) = drain(pool)
     assert busy.word == "busy"
     assert "is being done by another process" in busy.sentence
-    pool.stop("the test is over")
+    pool.cancel("the test is over")
     (stopped,) = drain(pool)
     assert (stopped.word, stopped.exit_code) == ("interrupted", 0)
     assert stopped.sentence.startswith("the test is over at update ")

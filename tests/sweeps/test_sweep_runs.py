@@ -15,8 +15,8 @@ from rnnbench.runs import attempts
 from rnnbench.store import Store
 from rnnbench.sweeps import sweep as sweep_module
 from rnnbench.sweeps.display import Display
+from rnnbench.sweeps.executors.local import Pool
 from rnnbench.sweeps.plan import plan
-from rnnbench.sweeps.pool import Pool
 from rnnbench.sweeps.sweep import Sweep, available_cores
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rnnbench.sweeps.pool import Running
+from rnnbench.sweeps.executors.base import Running
 
 
 def clock(seconds: float) -> str:

@@ -18,8 +18,9 @@ from rnnbench.runs.plan import Job
 from rnnbench.runs.recording import record_from_outside
 from rnnbench.store import Store
 from rnnbench.sweeps.display import Display
+from rnnbench.sweeps.executors.base import Ended, Executor
+from rnnbench.sweeps.executors.local import Pool
 from rnnbench.sweeps.plan import Plan, write_manifest
-from rnnbench.sweeps.pool import Ended, Pool
 
 GRACE_SECONDS = 10.0  # what a worker has to checkpoint in when asked to stop
 HANG_SECONDS = 30.0  # beyond its own time limit, before a worker counts as hanging
@@ -120,18 +121,18 @@ class Sweep:
         try:
             self._work_off(todo, pool, show)
         except BaseException:
-            pool.stop("the sweep has failed")  # else the workers would be waited for
+            pool.cancel("the sweep has failed")  # else the workers would be waited for
             raise
         for job in todo:
             self.result.open[job.id] = "not started"
 
-    def _work_off(self, todo: deque[Job], pool: Pool, show: Display) -> None:
+    def _work_off(self, todo: deque[Job], pool: Executor, show: Display) -> None:
         asked = 0.0
         while todo or pool.running:
             if self._signals and not asked:
                 asked, self.result.interrupted = time.monotonic(), True
                 show.line(f"stopping: {len(pool.running)} running, each writes its checkpoint (again: end at once)")
-                pool.stop("the sweep was interrupted")
+                pool.cancel("the sweep was interrupted")
             if asked and (self._signals > 1 or time.monotonic() - asked > GRACE_SECONDS):
                 pool.kill()
             while todo and pool.free and not asked:
@@ -186,13 +187,13 @@ class Sweep:
         self.result.records[ended.job.id] = record
         show.finished(ended.job.title, status, reason, ended.seconds)
 
-    def _kill_hanging(self, pool: Pool) -> None:
+    def _kill_hanging(self, pool: Executor) -> None:
         """A run looks at its own time limit at every update; one that does not get there is killed from outside."""
         for running in pool.running:
             limit = running.job.config["harness"]["timeout"]
             if limit is not None and running.seconds > limit + HANG_SECONDS:
                 self._hung.add(running.job.id)
-                running.process.kill()
+                pool.kill(running)
 
 
 def available_cores() -> int:

@@ -4,64 +4,47 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from rnnbench.runs.plan import Job
+from rnnbench.sweeps.executors.base import Ended, Executor, Running
 from rnnbench.sweeps.worker import work
 
 
 @dataclass
-class Running:
-    """A worker and its run."""
+class LocalRun(Running):
+    """A worker process and its run."""
 
-    job: Job
     process: BaseProcess
     connection: Connection
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A worker that is gone. word: what it said last (see worker.work), or died; exit_code as the system has it."""
-
-    job: Job
-    word: str
-    sentence: str
-    exit_code: int | None
-    seconds: float
-
-
-class Pool:
-    """Up to `size` workers at once. submit, poll, stop: the interface a remote executor will share."""
+class Pool(Executor):
+    """Up to `size` worker processes on this machine."""
 
     def __init__(self, size: int, results: Path) -> None:
         self.size, self.results = size, results
-        self.running: list[Running] = []
+        self._running: list[LocalRun] = []
         # forkserver: forked from a process without threads, so safe, and everything heavy is imported there once
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["rnnbench.sweeps.preload"])
         _start_fork_server()
 
     @property
-    def free(self) -> int:
-        return self.size - len(self.running)
+    def running(self) -> Sequence[LocalRun]:
+        return self._running
 
     def submit(self, job: Job) -> None:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=work, args=(job, self.results, theirs), name=job.id, daemon=False)
         process.start()
         theirs.close()
-        self.running.append(Running(job, process, ours))
+        self._running.append(LocalRun(job, process, ours))
 
     def poll(self, seconds: float) -> Iterator[Ended]:
         """Wait until a worker ends, at most `seconds`, and yield those that did."""
@@ -69,8 +52,8 @@ class Pool:
         for running in [r for r in self.running if not r.process.is_alive()]:
             yield self._collect(running)
 
-    def _collect(self, running: Running) -> Ended:
-        self.running.remove(running)
+    def _collect(self, running: LocalRun) -> Ended:
+        self._running.remove(running)
         running.process.join()
         code = running.process.exitcode
         word, sentence = "died", _how_it_died(code)
@@ -83,7 +66,7 @@ class Pool:
         running.process.close()
         return Ended(running.job, word, sentence, code, running.seconds)
 
-    def stop(self, reason: str) -> None:
+    def cancel(self, reason: str) -> None:
         """Ask every worker to checkpoint and end."""
         for running in self.running:
             try:
@@ -91,10 +74,11 @@ class Pool:
             except OSError:  # it is ending already
                 continue
 
-    def kill(self) -> None:
-        """End every worker at once; their runs resume from the last checkpoint."""
-        for running in self.running:
-            running.process.kill()
+    def kill(self, running: Running | None = None) -> None:
+        """End one worker, or all of them, at once; their runs resume from the last checkpoint."""
+        for each in self._running:
+            if running is None or each is running:
+                each.process.kill()
 
 
 def _start_fork_server() -> None:

@@ -1,0 +1,63 @@
+"""The front door. Each command is a few lines that call one room. Imports nothing heavy before it knows the command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from rnnbench.cli import reports, runs, sweeps
+from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser
+from rnnbench.errors import BadInput
+from rnnbench.record import RecordError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. What a user can cause ends in one sentence, never in a traceback."""
+    args = _parse(argv)
+    try:
+        from rnnbench.runs import registry
+        from rnnbench.runs.host import passive_threads
+
+        passive_threads()
+        for folder in args.config_dir or []:
+            registry.add_config_dir(folder)
+        registry.import_extra_dirs()
+        if hasattr(args, "overrides"):
+            args.overrides = registry.take_search_path(args.overrides)
+        command: Callable[[argparse.Namespace], int] = args.command
+        code = command(args)
+        sys.stdout.flush()  # here, where a reader that is gone can still be answered
+        return code
+    except (BadInput, RecordError) as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("rnnbench: interrupted; the same command resumes.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `rnnbench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except OSError as error:  # a store that is a file, a full disk
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"rnnbench: {what}{error.strerror or error}.", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = parser_of_all()
+    args, rest = parser.parse_known_args(argv)
+    if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
+        parser.error("unrecognized arguments: " + " ".join(rest))
+    if rest:  # overrides behind an option: argparse takes only the first row of them
+        args.overrides += rest
+    return args
+
+
+def parser_of_all() -> Parser:
+    """The parser with every command."""
+    commands = Commands()
+    for module in (runs, sweeps, reports):
+        module.add(commands)
+    return commands.parser

@@ -1,0 +1,85 @@
+"""What every command of the front door shares: exit codes, the parser, the words of overrides, the console."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rnnbench import __version__
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+DESCRIPTION = """\
+Trains every recurrent variant on shared tasks and logs the results to tables.
+
+  rnnbench run   cell=lstm peephole=on depth=2 direction=bidirectional dataset=digits seed=0
+  rnnbench sweep cell=rnn,lstm,gru depth=1,2 dataset=digits,adding "seed=range(5)"
+  rnnbench sweep experiment=quickstart
+  rnnbench leaderboard
+"""
+OVERRIDES = """\
+Overrides are Hydra's: key=value. The axes are groups whose choices `rnnbench list` shows:
+  cell=gru   depth=2   direction=bidirectional   peephole=on   dataset=adding
+  budget=smoke|small|medium|paper   optimizer=adam|adamw|sgd|rmsprop   schedule=constant|cosine|onecycle|step
+  tracker=none|wandb|tensorboard   forecast=encoder_forecaster|rollout (for datasets of frames)
+and every option of a choice can be set: hidden_size=128  params=70k  optimizer.lr=0.01  dataset.T=100  clip=null
+  seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
+"""
+EXIT = "Exit codes: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted (the same command resumes)."
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong; the usage is in --help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"rnnbench: {message}; see `{self.prog} --help`.\n")
+
+
+class Commands:
+    """The commands of the front door, each added by its module; all take --results and --config-dir."""
+
+    def __init__(self) -> None:
+        self.common = Parser(add_help=False)
+        self.common.add_argument(
+            "--results", metavar="DIR", help="the store (default: RNNBENCH_RESULTS, else results/)"
+        )
+        self.common.add_argument(
+            "--config-dir", metavar="DIR", action="append",
+            help="your own conf folder: DIR/cell/mine.yaml, DIR/mymodule.py",
+        )  # fmt: skip
+        raw = argparse.RawDescriptionHelpFormatter
+        self.parser = Parser("rnnbench", description=DESCRIPTION, epilog=EXIT, formatter_class=raw)
+        self.parser.add_argument("--version", action="version", version=f"rnnbench {__version__}")
+        self._commands = self.parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(self, name: str, function: Callable[[argparse.Namespace], int], text: str, *, epilog: str = EXIT) -> Parser:
+        """A command: what it is called, what it does, one sentence of help."""
+        sub = self._commands.add_parser(
+            name, parents=[self.common], help=text, description=text, epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        sub.set_defaults(command=function)
+        return sub
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, as an option's type."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 0, as an option's type."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
+    return int(text)
+
+
+def console() -> Any:
+    """A console that wraps nothing away where the output is a file or a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)

@@ -1,0 +1,146 @@
+"""Commands that read records: leaderboard, ablation, frames, publish, verify."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnbench.cli.common import FAILED, OK, Commands, console, positive, whole
+from rnnbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rnnbench.store import Store
+
+
+def add(commands: Commands) -> None:
+    """leaderboard, ablation, frames, publish and verify."""
+    board = commands.add(
+        "leaderboard", _leaderboard, "Rank what is recorded; writes results/tables/leaderboard.{csv,md,parquet}."
+    )
+    board.add_argument("--dataset", help="this dataset only")
+    board.add_argument("--budget", help="this budget only")
+    board.add_argument("--format", choices=("rich", "markdown", "csv"), default="rich", help="what is printed")
+    board.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ in the store)")
+    study = commands.add(
+        "ablation", _ablation, "Compare a sweep's variants pairwise by seed: effects, diagnostics, cost, verdicts."
+    )
+    study.add_argument("name", metavar="NAME", help="the sweep or experiment, or a published set")
+    study.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ablation_NAME/)")
+    study.add_argument("--no-figures", action="store_true", help="tables only")
+    frames = commands.add(
+        "frames", _frames, "Draw what networks predict on test clips: DATASET.png and .gif of a sweep or a run."
+    )
+    frames.add_argument("name", metavar="NAME", help="a sweep, a published set, or a run's id (its beginning will do)")
+    frames.add_argument(
+        "-o", "--output", metavar="FOLDER",
+        help="where the files go (default: tables/frames_NAME/; figures/ of a published set)",
+    )  # fmt: skip
+    frames.add_argument("--clips", type=positive, metavar="N", help="how many test clips (default: 2; at most 4)")
+    frames.add_argument(
+        "--seed", type=whole, metavar="S", help="which run of each entry (default: the smallest seed that ended ok)"
+    )
+    publish = commands.add(
+        "publish", _publish, "Freeze a finished sweep's records and tables in results/published/NAME/."
+    )
+    publish.add_argument("name", metavar="NAME", help="its name; the sweep's own unless --sweep says another")
+    publish.add_argument("--sweep", help="the sweep whose runs are frozen: an experiment's name, or its --name")
+    publish.add_argument("--partial", action="store_true", help="freeze what is finished, and say what was not run")
+    verify = commands.add(
+        "verify", _verify, "Rebuild published tables from their records and compare; exit code 1 if not equal."
+    )
+    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all)")
+
+
+def _leaderboard(args: argparse.Namespace) -> int:
+    from rnnbench.reports.coverage import skipped_cells
+    from rnnbench.reports.frames import records_frame
+    from rnnbench.reports.leaderboard import leaderboard
+    from rnnbench.reports.tables import to_markdown, to_rich, write
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    frame = records_frame(store.iterate())
+    for problem in store.problems.values():
+        print(f"left out: {problem}", file=sys.stderr)
+    if frame.empty:
+        raise BadInput(f"no finished runs in {store.root}; `rnnbench sweep experiment=quickstart` makes some.")
+    table = leaderboard(frame, dataset=args.dataset, budget=args.budget)
+    files = write(table, Path(args.output) if args.output else store.root.parent / "tables")
+    if args.format == "rich":
+        console().print(to_rich(table))
+    else:
+        print(to_markdown(table) if args.format == "markdown" else table.to_csv(index=False), end="")
+    for reason, cells in skipped_cells(store.root.parent).items():
+        print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
+    print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
+    return OK
+
+
+def _ablation(args: argparse.Namespace) -> int:
+    from rnnbench.reports.ablation_main import main_ablation
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    shown, _, remarks = main_ablation(store, args.name, args.output, figures=not args.no_figures)
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    console().print(shown)
+    return OK
+
+
+def _frames(args: argparse.Namespace) -> int:
+    from rnnbench.reports.predictions_main import ask, draw_asked
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    asked = ask(store, args.name, args.seed)
+    files, remarks = draw_asked(
+        asked, args.output, clips=args.clips, problems=_make_samples(store, asked.missing)
+    )  # fmt: skip
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    print("written: " + ", ".join(str(f) for f in files))
+    return OK
+
+
+def _make_samples(store: Store, runs: Sequence[str]) -> dict[str, str]:
+    """Make the samples of runs from before they were kept; torch is loaded only where there are such runs."""
+    if not runs:
+        return {}
+    from rnnbench.runs.samples import make_missing
+
+    return make_missing(store, runs)
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from rnnbench.reports.predictions_main import to_make
+    from rnnbench.reports.publish import publish
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    problems = _make_samples(store, to_make(store, args.sweep or args.name))
+    folder = publish(store, args.name, sweep=args.sweep, partial=args.partial)
+    for problem in problems.values():
+        print(f"no prediction is shown: {problem}", file=sys.stderr)
+    print(f"published: {folder}")
+    return OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from rnnbench.errors import nearest
+    from rnnbench.reports.publish import published, verify
+    from rnnbench.store import Store
+
+    known = published(Store.open(args.results).root.parent)
+    for name in args.names:
+        if name not in known:
+            raise BadInput(
+                f"nothing is published as {name!r}; {nearest(name, known) if known else 'nothing is at all.'}"
+            )
+    different = {name: verify(known[name]) for name in args.names or known}
+    for name, files in different.items():
+        print(f"{name}: {'differs: ' + ', '.join(files) if files else 'equal'}")
+    return FAILED if any(different.values()) else OK

@@ -1,0 +1,1 @@
+"""Where runs are done: on this machine, over Ray, under SLURM."""
