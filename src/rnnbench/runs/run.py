@@ -78,9 +78,11 @@ def attempt(job: Job, store: Store, *, stop: StopRequest | None = None, own_outp
             _execute(job, claim, facts, tracker, stop)
         status = "ok"
     except (Interrupted, KeyboardInterrupt) as error:
-        claim.close("interrupted", str(error) or "Ctrl-C")
-        tracker.finish(None, ok=False)
-        raise
+        if not (stop.pruned and isinstance(error, Interrupted)):
+            claim.close("interrupted", str(error) or "Ctrl-C")
+            tracker.finish(None, ok=False)
+            raise
+        status, facts["reason"] = "pruned", str(error)
     except BadInput as error:
         claim.close("refused", str(error))
         tracker.finish(None, ok=False)

@@ -24,9 +24,12 @@ class StopRequest:
     def __init__(self, signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)) -> None:
         self.signals = tuple(signals)
         self.reason: str | None = None
+        self.pruned = False
 
-    def ask(self, reason: str) -> None:
-        self.reason = self.reason or reason
+    def ask(self, reason: str, *, prune: bool = False) -> None:
+        """Stop at the next update; prune: for good, as a search's pruner decided. The first to ask decides."""
+        if self.reason is None:
+            self.reason, self.pruned = reason, prune
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors.base import Ended, Executor
 from rnnbench.sweeps.executors.local import Pool
 from rnnbench.sweeps.plan import Plan, write_manifest
+from rnnbench.sweeps.source import Listed, Source
 
 GRACE_SECONDS = 10.0  # what a worker has to checkpoint in when asked to stop
 HANG_SECONDS = 30.0  # beyond its own time limit, before a worker counts as hanging
@@ -67,9 +68,16 @@ class Sweep:
     """Runs a plan on local workers. workers: processes at once, one thread each; retry_failed: do failed runs again."""
 
     def __init__(
-        self, plan: Plan, results: str | Path | None, *, workers: int | None = None, retry_failed: bool = False
+        self,
+        plan: Plan,
+        results: str | Path | None,
+        *,
+        workers: int | None = None,
+        retry_failed: bool = False,
+        source: Source | None = None,
     ):
-        self.plan, self.store = plan, Store.open(results)
+        """source: where the runs come from; without one they are the plan's that are not recorded yet."""
+        self.plan, self.store, self.source = plan, Store.open(results), source
         self.workers = workers or available_cores()
         self.retry_failed = retry_failed
         self.result = Result()
@@ -82,13 +90,13 @@ class Sweep:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
         self.store.root.mkdir(parents=True, exist_ok=True)
         write_manifest(self.plan, self.store.root.parent)
-        todo = deque(self._todo())
+        source = self.source or Listed(self._todo())
         show = display or Display(len(self.plan.jobs), self.workers)
         show.recorded = len(self.result.records)
         before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
             with show:
-                self._loop(todo, show)
+                self._loop(source, show)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -116,33 +124,41 @@ class Sweep:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
 
-    def _loop(self, todo: deque[Job], show: Display) -> None:
-        pool = Pool(min(self.workers, max(len(todo), 1)), self.store.root.parent)
+    def _loop(self, source: Source, show: Display) -> None:
+        pool = Pool(min(self.workers, max(source.left, 1)), self.store.root.parent)
         try:
-            self._work_off(todo, pool, show)
+            self._work_off(source, pool, show)
         except BaseException:
             pool.cancel("the sweep has failed")  # else the workers would be waited for
             raise
-        for job in todo:
+        finally:
+            pool.close()
+        while source.left and (job := source.take()) is not None:
             self.result.open[job.id] = "not started"
 
-    def _work_off(self, todo: deque[Job], pool: Executor, show: Display) -> None:
+    def _work_off(self, source: Source, pool: Executor, show: Display) -> None:
         asked = 0.0
-        while todo or pool.running:
+        while source.left or pool.running:
             if self._signals and not asked:
                 asked, self.result.interrupted = time.monotonic(), True
                 show.line(f"stopping: {len(pool.running)} running, each writes its checkpoint (again: end at once)")
                 pool.cancel("the sweep was interrupted")
             if asked and (self._signals > 1 or time.monotonic() - asked > GRACE_SECONDS):
                 pool.kill()
-            while todo and pool.free and not asked:
-                pool.submit(todo.popleft())
+            while not asked and pool.free and (job := source.take()) is not None:
+                pool.submit(job)
             if asked and not pool.running:
                 break
             for ended in pool.poll(0.25):
                 again = self._after(ended, show)
                 if again is not None and not asked:
-                    todo.append(again)
+                    source.put_back(again)
+                elif (record := self.result.records.get(ended.job.id)) is not None:
+                    source.tell(ended.job, record)
+            pruned = source.prune(pool.running)
+            for running in pool.running:
+                if running.job.id in pruned:
+                    pool.cancel(pruned[running.job.id], running, prune=True)
             self._kill_hanging(pool)
             show.update(pool.running)
 

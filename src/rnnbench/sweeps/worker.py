@@ -9,8 +9,12 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnbench.runs.plan import Job
+
+if TYPE_CHECKING:
+    from rnnbench.runs.watch import StopRequest
 
 
 def work(job: Job, results: Path, connection: Connection) -> None:
@@ -43,10 +47,10 @@ def work(job: Job, results: Path, connection: Connection) -> None:
     os._exit(0)  # the record is written; what third parties do at exit is not waited for
 
 
-def _listen(connection: Connection, stop: object) -> None:
-    """The sweep sends one word to stop; its end of the pipe closes when it dies, however it dies."""
+def _listen(connection: Connection, stop: StopRequest) -> None:
+    """The sweep sends (reason, prune) to stop the run; its end of the pipe closes when it dies, however it dies."""
     try:
-        reason = connection.recv()
+        reason, prune = connection.recv()
     except (EOFError, OSError):
-        reason = "the sweep is gone"
-    stop.ask(str(reason))  # type: ignore[attr-defined]
+        reason, prune = "the sweep is gone", False
+    stop.ask(str(reason), prune=bool(prune))

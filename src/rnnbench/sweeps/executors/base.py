@@ -61,8 +61,11 @@ class Executor(ABC):
         """Wait until a worker ends, at most `seconds`, and yield those that did."""
 
     @abstractmethod
-    def cancel(self, reason: str) -> None:
-        """Ask every worker to checkpoint and end; they end `interrupted` and are polled as ever."""
+    def cancel(self, reason: str, running: Running | None = None, *, prune: bool = False) -> None:
+        """Ask one worker, or all of them, to checkpoint and end; they end `interrupted` and are polled as ever.
+
+        prune: they are not to be gone on with, and end with a record of status `pruned`.
+        """
 
     @abstractmethod
     def kill(self, running: Running | None = None) -> None:

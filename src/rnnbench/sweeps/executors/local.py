@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
@@ -66,13 +67,12 @@ class Pool(Executor):
         running.process.close()
         return Ended(running.job, word, sentence, code, running.seconds)
 
-    def cancel(self, reason: str) -> None:
-        """Ask every worker to checkpoint and end."""
-        for running in self.running:
-            try:
-                running.connection.send(reason)
-            except OSError:  # it is ending already
-                continue
+    def cancel(self, reason: str, running: Running | None = None, *, prune: bool = False) -> None:
+        """Ask one worker, or all of them, to checkpoint and end."""
+        for each in self._running:
+            if running is None or each is running:
+                with contextlib.suppress(OSError):  # it is ending already
+                    each.connection.send((reason, prune))
 
     def kill(self, running: Running | None = None) -> None:
         """End one worker, or all of them, at once; their runs resume from the last checkpoint."""
