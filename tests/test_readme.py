@@ -46,6 +46,21 @@ def test_the_figures_beside_published_ones_are_the_records():
         assert ours == board.loc[entry, "result"]
 
 
+def test_the_table_of_every_cell_on_frames_is_the_published_one():
+    board = published("spatiotemporal_small")
+    head, *body = rows("spatiotemporal")
+    assert head == ["entry", "moving_digits mse_sum ↓", "radar mse_mm ↓", "parameters"]
+    assert len(body) == board["label"].nunique() == 6
+    for entry, digits, radar, params in body:
+        mine = board[board["label"] == f"{entry} [forecast.patch=4]"].set_index("dataset")
+        assert [digits, radar] == [mine.loc[d, "result"] for d in ("moving_digits", "radar")]
+        assert int(params.replace(",", "")) == mine.loc["moving_digits", "params"]
+    floors = board.drop_duplicates("dataset").set_index("dataset")["floor"]
+    assert [f"{floors[d]:.4g}" for d in ("moving_digits", "radar")] == ["52.03", "0.00702"]
+    assert "52.03" in TABLES["spatiotemporal"]
+    assert "0.00702" in TABLES["spatiotemporal"]
+
+
 def section(report, title):
     """The table under a heading of an ablation's report: rows of cells, header first."""
     body = report.split(f"### {title}\n", 1)[1].split("\n### ", 1)[0]
