@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from rnnbench.store import Store, write_atomic
 FILE = "index.parquet"
 FEWEST = 200  # records that are read again in a moment need no index
 SHARE = 50  # written when one in so many records is not in it: each record is then written about once, at any size
+
+GONE = "it is gone"
 
 Key = tuple[int, int, int]  # of record.json: time of change (ns), size, inode
 KINDS = {"str": "string", "Int64": "int64", "float64": "double", "boolean": "bool"}  # pandas' names -> arrow's
@@ -69,6 +71,21 @@ def load(store: Store) -> Index:
     return Index(table.filter(pc.is_null(table["problem"])), unfinished, problems)
 
 
+def of_runs(store: Store, runs: Sequence[str], *names: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Some columns of the runs that have a record, and why a record cannot be read; both by id.
+
+    A few are read themselves: a sweep of ten runs does not wait for an index of a hundred thousand.
+    """
+    if len(runs) > FEWEST:
+        found = load(store)
+        rows = found.by_folder(*names)
+        damaged = {Path(path).parent.name: why for path, why in found.problems.items()}
+        return {run: rows[run] for run in runs if run in rows}, {run: damaged[run] for run in runs if run in damaged}
+    entries = [_entry(store, run, (0, 0, 0)) for run in runs]
+    known = {e["folder"]: {name: e[name] for name in names} for e in entries if "problem" not in e}
+    return known, {e["folder"]: e["problem"] for e in entries if e.get("problem", GONE) != GONE}
+
+
 def _scan(root: Path) -> tuple[dict[str, Key], list[str]]:
     """Each run folder's record by what tells a changed file, and the folders without one; sorted by name."""
     seen: dict[str, Key] = {}
@@ -97,7 +114,7 @@ def _entry(store: Store, folder: str, key: Key) -> dict[str, Any]:
     except (RecordError, OSError) as error:
         return entry | {"problem": str(error)}
     if record is None:  # set aside between the look and the reading
-        return entry | {"problem": "it is gone"}
+        return entry | {"problem": GONE}
     return entry | {"metrics": json.dumps(_numbers(part(record, "metrics")))} | _fitted(row(record))
 
 
