@@ -52,6 +52,13 @@ class Index:
         rows = zip(*(found[name] for name in names), strict=True)
         return {run: dict(zip(names, values, strict=True)) for run, values in zip(found["folder"], rows, strict=True)}
 
+    def of(self, runs: Iterable[str], *names: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """Some columns of those of these runs that have a record, and why a record cannot be read; both by id."""
+        rows = self.by_folder(*names)
+        damaged = {Path(path).parent.name: why for path, why in self.problems.items()}
+        asked = list(runs)
+        return {run: rows[run] for run in asked if run in rows}, {run: damaged[run] for run in asked if run in damaged}
+
 
 def load(store: Store) -> Index:
     """The index of a store as it is at this moment, brought up to date first."""
@@ -77,10 +84,7 @@ def of_runs(store: Store, runs: Sequence[str], *names: str) -> tuple[dict[str, d
     A few are read themselves: a sweep of ten runs does not wait for an index of a hundred thousand.
     """
     if len(runs) > FEWEST:
-        found = load(store)
-        rows = found.by_folder(*names)
-        damaged = {Path(path).parent.name: why for path, why in found.problems.items()}
-        return {run: rows[run] for run in runs if run in rows}, {run: damaged[run] for run in runs if run in damaged}
+        return load(store).of(runs, *names)
     entries = [_entry(store, run, (0, 0, 0)) for run in runs]
     known = {e["folder"]: {name: e[name] for name in names} for e in entries if "problem" not in e}
     return known, {e["folder"]: e["problem"] for e in entries if e.get("problem", GONE) != GONE}
@@ -93,7 +97,7 @@ def _scan(root: Path) -> tuple[dict[str, Key], list[str]]:
     try:
         with os.scandir(root) as entries:
             folders = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}, []
     base = str(root)
     for name in folders:

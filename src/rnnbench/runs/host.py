@@ -85,9 +85,8 @@ def _shape(node: Any) -> str:
     if not isinstance(node, ast.AST):
         return repr(node)
     fields = {name: getattr(node, name, None) for name in node._fields}
-    documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-    if documented and ast.get_docstring(node, clean=False) is not None:
-        fields["body"] = fields["body"][1:]
+    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node):
+        fields["body"] = node.body[1:]
     kept = (f"{name}={_shape(value)}" for name, value in fields.items() if value is not None and value != [])
     return f"{type(node).__name__}({','.join(kept)})"
 
