@@ -10,8 +10,8 @@ import threading
 
 import pandas as pd
 import pytest
-from reports.synthetic import fill_store, make_record, make_records
 
+from reports.synthetic import fill_store, make_record, make_records
 from rnnbench import index
 from rnnbench.reports.frames import records_frame, store_frame
 from rnnbench.store import Store

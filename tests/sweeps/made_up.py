@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store
@@ -41,7 +43,7 @@ def begin(store: Store, job: Job, *, rows: int = 0, end: str | None = None) -> a
     folder = store.folder(job.id)
     claim = attempts.claim(folder)
     assert claim is not None
-    (folder / "config.yaml").write_text(f"# {job.title}\n# {job.command}\n" + json.dumps(job.config))
+    (folder / "config.yaml").write_text(f"# {job.title}\n# {job.command}\n" + yaml.safe_dump(job.config))
     lines = [{"step": 10 * (n + 1), "val/loss": 1.0, "val/accuracy": 0.25 * n} for n in range(rows)]
     (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if end is not None:

@@ -149,7 +149,7 @@ WATCHED = """
 import sys
 from rnnbench.cli import main
 code = main(sys.argv[1:])
-heavy = [name for name in ("torch", "pytorch_lightning", "wandb", "scipy", "matplotlib", "optuna") if name in sys.modules]
+heavy = {"torch", "pytorch_lightning", "wandb", "scipy", "matplotlib", "optuna"} & set(sys.modules)
 assert not heavy, heavy
 raise SystemExit(code)
 """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from rnnbench.runs import attempts
 from rnnbench.store import Store, write_atomic
 
 ID = re.compile(r"[0-9a-f]{12}")
+OLD_SECONDS = 3600.0
 NOTE = "merged.json"  # in a run's folder: where it came from
 
 
@@ -44,6 +47,7 @@ def merge(store: Store, sources: list[str | Path], *, unfinished: bool = False) 
     found = Merged()
     places = [_place(source, store) for source in sources]
     store.root.mkdir(parents=True, exist_ok=True)
+    _remove_leavings(store)
     for folder, kind in places:
         if kind == "published":
             _merge_published(store, folder, found)
@@ -150,6 +154,7 @@ def _merge_unfinished(store: Store, folder: Path, found: Merged, wanted: bool) -
 def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None = None) -> None:
     """A run folder, or these files as one, under its name at once."""
     temporary = store.root / f".merge-{run}-{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         if files is None:
             shutil.copytree(folder, temporary, ignore=_no_leavings)
@@ -164,6 +169,14 @@ def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None 
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leavings(store: Store) -> None:
+    """Half copies of merges that were killed. A living one is never an hour at one run."""
+    for path in store.root.glob(".merge-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > OLD_SECONDS:
+                shutil.rmtree(path)
 
 
 def _no_leavings(folder: str, names: list[str]) -> list[str]:

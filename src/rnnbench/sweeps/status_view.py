@@ -66,7 +66,8 @@ def _running(runs: Sequence[Live]) -> Table:
         update = f"{run.update or 0:,}/{total}"
         value = f"{run.metric} {run.value:.4g}" if isinstance(run.value, (int, float)) else ""
         again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
-        table.add_row(f"{run.id}  {run.title}{again}", update, value, clock(run.seconds))
+        title = f"  {run.title}" if run.title != run.id else ""
+        table.add_row(f"{run.id}{title}{again}", update, value, clock(run.seconds))
     if len(runs) > RUNS:
         table.add_row(f"... and {len(runs) - RUNS} more", "", "", "")
     return table
