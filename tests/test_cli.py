@@ -244,7 +244,10 @@ def test_a_dry_run_shows_what_would_be_done_and_does_nothing(call, tmp_path):
     assert [(status, title) for status, _, title in rows] == [
         ("new", f"{label} · digits · seed {seed}") for label in ("RNN", "GRU") for seed in (0, 1)
     ]
-    assert [line.split(":")[:2] for line in said.err.splitlines()] == [["skipped", " 2 cells"]] * 2
+    counts, *skipped, todo = said.err.splitlines()
+    assert counts == "sweep: 4 runs: 4 new, 4 skipped cells"
+    assert [line.split(":")[:2] for line in skipped] == [["  skipped", " 2 cells"]] * 2
+    assert todo == "to do: 4 runs, time unknown: nothing like them is recorded"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -252,10 +255,10 @@ def test_a_dry_run_tells_done_from_new_from_damaged(call, tmp_path):
     line = ("sweep", "cell=rnn,gru,mgu", "budget=smoke", "--dry-run")
     done, damaged, _ = (row.split()[1] for row in call(*line).out.splitlines())
     store = Store.open(tmp_path / "results")
-    store.write(make_record() | {"id": done})
+    store.write(make_record() | {"id": done, "source_hash": None})
     store.folder(damaged).mkdir()
     store.record_path(damaged).write_text("{")
-    assert [row.split()[0] for row in call(*line).out.splitlines()] == ["ok", "damaged", "new"]
+    assert [row.split()[0] for row in call(*line).out.splitlines()] == ["done", "damaged", "new"]
 
 
 # run

@@ -14,11 +14,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "rnnbench"
 
-PLAIN = {"errors", "record", "samples", "store"}  # these and reports know no torch
+PLAIN = {"errors", "index", "record", "rows", "samples", "store"}  # these and reports know no torch
 LOW = PLAIN | {"seeds"}
 NETS = {"nn", "datasets"}
 MAY_IMPORT = {
     "errors": PLAIN,
+    "index": PLAIN,
+    "rows": PLAIN,
     "record": PLAIN,
     "samples": PLAIN,
     "store": PLAIN,

@@ -128,11 +128,14 @@ class Store:
         write_atomic(path, text)
         return path
 
-    def set_aside(self, run_id: str) -> Path:
-        """Move a failed run's record to `record.failed-N.json` so that the run can be done again; nothing is lost."""
+    def set_aside(self, run_id: str, word: str = "failed") -> Path:
+        """Move a run's record to `record.failed-N.json` so that the run can be done again; nothing is lost.
+
+        word: why it is done again, `failed` or `stale` (made by other source).
+        """
         path = self.record_path(run_id)
         n = 1
-        while (aside := path.with_name(f"record.failed-{n}.json")).exists():
+        while (aside := path.with_name(f"record.{word}-{n}.json")).exists():
             n += 1
         os.replace(path, aside)
         return aside

@@ -1,5 +1,6 @@
 """The machine and the provenance of a record."""
 
+import hashlib
 import os
 import platform
 import shutil
@@ -25,10 +26,10 @@ def copied(tmp_path, monkeypatch):
     (tmp_path / "checkout" / "conf").mkdir()
     (tmp_path / "checkout" / "conf" / "config.yaml").write_text("seed: 0\n")
     monkeypatch.setattr(host, "__file__", str(target / "runs" / "host.py"))
-    for function in (host.source_hash, host.git_state):
+    for function in (host.source_hash, host.known_source_hashes, host.git_state):
         function.cache_clear()
     yield tmp_path / "checkout"
-    for function in (host.source_hash, host.git_state):
+    for function in (host.source_hash, host.known_source_hashes, host.git_state):
         function.cache_clear()
 
 
@@ -73,12 +74,48 @@ def test_the_source_hash_moves_with_any_file_that_changes_a_result(copied, room)
     paths = sorted((copied / "src/rnnbench" / room).rglob("*.py"))
     for path in (paths[0], paths[-1]):
         text = path.read_text()
-        path.write_text(text + "# more\n")
+        path.write_text(text + "more = 1\n")
         assert source_hash() != before
         path.write_text(text)
     assert source_hash() == before
     paths[-1].rename(paths[-1].with_name("renamed.py"))
     assert source_hash() != before
+
+
+def test_the_source_hash_moves_with_code_and_not_with_words(copied):
+    path = copied / "src/rnnbench/nn/sizes.py"
+
+    def hash_of(text):
+        path.write_text(text)
+        return source_hash()
+
+    code = '"""What."""\n\n\ndef size(n: int, *, of="a") -> int:\n    """How."""\n    return n + 1\n'
+    before = hash_of(code)
+    for text in (
+        code.replace("What.", "Something else."),
+        code.replace('    """How."""\n', ""),
+        code.replace("    return n + 1", "    # why\n    return (\n        n\n        + 1\n    )  # so"),
+        code.replace('"a"', "'a'"),
+    ):
+        assert hash_of(text) == before
+    for text in (
+        code.replace("n + 1", "n + 2"),
+        code.replace("n + 1", "n - 1"),
+        code.replace("n + 1", "n + 1.0"),
+        code.replace('of="a"', 'of="b"'),
+        code.replace("n: int, *,", "n: int,"),
+        code.replace('    """How."""\n', '    "a" + "b"\n'),
+    ):
+        assert hash_of(text) != before
+
+
+def test_a_record_of_before_the_syntax_trees_is_known_by_the_bytes(copied):
+    digest = hashlib.sha256()
+    root = copied / "src/rnnbench"
+    for path in sorted(p for room in host.SOURCE_ROOMS for p in (root / room).rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    host.source_hash.cache_clear()
+    assert host.known_source_hashes() == {host.source_hash(), digest.hexdigest()[:12]}
 
 
 def test_the_source_hash_does_not_move_with_the_rest_of_the_house(copied):

@@ -56,13 +56,13 @@ def add(commands: Commands) -> None:
 
 def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.coverage import skipped_cells
-    from rnnbench.reports.frames import records_frame
+    from rnnbench.reports.frames import store_frame
     from rnnbench.reports.leaderboard import leaderboard
     from rnnbench.reports.tables import to_markdown, to_rich, write
     from rnnbench.store import Store
 
     store = Store.open(args.results)
-    frame = records_frame(store.iterate())
+    frame = store_frame(store)
     for problem in store.problems.values():
         print(f"left out: {problem}", file=sys.stderr)
     if frame.empty:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rnnbench.cli.common import EXIT, OK, OVERRIDES, Commands, positive
-from rnnbench.record import RecordError
+from rnnbench.cli.common import EXIT, OVERRIDES, Commands, positive
+from rnnbench.cli.stores import add_listing, show_plan
 
 
 def add(commands: Commands) -> None:
@@ -23,29 +23,30 @@ def add(commands: Commands) -> None:
     )
     sweep.add_argument("--name", help="the sweep's name: W&B group and manifest (default: the experiment's)")
     sweep.add_argument("--retry-failed", action="store_true", help="do failed runs again; old records are set aside")
-    sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing")
+    sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing (rnnbench plan)")
+    stale = sweep.add_mutually_exclusive_group()
+    stale.add_argument(
+        "--accept-stale", action="store_const", dest="stale", const="accept",
+        help="count records made by other source as done",
+    )  # fmt: skip
+    stale.add_argument(
+        "--rerun-stale", action="store_const", dest="stale", const="rerun",
+        help="do their runs again; old records are set aside",
+    )  # fmt: skip
+    add_listing(sweep)
 
 
 def _sweep(args: argparse.Namespace) -> int:
     from rnnbench.sweeps.plan import plan
 
     made = plan(args.overrides, name=args.name)
+    if args.dry_run:
+        return show_plan(made, args)
     for reason, cells in made.skip_reasons().items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
-    if args.dry_run:
-        from rnnbench.store import Store
-
-        store = Store.open(args.results)
-        for job in made.jobs:
-            try:
-                done = (store.read(job.id) or {}).get("status", "new")
-            except RecordError:
-                done = "damaged"
-            print(f"{done:<9} {job.id}  {job.title}")
-        return OK
     from rnnbench.sweeps.sweep import Sweep
 
-    sweep = Sweep(made, args.results, workers=args.workers, retry_failed=args.retry_failed)
+    sweep = Sweep(made, args.results, workers=args.workers, retry_failed=args.retry_failed, stale=args.stale)
     result = sweep.run()
     for line in result.summary(made):
         print(line, file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ def status_counts(frame: pd.DataFrame) -> pd.DataFrame:
 
 def coverage(runs: pd.DataFrame) -> str:
     """ "3/3", or "1/4: 2 diverged, 1 oom": runs that count in the mean, of all runs, and what became of the others."""
-    ok = runs["status"] == "ok"
-    counted = int((ok & runs["value"].notna()).sum())
-    lost = [f"{int((runs['status'] == status).sum())} {status}" for status in FINAL[1:]]
-    lost = [text for text in lost if not text.startswith("0 ")]
-    if missing := int(ok.sum()) - counted:
+    statuses = runs["status"].tolist()
+    counts = Counter(statuses)
+    counted = sum(s == "ok" and there for s, there in zip(statuses, runs["value"].notna().tolist(), strict=True))
+    lost = [f"{counts[status]} {status}" for status in FINAL[1:] if counts[status]]
+    if missing := counts["ok"] - counted:
         lost.append(f"{missing} without a test value")
     return f"{counted}/{len(runs)}" + (": " + ", ".join(lost) if lost else "")
 
@@ -38,13 +39,12 @@ def coverage(runs: pd.DataFrame) -> str:
 def failures(runs: pd.DataFrame) -> str:
     """ "2 diverged: <the commonest reason>; 1 oom: ..." of the runs that failed; empty where none did."""
     texts = []
+    pairs = list(zip(runs["status"].tolist(), runs["reason"].tolist(), strict=True))
     for status in FINAL[1:]:
-        reasons = runs.loc[runs["status"] == status, "reason"]
-        if reasons.empty:
+        reasons = [reason for name, reason in pairs if name == status]
+        if not reasons:
             continue
-        known: dict[str, int] = {}
-        for reason in reasons.dropna():
-            known[one_line(reason)] = known.get(one_line(reason), 0) + 1
+        known = Counter(one_line(reason) for reason in reasons if not pd.isna(reason))
         common = min(known, key=lambda reason: (-known[reason], reason), default="")
         texts.append(f"{len(reasons)} {status}" + (f": {common}" if common else ""))
     return "; ".join(texts)

@@ -20,6 +20,13 @@ __all__ = ["COLUMNS", "leaderboard", "to_markdown", "to_rich", "write"]
 ROW = ("device_kind", "precision", "backend", "axes")
 AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
 
+# What of a runs frame a row is made from.
+USED = tuple(dict.fromkeys((
+    "id", *BLOCK, *ROW, *AXES, "label", "entry", "status", "reason", "value", "val", "training", "floor", "floor_name",
+    "target", "params", "live_params", "train_seconds", "steps_per_second", "device", "host", "threads", "torch",
+    "source_hash", "dirty",
+)))  # fmt: skip
+
 COLUMNS: dict[str, str] = {
     "dataset": "str", "dataset_version": "str", "protocol": "str", "data_hash": "str",
     "budget": "str", "updates": "Int64", "batch_size": "Int64", "metric": "str", "goal": "str",
@@ -65,13 +72,19 @@ def leaderboard(frame: pd.DataFrame, *, dataset: str | None = None, budget: str 
             if wanted not in names:
                 raise BadInput(f"no finished run has {column} {wanted!r}; " + _known(wanted, names))
             frame = frame[frame[column] == wanted]
-    runs = fill_unknown(frame.sort_values("id"))
+    runs = _slim(fill_unknown(frame.sort_values("id")))
     grouped = runs.groupby([*BLOCK, *ROW], dropna=False, sort=True)
     table = _typed([_row(part) for _, part in grouped])
     for column in ("floor", "floor_name", "target"):
         table[column] = table[column].fillna(_in_block(table, column))
     blocks = [_ranked(_told_apart(block)) for _, block in table.groupby(list(BLOCK), dropna=False, sort=True)]
     return pd.concat(blocks, ignore_index=True) if blocks else table
+
+
+def _slim(runs: pd.DataFrame) -> pd.DataFrame:
+    """What rows are made from, as plain objects: pandas takes a multiple of the time over the same few text values."""
+    runs = runs[[name for name in USED if name in runs]]
+    return runs.astype({name: object for name in runs if isinstance(runs[name].dtype, pd.StringDtype)})
 
 
 def _known(wanted: str, names: Sequence[str]) -> str:
@@ -111,10 +124,11 @@ def _row(runs: pd.DataFrame) -> dict[str, Any]:
     ok = mine[(mine["status"] == "ok") & mine["value"].notna()]
     mean, low, high = mean_ci(ok["value"])
     first = mine.iloc[0]
-    known = mine.bfill().iloc[0]  # the first value that is there, column by column
+    names = (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")
+    known = {name: _first_known(mine[name]) for name in names}
     trials = int(runs["entry"].nunique())
     row = {name: first[name] for name in (*BLOCK, "label", "precision", "backend")}
-    row |= {name: known[name] for name in (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")}
+    row |= known
     row |= {"rank": None, "standing": "", "entry": entry, "trials": trials}
     given = not pd.isna(row["training"]) and "=" in row["training"]
     row |= {"settings": "tuned" if trials > 1 else "set" if given else "default"}
@@ -127,6 +141,12 @@ def _row(runs: pd.DataFrame) -> dict[str, Any]:
     row |= {"device": first["device_kind"], "runs": len(mine), "ok": int((mine["status"] == "ok").sum())}
     row |= {"coverage": coverage(mine), "failures": failures(mine)}
     return row | {"notes": "; ".join(filter(None, [note, *_notes(mine, runs[runs["entry"] != entry], one_machine)]))}
+
+
+def _first_known(column: pd.Series[Any]) -> Any:
+    """The first value that is there; the first of all, missing, where there is none."""
+    here = column.notna().to_numpy()
+    return column.iloc[int(here.argmax())]
 
 
 def _score(mean: float, floor: float, target: float) -> float:

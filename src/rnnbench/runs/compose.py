@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, QuotedString
 from hydra.errors import HydraException
@@ -23,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs import registry
+from rnnbench.runs import hydra_groups, registry
 from rnnbench.runs.flat import leaves
 
 Choices = tuple[tuple[str, str], ...]  # group -> choice, sorted
@@ -31,6 +29,7 @@ ADDABLE = ("cell", "dataset", "optimizer", "schedule")  # their options go to a 
 NULLABLE = ("clip", "hidden_size", "tracker.")  # may be null though their default is not
 
 
+@functools.lru_cache(maxsize=1 << 16)  # a sweep asks for the same words again and again, at a third of a millisecond
 def parse(text: str) -> Override:
     """One override in Hydra's grammar. Raises BadInput in one sentence."""
     if "=" not in text[1:] and not text.startswith("~"):
@@ -131,16 +130,7 @@ def compose(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     texts = [plain(parse(text)) for text in overrides]
     parsed = [parse(text) for text in texts]
     try:
-        registry.check_names()
-        folder = str(registry.config_dir())
-        search = ",".join(f"'file://{d}'" for d in registry.extra_dirs())
-        extra = [f"hydra.searchpath=[{search}]"] if search else []
-        with initialize_config_dir(version_base="1.3", config_dir=folder):
-            composed = hydra_compose("config", overrides=[*texts, *extra], return_hydra_config=True)
-        picked = {g: str(composed.hydra.runtime.choices[g]) for g in registry.GROUPS}
-        OmegaConf.set_readonly(composed, False)
-        OmegaConf.set_struct(composed, False)
-        del composed["hydra"]
+        composed, picked = hydra_groups.composed(texts, parsed)
         config = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise _explain(error, parsed) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import functools
 import hashlib
@@ -11,6 +12,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +55,40 @@ def peak_memory_mb(device: str) -> float:
 
 @functools.cache
 def source_hash() -> str:
-    """12 hex digits over the source of nn/, datasets/ and training/: a record made by other source is stale."""
+    """12 hex digits over what the source of nn/, datasets/ and training/ says: a record made by other source is stale.
+
+    Of the syntax trees without docstrings, so that comments, formatting and the Python version (up to what it parses
+    to) do not move it.
+    """
+    return _hash_of_rooms(lambda source: _shape(ast.parse(source)).encode())
+
+
+@functools.cache
+def known_source_hashes() -> frozenset[str]:
+    """The hashes that records of today's source may carry: before the syntax trees it was taken over the bytes."""
+    return frozenset({source_hash(), _hash_of_rooms(lambda source: source)})
+
+
+def _hash_of_rooms(reading: Callable[[bytes], bytes]) -> str:
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(p for room in SOURCE_ROOMS for p in (package / room).rglob("*.py")):
         digest.update(str(path.relative_to(package)).encode())
-        digest.update(path.read_bytes())
+        digest.update(reading(path.read_bytes()))
     return digest.hexdigest()[:12]
+
+
+def _shape(node: Any) -> str:
+    """A syntax tree as text. Empty fields are left out: later Pythons have more of them (type_params)."""
+    if isinstance(node, list):
+        return "[" + ",".join(map(_shape, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: getattr(node, name, None) for name in node._fields}
+    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node):
+        fields["body"] = node.body[1:]
+    kept = (f"{name}={_shape(value)}" for name, value in fields.items() if value is not None and value != [])
+    return f"{type(node).__name__}({','.join(kept)})"
 
 
 @functools.cache

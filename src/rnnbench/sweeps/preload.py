@@ -9,6 +9,9 @@ import torchmetrics
 import rnnbench.datasets.digits
 import rnnbench.datasets.losses
 import rnnbench.datasets.metrics
+import rnnbench.runs.host
 import rnnbench.runs.run
+
+rnnbench.runs.host.source_hash()  # a tenth of a second, once and not in every run
 
 __all__ = ["rnnbench", "sklearn", "torchmetrics"]

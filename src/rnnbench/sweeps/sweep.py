@@ -17,6 +17,7 @@ from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
 from rnnbench.runs.recording import record_from_outside
 from rnnbench.store import Store
+from rnnbench.sweeps import stale
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors.base import Ended, Executor
 from rnnbench.sweeps.executors.local import Pool
@@ -75,11 +76,15 @@ class Sweep:
         workers: int | None = None,
         retry_failed: bool = False,
         source: Source | None = None,
+        stale: stale.Choice = None,
     ):
-        """source: where the runs come from; without one they are the plan's that are not recorded yet."""
+        """source: where the runs come from; without one they are the plan's that are not recorded yet.
+
+        stale: what is done with records made by other source; without a choice, `run` raises BadInput at the first.
+        """
         self.plan, self.store, self.source = plan, Store.open(results), source
         self.workers = workers or available_cores()
-        self.retry_failed = retry_failed
+        self.retry_failed, self.stale = retry_failed, stale
         self.result = Result()
         self._signals = 0
         self._deaths: Counter[str] = Counter()  # seen by this sweep: a worker may die before it has claimed its run
@@ -89,8 +94,8 @@ class Sweep:
     def run(self, display: Display | None = None) -> Result:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
         self.store.root.mkdir(parents=True, exist_ok=True)
-        write_manifest(self.plan, self.store.root.parent)
         source = self.source or Listed(self._todo())
+        write_manifest(self.plan, self.store.root.parent)
         show = display or Display(len(self.plan.jobs), self.workers)
         show.recorded = len(self.result.records)
         before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
@@ -104,6 +109,7 @@ class Sweep:
 
     def _todo(self) -> list[Job]:
         """The jobs without a record; failed ones again where asked, their old record set aside."""
+        self._forgiven.update(stale.settle(self.store, self.plan.jobs, self.stale))
         todo = []
         for job in self.plan.jobs:
             try:

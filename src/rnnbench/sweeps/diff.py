@@ -1,0 +1,136 @@
+"""Why two runs have two ids, or one: which keys of their configs differ, which the id counts, what came out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rnnbench import record as records
+from rnnbench.errors import BadInput
+from rnnbench.runs.flat import leaves
+from rnnbench.runs.plan import prepare
+from rnnbench.store import Store, read_jsonl
+
+ABSENT = "(absent)"
+FACTS = ("status", "params", "best_step", "updates", "train_seconds", "source_hash")  # beside the metrics
+
+
+@dataclass(frozen=True)
+class Side:
+    """A run as it was asked for: its id, config, and record where there is one."""
+
+    asked: str
+    id: str
+    config: dict[str, Any]
+    record: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key of the config with both values; in_id: whether it is one the id counts."""
+
+    key: str
+    a: Any
+    b: Any
+    in_id: bool
+
+
+def side(store: Store, asked: str) -> Side:
+    """The run that a word names: overrides ("cell=lstm dataset=digits"), or the beginning of an id.
+
+    It is looked for in the store, then in published sets. Raises BadInput.
+    """
+    if "=" in asked:
+        job = prepare(shlex.split(asked))
+        return Side(asked, job.id, job.config, store.read(job.id))
+    try:
+        run = store.find(asked)
+    except BadInput:
+        if (frozen := _frozen(store.root.parent, asked)) is None:
+            raise
+        return Side(asked, str(frozen["id"]), frozen["config"], frozen)
+    record = store.read(run)
+    config = record["config"] if record is not None else _written(store.folder(run))
+    if not isinstance(config, dict):
+        raise BadInput(f"run {run} has no config to compare; give its overrides instead.")
+    return Side(asked, run, config, record)
+
+
+def _frozen(results: Path, prefix: str) -> dict[str, Any] | None:
+    for path in sorted((results / "published").glob("*/records.jsonl")):
+        for record in read_jsonl(path):
+            if str(record.get("id", "")).startswith(prefix) and isinstance(record.get("config"), dict):
+                return record
+    return None
+
+
+def _written(folder: Path) -> Any:
+    try:
+        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+    """The keys in which two resolved configs differ, those of the id first. Values are compared as the id does: 1 is
+    1.0, and null is no value."""
+    first, second = leaves(dict(a)), leaves(dict(b))
+    found = []
+    for key in sorted({*first, *second}):
+        x, y = first.get(key), second.get(key)
+        if records.canonical(x) != records.canonical(y):
+            found.append(Difference(key, first.get(key, ABSENT), second.get(key, ABSENT), counts(key)))
+    return sorted(found, key=lambda difference: not difference.in_id)
+
+
+def counts(key: str) -> bool:
+    """Whether a dotted key is part of a run's id (see `record.run_id`)."""
+    parts = key.split(".")
+    if parts[0] in records.NOT_IN_ID:
+        return False
+    return len(parts) < 3 or parts[1] != "meta" or parts[2] in ("name", "version")
+
+
+def facts(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What came of two recorded runs, side by side: metrics, then what they took."""
+    names = sorted({*a["metrics"], *b["metrics"]}, key=lambda name: (not name.startswith("test/"), name))
+    rows = [(name, a["metrics"].get(name), b["metrics"].get(name)) for name in names]
+    return [("status", a["status"], b["status"]), *rows, *((name, a.get(name), b.get(name)) for name in FACTS[1:])]
+
+
+def lines(a: Side, b: Side) -> list[str]:
+    """The comparison as text: the ids, the keys, what came out."""
+    found = differences(a.config, b.config)
+    said = [f"A  {a.id}  {a.asked}", f"B  {b.id}  {b.asked}", ""]
+    if a.id == b.id:
+        said.append("one id: nothing that changes a result differs")
+    else:
+        n = sum(difference.in_id for difference in found)
+        said.append(f"two ids: {n} key{'s' * (n != 1)} that change{'s' * (n == 1)} the result differ{'s' * (n == 1)}")
+    for in_id, head in ((True, "in the id"), (False, "not in the id")):
+        rows = [(d.key, _plain(d.a), _plain(d.b)) for d in found if d.in_id is in_id]
+        if rows:
+            said += ["", *_table((head, "A", "B"), rows)]
+    if a.record is not None and b.record is not None:
+        rows = [(name, _plain(x), _plain(y)) for name, x, y in facts(a.record, b.record)]
+        said += ["", *_table(("record", "A", "B"), rows)]
+    else:
+        missing = [name for name, each in (("A", a), ("B", b)) if each.record is None]
+        said += ["", f"no record of {' and '.join(missing)} here"]
+    return said
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _table(head: tuple[str, str, str], rows: list[tuple[str, str, str]]) -> list[str]:
+    widths = [max(len(row[n]) for row in [head, *rows]) for n in range(2)]
+    return [f"  {k:<{widths[0]}}  {a:<{widths[1]}}  {b}" for k, a, b in [head, *rows]]

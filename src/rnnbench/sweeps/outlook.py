@@ -1,0 +1,170 @@
+"""What a sweep would do: the state of each of its runs, and what is left costs. Reads the store, changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rnnbench import index
+from rnnbench.runs import attempts
+from rnnbench.runs.plan import Job
+from rnnbench.store import Store
+from rnnbench.sweeps.display import clock
+from rnnbench.sweeps.estimate import Estimate, estimate
+from rnnbench.sweeps.plan import Plan
+from rnnbench.sweeps.stale import is_stale
+
+STATES = ("new", "interrupted", "running", "done", "failed", "stale", "damaged")
+TODO = ("new", "interrupted")  # what the same command would do now
+SHOWN = 12  # runs of each state that a text lists
+ADVICE = {
+    "failed": "--retry-failed does them again",
+    "stale": "made by other source; --accept-stale counts them as done, --rerun-stale does them again",
+    "damaged": "their record cannot be read; move it away to run them again",
+    "interrupted": "resumed from their checkpoint",
+    "running": "another process has them in hand",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands. reason: why it failed, is damaged, or was interrupted."""
+
+    job: Job
+    state: str
+    status: str | None = None
+    reason: str = ""
+
+
+@dataclass
+class Outlook:
+    """A plan against a store. estimate: of what is to be done."""
+
+    plan: Plan
+    runs: list[Standing]
+    estimate: Estimate
+    workers: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state; states without any are left out."""
+        found = Counter(run.state for run in self.runs)
+        return {state: found[state] for state in STATES if found[state]}
+
+    @property
+    def todo(self) -> list[Standing]:
+        return [run for run in self.runs if run.state in TODO]
+
+
+def look_ahead(plan: Plan, store: Store, workers: int) -> Outlook:
+    """How each run of a plan stands in the store, and what the rest will take on so many workers."""
+    if store.root.parent.is_file():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(store.root.parent))
+    loaded = index.load(store)
+    known, problems = loaded.of([job.id for job in plan.jobs], "status", "reason", "source_hash")
+    runs = []
+    for job in plan.jobs:
+        if job.id in problems:
+            runs.append(Standing(job, "damaged", None, problems[job.id]))
+        elif job.id in known:
+            found = known[job.id]
+            state = "stale" if is_stale(found["source_hash"]) else "done" if found["status"] == "ok" else "failed"
+            runs.append(Standing(job, state, found["status"], found["reason"] or ""))
+        else:
+            runs.append(_unrecorded(job, store))
+    todo = [run.job for run in runs if run.state in TODO]
+    return Outlook(plan, runs, estimate(todo, loaded), workers)
+
+
+def _unrecorded(job: Job, store: Store) -> Standing:
+    seen = attempts.look(store.folder(job.id))
+    if not seen or seen[-1].status == "refused":
+        return Standing(job, "new")
+    if seen[-1].status == "running":
+        return Standing(job, "running")
+    return Standing(job, "interrupted", seen[-1].status, seen[-1].reason)
+
+
+def summary(outlook: Outlook) -> list[str]:
+    """Counts, advice, skipped cells and the cost of what is left, a line each."""
+    plan = outlook.plan
+    parts = [f"{n} {state}" for state, n in outlook.counts.items()]
+    cells = len(plan.skipped)
+    parts += [f"{cells} skipped cell{'s' * (cells != 1)}"] * bool(cells)
+    n = len(plan.jobs)
+    lines = [f"{plan.name or 'sweep'}: {n} run{'s' * (n != 1)}: " + ", ".join(parts or ["nothing"])]
+    lines += [f"  {state}: {ADVICE[state]}" for state in outlook.counts if state in ADVICE]
+    lines += [f"  skipped: {k} cell{'s' * (k != 1)}: {reason}" for reason, k in plan.skip_reasons().items()]
+    return [*lines, _cost(outlook)]
+
+
+def _cost(outlook: Outlook) -> str:
+    made, todo, workers = outlook.estimate, len(outlook.todo), outlook.workers
+    if not todo:
+        return "to do: nothing"
+    head = f"to do: {todo} run{'s' * (todo != 1)}"
+    eta = made.eta(workers)
+    if eta is None:
+        return f"{head}, time unknown: nothing like them is recorded"
+    least = "at least " * bool(made.unknown)
+    hours = f"{made.core_seconds / 3600:.2g} core-hours"
+    workers_text = f"{workers} worker{'s' * (workers != 1)}"
+    return f"{head}, {least}{clock(eta)} on {workers_text}, {least}{hours} (estimated: {made.rests_on()})"
+
+
+def text_rows(outlook: Outlook, *, everything: bool = False) -> Iterator[str]:
+    """One line a run in the sweep's order, a dozen of each state unless everything is asked for."""
+    shown: Counter[str] = Counter()
+    for run in outlook.runs:
+        shown[run.state] += 1
+        if everything or shown[run.state] <= SHOWN:
+            word = run.status if run.state in ("failed", "stale") and run.status != "ok" else ""
+            why = ": ".join(filter(None, [word, run.reason]))
+            yield f"{run.state:<11} {run.job.id}  {run.job.title}" + (f"  ({why})" if why else "")
+    hidden = {state: n - SHOWN for state, n in shown.items() if n > SHOWN}
+    if hidden and not everything:
+        yield "... and " + ", ".join(f"{n} {state}" for state, n in hidden.items()) + " more (--all lists them)"
+
+
+def as_rows(outlook: Outlook) -> list[dict[str, Any]]:
+    """Every run as a flat row, for json and csv; seconds and what they rest on where it is to be done."""
+    made = outlook.estimate
+    return [
+        {
+            "id": run.job.id, "state": run.state, "status": run.status, "title": run.job.title,
+            "dataset": run.job.dataset, "seed": run.job.seed, "reason": run.reason or None,
+            "seconds": None if (s := made.seconds.get(run.job.id)) is None else round(s, 3),
+            "estimated_from": made.basis.get(run.job.id), "command": run.job.command,
+        }
+        for run in outlook.runs
+    ]  # fmt: skip
+
+
+def as_csv(outlook: Outlook) -> str:
+    """The rows as csv."""
+    columns = ("id", "state", "status", "title", "dataset", "seed", "reason", "seconds", "estimated_from", "command")
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(as_rows(outlook))
+    return out.getvalue()
+
+
+def as_json(outlook: Outlook) -> str:
+    """Everything the text says, and every run."""
+    plan, made = outlook.plan, outlook.estimate
+    content = {
+        "name": plan.name, "command": plan.command, "counts": outlook.counts,
+        "skipped": [{"reason": reason, "cells": n} for reason, n in plan.skip_reasons().items()],
+        "todo": len(outlook.todo), "workers": outlook.workers, "eta_seconds": made.eta(outlook.workers),
+        "core_hours": made.core_seconds / 3600 if made.known else None, "unknown": made.unknown,
+        "estimated_from": made.rests_on() or None, "runs": as_rows(outlook),
+    }  # fmt: skip
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

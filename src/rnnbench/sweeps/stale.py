@@ -1,0 +1,65 @@
+"""Records made by other source than today's: shown and counted, neither silently reused nor discarded.
+
+A record's `source_hash` covers nn/, datasets/ and training/ (runs.host). Where it differs, the same config might give
+another result now, and only the user knows whether it does. Published sets are never asked. Records without a hash are
+unknown: they count as done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from rnnbench import index
+from rnnbench.errors import BadInput
+from rnnbench.runs import attempts
+from rnnbench.runs.host import known_source_hashes
+from rnnbench.runs.plan import Job
+from rnnbench.store import Store
+
+Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
+
+
+def is_stale(source_hash: str | None) -> bool:
+    """Whether a record's source_hash says that other source made it; False where it says nothing."""
+    return source_hash is not None and source_hash not in known_source_hashes()
+
+
+def find(store: Store, jobs: Sequence[Job]) -> list[str]:
+    """The ids among these jobs whose record is stale, in order."""
+    known, _ = index.of_runs(store, [job.id for job in jobs], "source_hash")
+    return _stale(jobs, known)
+
+
+def settle(store: Store, jobs: Sequence[Job], choice: Choice = None) -> Counter[str]:
+    """Do with the stale records of a sweep what the user chose, before anything runs.
+
+    Of a choice to run them again the old records are set aside (record.stale-N.json); returns how often each of those
+    runs had died before, which is not to be held against the new one. Raises BadInput where there are stale records
+    and no choice was made.
+    """
+    forgiven: Counter[str] = Counter()
+    if choice == "accept":
+        return forgiven
+    stale = find(store, jobs)
+    if stale and choice is None:
+        raise BadInput(sentence(len(stale), len(jobs)))
+    for run in stale:
+        store.set_aside(run, "stale")
+        forgiven[run] = attempts.deaths(store.folder(run))
+    return forgiven
+
+
+def sentence(count: int, of: int) -> str:
+    """What there is to decide, in one sentence."""
+    one = count == 1
+    return (
+        f"{count} of the {of} runs {'has a stale record' if one else 'have stale records'} (the source of nn/, "
+        f"datasets/ or training/ has changed since); --accept-stale counts {'it' if one else 'them'} as done, "
+        f"--rerun-stale sets {'it aside and does it' if one else 'them aside and does them'} again."
+    )
+
+
+def _stale(jobs: Sequence[Job], known: Mapping[str, Mapping[str, str | None]]) -> list[str]:
+    return [job.id for job in jobs if job.id in known and is_stale(known[job.id]["source_hash"])]
