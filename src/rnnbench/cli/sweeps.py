@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rnnbench.cli.common import EXIT, OK, OVERRIDES, Commands, positive
+from rnnbench.cli.common import EXIT, OK, OVERRIDES, Commands, pairs, positive
 from rnnbench.record import RecordError
 
 
@@ -23,6 +23,13 @@ def add(commands: Commands) -> None:
     )
     sweep.add_argument("--name", help="the sweep's name: W&B group and manifest (default: the experiment's)")
     sweep.add_argument("--retry-failed", action="store_true", help="do failed runs again; old records are set aside")
+    sweep.add_argument(
+        "--executor", default="local", metavar="local|ray|slurm", help="where the runs are done (see docs/remote.md)"
+    )
+    sweep.add_argument(
+        "--executor-option", metavar="KEY=VALUE", action="append", default=[],
+        help="ray: address gpus cpus; slurm: partition time mem cpus gpus and any of sbatch's; may be repeated",
+    )  # fmt: skip
     sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing")
 
 
@@ -45,7 +52,10 @@ def _sweep(args: argparse.Namespace) -> int:
         return OK
     from rnnbench.sweeps.sweep import Sweep
 
-    sweep = Sweep(made, args.results, workers=args.workers, retry_failed=args.retry_failed)
+    sweep = Sweep(
+        made, args.results, workers=args.workers, retry_failed=args.retry_failed,
+        executor=args.executor, options=pairs(args.executor_option, "--executor-option"),
+    )  # fmt: skip
     result = sweep.run()
     for line in result.summary(made):
         print(line, file=sys.stderr)

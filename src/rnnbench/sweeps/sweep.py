@@ -18,12 +18,13 @@ from rnnbench.runs.plan import Job
 from rnnbench.runs.recording import record_from_outside
 from rnnbench.store import Store
 from rnnbench.sweeps.display import Display
+from rnnbench.sweeps.executors import make_executor
 from rnnbench.sweeps.executors.base import Ended, Executor
-from rnnbench.sweeps.executors.local import Pool
 from rnnbench.sweeps.plan import Plan, write_manifest
 from rnnbench.sweeps.source import Listed, Source
 
 GRACE_SECONDS = 10.0  # what a worker has to checkpoint in when asked to stop
+LOSSES = 10  # workers that a run may lose to machines that go, before the sweep leaves it open
 HANG_SECONDS = 30.0  # beyond its own time limit, before a worker counts as hanging
 
 
@@ -75,13 +76,20 @@ class Sweep:
         workers: int | None = None,
         retry_failed: bool = False,
         source: Source | None = None,
+        executor: str = "local",
+        options: Mapping[str, str] | None = None,
     ):
-        """source: where the runs come from; without one they are the plan's that are not recorded yet."""
+        """source: where the runs come from; without one they are the plan's that are not recorded yet.
+
+        executor: where they are done, with its options: see `executors.make_executor`.
+        """
         self.plan, self.store, self.source = plan, Store.open(results), source
         self.workers = workers or available_cores()
         self.retry_failed = retry_failed
+        self.executor, self.options = executor, dict(options or {})
         self.result = Result()
         self._signals = 0
+        self._losses: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()  # seen by this sweep: a worker may die before it has claimed its run
         self._hung: set[str] = set()  # killed from outside, beyond their time limit
         self._forgiven: Counter[str] = Counter()  # before --retry-failed
@@ -125,7 +133,8 @@ class Sweep:
         self._signals += 1
 
     def _loop(self, source: Source, show: Display) -> None:
-        pool = Pool(min(self.workers, max(source.left, 1)), self.store.root.parent)
+        size = min(self.workers, max(source.left, 1))
+        pool = make_executor(self.executor, size, self.store.root.parent, self.options)
         try:
             self._work_off(source, pool, show)
         except BaseException:
@@ -183,6 +192,8 @@ class Sweep:
         if self.result.interrupted:  # killed by us
             self.result.open[job.id] = "interrupted before its checkpoint"
             return None
+        if ended.word == "lost":
+            return self._after_loss(ended, show)
         if job.id in self._hung:
             attempts.note_death(folder, ended.sentence)
             limit = job.config["harness"]["timeout"]
@@ -195,6 +206,16 @@ class Sweep:
             show.line(f"{job.title}: {ended.sentence}; it is resumed ({deaths} of {attempts.DEATHS} deaths)", "yellow")
             return job
         self._give_up(ended, show, "killed", f"died {deaths} times; at last {ended.sentence}")
+        return None
+
+    def _after_loss(self, ended: Ended, show: Display) -> Job | None:
+        """Its machine is gone: no death of the run's own, so it is done elsewhere, unless that never ends."""
+        self._losses[ended.job.id] += 1
+        if self._losses[ended.job.id] < LOSSES:
+            show.line(f"{ended.job.title}: {ended.sentence}; it goes on elsewhere", "yellow")
+            return ended.job
+        self.result.open[ended.job.id] = f"lost its machine {LOSSES} times; at last {ended.sentence}"
+        show.finished(ended.job.title, "lost", ended.sentence, ended.seconds)
         return None
 
     def _give_up(self, ended: Ended, show: Display, status: str, reason: str) -> None:
