@@ -4,8 +4,8 @@ An actor is a seat on a node that does one run after another, each in a process 
 node is gone takes no run with it: the run ends `lost` and is done elsewhere from its checkpoint.
 
 Without an address a Ray of our own is started on this machine, bound to 127.0.0.1, without dashboard, and with a token
-that nobody else has. With one a cluster is joined, and its token is asked for: who can talk to a Ray without one can run
-anything on it.
+that nobody else has. With one a cluster is joined, and its token is asked for: who can talk to a Ray without one can
+run anything on it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import importlib
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from rnnbench.sweeps.executors.hosted import Answer, Host, Place, take_options
 MISSING = '--executor ray needs the package ray: pip install "rnnbench[ray]"'
 POLL_SECONDS = 0.5  # how long a seat looks at its run before it listens again: what a cancel may be late
 PATIENCE_SECONDS = 60.0  # without any node that has room, before that is said
+KNOCK_SECONDS = 5.0
 STARTS = 3  # seats that could not be made, one after the other, before the sweep gives up
 OPTIONS: dict[str, Any] = {"address": "", "gpus": 1.0, "cpus": 1.0}
 
@@ -210,6 +212,7 @@ def start_ray(address: str, cpus: float) -> Any:
     common = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address:
         _demand_token()
+        _knock(address)
         options: dict[str, Any] = {"address": address}
     else:
         # Before Ray is imported, which reads them then. The last makes all of Ray listen on 127.0.0.1 only.
@@ -220,6 +223,9 @@ def start_ray(address: str, cpus: float) -> Any:
         ray = importlib.import_module("ray")
     except ImportError:
         raise BadInput(MISSING) from None
+    # Ray prints a dead node's last words, pages of them, to stdout whatever its settings; the sweep has its own.
+    with contextlib.suppress(AttributeError, ImportError):
+        importlib.import_module("ray._private.worker").print_to_stdstream = lambda *args, **kwargs: None
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(**options, **common)
@@ -229,6 +235,17 @@ def start_ray(address: str, cpus: float) -> Any:
         for number, handler in handlers.items():  # Ray would end the driver at SIGTERM; the sweep has better to do
             signal.signal(number, handler)
     return ray
+
+
+def _knock(address: str) -> None:
+    """Is anybody there? Ray itself ends the process where nobody is."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():  # auto: Ray looks for it
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+    except OSError as error:
+        raise BadInput(f"no Ray cluster at {address}: {error.strerror or error}.") from None
 
 
 def _demand_token() -> None:
