@@ -45,6 +45,7 @@ def two_nodes(monkeypatch, tmp_path):
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_node_is_killed_and_every_run_is_recorded_as_if_nothing_had_been(two_nodes, tmp_path):
     address, cluster = two_nodes
     results = tmp_path / "ray"

@@ -230,7 +230,8 @@ def start_ray(address: str, cpus: float) -> Any:
     try:
         ray.init(**options, **common)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise BadInput(f"no Ray cluster at {address or 'this machine'}: {_last_line(error)}") from None
+        where = f"{address}, or not with this token (RAY_AUTH_TOKEN_PATH)" if address else "this machine"
+        raise BadInput(f"no Ray cluster at {where}: {_last_line(error)}") from None
     finally:
         for number, handler in handlers.items():  # Ray would end the driver at SIGTERM; the sweep has better to do
             signal.signal(number, handler)
