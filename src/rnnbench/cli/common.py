@@ -37,6 +37,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"rnnbench: {message}; see `{self.prog} --help`.\n")
 
+    def commands(self) -> dict[str, argparse.ArgumentParser]:
+        """The commands' own parsers by name."""
+        found = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+        return dict(found[0].choices) if found else {}
+
+    def options(self, command: str) -> list[str]:
+        """The options of a command: --results, -h ..."""
+        return [option for action in self.commands()[command]._actions for option in action.option_strings]
+
 
 class Commands:
     """The commands of the front door, each added by its module; all take --results and --config-dir."""

@@ -27,6 +27,7 @@ def _run(args: argparse.Namespace) -> int:
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import experiment_asked
     from rnnbench.store import Store
+    from rnnbench.tracking.push import Mirrored, answer_agent
 
     if name := experiment_asked(args.overrides):
         raise BadInput(f"experiment={name} is a whole sweep; use `rnnbench sweep experiment={name}`.")
@@ -37,6 +38,10 @@ def _run(args: argparse.Namespace) -> int:
         record = None
     if recorded := record is not None:
         print(f"already recorded ({record['finished']}):", file=sys.stderr)
+        if problem := answer_agent(
+            Mirrored(record, store.history(job.id)), job.config["tracker"], store.folder(job.id)
+        ):
+            print(f"rnnbench: {problem}", file=sys.stderr)
     else:
         from rnnbench.runs.run import attempt
         from rnnbench.training import Interrupted

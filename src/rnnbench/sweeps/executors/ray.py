@@ -224,8 +224,8 @@ def start_ray(address: str, cpus: float) -> Any:
     except ImportError:
         raise BadInput(MISSING) from None
     # Ray prints a dead node's last words, pages of them, to stdout whatever its settings; the sweep has its own.
-    with contextlib.suppress(AttributeError, ImportError):
-        importlib.import_module("ray._private.worker").print_to_stdstream = lambda *args, **kwargs: None
+    with contextlib.suppress(ImportError):
+        vars(importlib.import_module("ray._private.worker"))["print_to_stdstream"] = lambda *args, **kwargs: None
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(**options, **common)
