@@ -265,9 +265,10 @@ def test_a_claim_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     def full(self, *args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(attempts.Path, "rename", full)
-        attempts.claim(tmp_path)
+        with pytest.raises(OSError, match="No space left"):
+            attempts.claim(tmp_path)
     assert list((tmp_path / "attempts").iterdir()) == []
     mine = attempts.claim(tmp_path)
     assert mine.number == 1
