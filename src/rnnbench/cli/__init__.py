@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = parser_of_all()
     args, rest = parser.parse_known_args(argv)
+    args.words = list(sys.argv[1:] if argv is None else argv)  # for a command that starts itself again
     if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
         parser.error("unrecognized arguments: " + " ".join(rest))
     if rest:  # overrides behind an option: argparse takes only the first row of them

@@ -128,6 +128,11 @@ class Attempt:
     def seconds(self) -> float:
         return time.time() - self._began
 
+    def stop(self) -> None:
+        """No more heartbeats: the folder may go."""
+        self._done.set()
+        self._thread.join()
+
     def close(self, status: str, reason: str = "", *, traceback: str | None = None) -> None:
         """Write how it ended. The first word counts: a second call changes nothing."""
         self._done.set()
