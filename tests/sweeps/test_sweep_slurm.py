@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -114,7 +115,7 @@ def test_without_slurm_there_is_one_sentence(tmp_path, monkeypatch):
 class FakeJob:
     def __init__(self, folder, job_id="7", state="RUNNING"):
         self.job_id, self.state = job_id, state
-        self.paths = type("Paths", (), {"result_pickle": folder / f"{job_id}_result.pkl"})()
+        self.paths = SimpleNamespace(result_pickle=folder / f"{job_id}_result.pkl")
 
     def done(self):
         return self.state != "RUNNING"
@@ -139,14 +140,12 @@ def slurm_commands(tmp_path, monkeypatch):
 def test_sbatch_is_told_the_options_and_scancel_the_end(tmp_path, slurm_commands):
     from rnnbench.runs.plan import prepare
 
-    executor = make_executor(
-        "slurm", 2, tmp_path / "results", {"partition": "small", "time": "90", "mem": "6", "account": "me"}
-    )
+    executor = make_executor("slurm", 2, tmp_path / "results", partition="small", time="90", mem="6", account="me")
     executor.submit(prepare([*TINY, "tracker=none"]))
     told = next((tmp_path / "results" / "slurm").glob("*.sh")).read_text()
     for line in ("partition=small", "time=90", "mem=6GB", "account=me", "signal=USR2@120", "cpus-per-task=1"):
         assert f"#SBATCH --{line}\n" in told
-    assert "gpus" not in told
+    assert "#SBATCH --gpus-per-node=0\n" in told
     (run,) = executor.running
     assert run.seconds == 0.0  # in the queue
     executor.cancel("enough", run)
@@ -160,9 +159,9 @@ def test_sbatch_is_told_the_options_and_scancel_the_end(tmp_path, slurm_commands
 
 def test_an_option_that_sbatch_does_not_have_is_refused(tmp_path, slurm_commands):
     with pytest.raises(BadInput, match="Unknown argument 'partion'"):
-        make_executor("slurm", 1, tmp_path, {"partion": "gpu"})
+        make_executor("slurm", 1, tmp_path, partion="gpu")
     with pytest.raises(BadInput, match="neither slurm nor local"):
-        make_executor("slurm", 1, tmp_path, {"cluster": "debug"})
+        make_executor("slurm", 1, tmp_path, cluster="debug")
 
 
 @pytest.mark.parametrize(

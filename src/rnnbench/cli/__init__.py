@@ -51,6 +51,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if words[:1] == ["run"]:  # as `wandb agent` says it
         words = tracking.agent_words(words, parser.options("run"))
     args, rest = parser.parse_known_args(words)
+    args.words = words  # for a command that starts itself again
     if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
         parser.error("unrecognized arguments: " + " ".join(rest))
     if rest:  # overrides behind an option: argparse takes only the first row of them

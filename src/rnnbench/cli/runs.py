@@ -34,6 +34,9 @@ def _run(args: argparse.Namespace) -> int:
     job, store = prepare(args.overrides), Store.open(args.results)
     record = store.read(job.id)
     if record is not None and record["status"] != "ok" and args.retry:
+        from rnnbench.runs.attempts import forgive
+
+        forgive(store.folder(job.id))
         store.set_aside(job.id)
         record = None
     if recorded := record is not None:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
 from pathlib import Path
+from typing import Any
 
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import BadInput
 from rnnbench.sweeps.executors.base import Executor
 
-EXECUTORS = ("local", "ray", "slurm")
+# Imported only where asked for: the last two need an extra of the package.
+EXECUTORS = {"local": ("local", "Pool"), "ray": ("ray", "RayExecutor"), "slurm": ("slurm", "SlurmExecutor")}
 
 
-def make_executor(name: str, size: int, results: Path, options: Mapping[str, str] | None = None) -> Executor:
-    """The executor called name, for `size` runs at once over the store in results.
+def make_executor(name: str, size: int, results: Path, **options: Any) -> Executor:
+    """The executor of that name, for up to `size` runs at once. options: its own, those that are None left out.
 
-    options: its own, as text (`--executor-option partition=gpu`). Raises BadInput on an unknown name or option, and
-    where the library it needs is not installed.
+    Raises BadInput where its extra is not installed.
     """
-    if name == "ray":
-        from rnnbench.sweeps.executors.ray import RayExecutor
-
-        return RayExecutor(size, results, **(options or {}))
-    if name == "slurm":
-        from rnnbench.sweeps.executors.slurm import SlurmExecutor
-
-        return SlurmExecutor(size, results, **(options or {}))
-    if name != "local":
-        raise BadInput(f"--executor {name} is not known; {nearest(name, EXECUTORS)}")
-    if options:
-        raise BadInput(f"--executor local has no option {next(iter(options))!r}.")
-    from rnnbench.sweeps.executors.local import Pool
-
-    return Pool(size, results)
+    given = {key: value for key, value in options.items() if value is not None}
+    if name == "local" and (unknown := sorted(given.keys() - {"devices", "memory"})):
+        raise BadInput(f"--executor local has no option {unknown[0]!r}.")
+    if name not in EXECUTORS:
+        raise BadInput(f"unknown executor {name!r}; known: {', '.join(EXECUTORS)}.")
+    module, kind = EXECUTORS[name]
+    try:
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
+        executor: Executor = found(size, results, **given)
+    except ImportError as error:
+        if name == "local":
+            raise
+        raise BadInput(f'--executor {name} needs more packages ({error}): pip install "rnnbench[{name}]".') from error
+    return executor

@@ -37,13 +37,14 @@ class Place:
 
     results: Path
     config_dirs: tuple[str, ...] = ()
+    memory: int | None = None  # bytes that a run's process may hold
     probe: str = field(default_factory=lambda: f".shared-{secrets.token_hex(6)}")
     source: str = field(default_factory=source_hash)
 
     @classmethod
-    def here(cls, results: Path) -> Place:
+    def here(cls, results: Path, memory: int | None = None) -> Place:
         """Of this sweep; leaves a small file beside the store by which a host knows that it sees the same folder."""
-        place = cls(results.absolute(), tuple(map(str, registry.extra_dirs())))
+        place = cls(results.absolute(), tuple(map(str, registry.extra_dirs())), memory)
         place.results.mkdir(parents=True, exist_ok=True)
         write_atomic(place.results / place.probe, "a sweep is running; its other machines look for this file\n")
         return place
@@ -82,7 +83,7 @@ class Host:
         passive_threads()
         # A forked worker imports its parent's main module first, and Ray's or submitit's has no business in a run.
         vars(sys.modules["__main__"]).update(__file__=None, __spec__=None)
-        self._pool = Pool(1, place.results)
+        self._pool = Pool(1, place.results, memory=place.memory)
 
     @property
     def busy(self) -> bool:

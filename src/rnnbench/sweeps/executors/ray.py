@@ -80,14 +80,15 @@ class RayExecutor(Executor):
     """Up to `size` runs at once on a Ray cluster.
 
     address: `auto` or HOST:PORT of a cluster to join; without one Ray is started here, for this sweep only. cpus: of a
-    node, for each run; gpus: the same where a run's device is cuda; 0.5 lets two runs share one.
+    node, for each run; gpus: the same where a run's device is cuda; 0.5 lets two runs share one. memory: bytes that a
+    run's process may hold.
     """
 
-    def __init__(self, size: int, results: Path, **options: str) -> None:
+    def __init__(self, size: int, results: Path, *, memory: int | None = None, **options: str) -> None:
         given = take_options("ray", options, OPTIONS)
         self.size, self._cpus, self._gpus = size, given["cpus"], given["gpus"]
         self._ray = start_ray(given["address"], size * self._cpus)
-        self._place = Place.here(results)
+        self._place = Place.here(results, memory)
         self._seat = self._ray.remote(Seat)
         self._running: list[RayRun] = []
         self._unstarted: list[RayRun] = []  # cancelled while they waited for a seat

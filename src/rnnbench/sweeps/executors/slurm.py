@@ -106,7 +106,7 @@ class SlurmExecutor(Executor):
     (account, qos, constraint, ...), by the name that submitit has for it.
     """
 
-    def __init__(self, size: int, results: Path, **options: str) -> None:
+    def __init__(self, size: int, results: Path, *, memory: int | None = None, **options: str) -> None:
         try:
             self._submitit = importlib.import_module("submitit")
         except ImportError:
@@ -117,7 +117,7 @@ class SlurmExecutor(Executor):
             raise BadInput(f"--executor slurm: cluster={self._cluster} is neither slurm nor local.")
         self.folder = results.absolute() / "slurm"
         self._executor = self._open(given, {k: v for k, v in options.items() if k not in OPTIONS})
-        self._place = Place.here(results)
+        self._place = Place.here(results, memory)
         self._store = Store.open(self._place.results)
         self._running: list[SlurmRun] = []
 
