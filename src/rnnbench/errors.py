@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -16,6 +17,11 @@ class AxisRefused(BadInput):
 
 class MissingData(BadInput):
     """A dataset's file is missing, corrupt or cannot be fetched; the sentence names the file and the command."""
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether an error means that nothing more can be written: no fault of the run that met it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """Claims: one living process a run, whoever died is known to be dead, and the first word about an end counts."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -231,13 +232,69 @@ def test_a_living_attempt_is_not_declared_dead(tmp_path):
 
 
 def test_temporaries_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path):
+    folder = put(tmp_path, 1, pid=dead_pid())
     old, new, kept = tmp_path / ".record.json.abc", tmp_path / ".last.ckpt.def", tmp_path / "last.ckpt"
-    for path in (old, new, kept):
+    unborn = tmp_path / "attempts" / ".002.ghi"
+    unborn.mkdir()
+    for path in (old, new, kept, folder / ".outcome.json.jkl", unborn / "claim.json"):
         path.touch()
-    for path in (old, kept):
-        os.utime(path, (time.time() - 100,) * 2)
-    attempts.remove_stale_temporaries(tmp_path)
-    assert (old.exists(), new.exists(), kept.exists()) == (False, True, True)
+    long_ago = time.time() - 100
+    for path in (old, kept, folder / ".outcome.json.jkl", unborn):
+        os.utime(path, (long_ago, long_ago))
+    left = [new, old, unborn, folder / ".outcome.json.jkl"]
+    assert sorted(attempts.temporaries(tmp_path)) == sorted(left)
+    put(tmp_path, 2)
+    attempts.tidy(tmp_path, time.time() - 50)
+    assert sorted(attempts.temporaries(tmp_path)) == sorted(left), "somebody is at work"
+    (tmp_path / "attempts" / "002" / "outcome.json").write_text('{"status": "ok", "reason": "", "seconds": 1}')
+    attempts.tidy(tmp_path, time.time() - 50)
+    assert attempts.temporaries(tmp_path) == [new]
+    assert kept.exists()
+
+
+def test_who_claims_a_run_removes_what_the_dead_left(tmp_path):
+    put(tmp_path, 1, pid=dead_pid())
+    (tmp_path / ".last.ckpt.def").touch()
+    mine = attempts.claim(tmp_path)
+    assert mine.number == 2
+    assert attempts.temporaries(tmp_path) == []
+    mine.close("ok")
+
+
+def test_a_claim_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(self, *args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(attempts.Path, "rename", full)
+        with pytest.raises(OSError, match="No space left"):
+            attempts.claim(tmp_path)
+    assert list((tmp_path / "attempts").iterdir()) == []
+    mine = attempts.claim(tmp_path)
+    assert mine.number == 1
+    mine.close("ok")
+
+
+def test_what_was_set_aside_counts_no_more(tmp_path):
+    for n in (1, 2):
+        put(tmp_path, n, pid=dead_pid(), beat=0)
+        attempts.note_death(tmp_path, "again")
+    put(tmp_path, 3, outcome={"status": "oom", "reason": "out of memory", "seconds": 1.0})
+    assert (attempts.deaths(tmp_path), attempts.out_of_memory(tmp_path)) == (2, 1)
+    attempts.forgive(tmp_path)
+    assert (attempts.deaths(tmp_path), attempts.out_of_memory(tmp_path)) == (0, 0)
+    put(tmp_path, 4, pid=dead_pid(), beat=0)
+    assert attempts.note_death(tmp_path, "and again") == 1
+    assert [seen.forgiven for seen in attempts.look(tmp_path)] == [True, True, True, False]
+
+
+def test_the_end_of_a_process_that_is_gone_can_be_told_by_another(tmp_path):
+    put(tmp_path, 1, pid=dead_pid(), beat=0)
+    attempts.note_end(tmp_path, "oom", "it held too much")
+    put(tmp_path, 2)
+    attempts.note_end(tmp_path, "oom", "this one lives")
+    assert statuses(tmp_path) == ["oom", "running"]
+    assert attempts.alive(tmp_path)
 
 
 ROUNDS = 20

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rnnbench.cli import reports, runs, stores, sweeps
+from rnnbench.cli import reports, runs, stores, sweeps, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser
 from rnnbench.errors import BadInput
 from rnnbench.record import RecordError
@@ -47,7 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = parser_of_all()
-    args, rest = parser.parse_known_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"]:  # as `wandb agent` says it
+        words = tracking.agent_words(words, parser.options("run"))
+    args, rest = parser.parse_known_args(words)
+    args.words = words  # for a command that starts itself again
     if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
         parser.error("unrecognized arguments: " + " ".join(rest))
     if rest:  # overrides behind an option: argparse takes only the first row of them
@@ -58,6 +62,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def parser_of_all() -> Parser:
     """The parser with every command."""
     commands = Commands()
-    for module in (runs, sweeps, stores, reports):
+    for module in (runs, sweeps, stores, reports, tracking):
         module.add(commands)
     return commands.parser

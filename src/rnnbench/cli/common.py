@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from rnnbench import __version__
+from rnnbench.errors import BadInput
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -35,6 +36,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"rnnbench: {message}; see `{self.prog} --help`.\n")
+
+    def commands(self) -> dict[str, argparse.ArgumentParser]:
+        """The commands' own parsers by name."""
+        found = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+        return dict(found[0].choices) if found else {}
+
+    def options(self, command: str) -> list[str]:
+        """The options of a command: --results, -h ..."""
+        return [option for action in self.commands()[command]._actions for option in action.option_strings]
 
 
 class Commands:
@@ -76,6 +86,13 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
     return int(text)
+
+
+def pairs(words: Sequence[str], option: str) -> dict[str, str]:
+    """KEY=VALUE words of a repeated option by key. Raises BadInput."""
+    if wrong := [word for word in words if "=" not in word]:
+        raise BadInput(f"{option} {wrong[0]}: it is KEY=VALUE.")
+    return {key: value for key, _, value in (word.partition("=") for word in words)}
 
 
 def console() -> Any:

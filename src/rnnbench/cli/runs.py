@@ -27,16 +27,24 @@ def _run(args: argparse.Namespace) -> int:
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import experiment_asked
     from rnnbench.store import Store
+    from rnnbench.tracking.push import Mirrored, answer_agent
 
     if name := experiment_asked(args.overrides):
         raise BadInput(f"experiment={name} is a whole sweep; use `rnnbench sweep experiment={name}`.")
     job, store = prepare(args.overrides), Store.open(args.results)
     record = store.read(job.id)
     if record is not None and record["status"] != "ok" and args.retry:
+        from rnnbench.runs.attempts import forgive
+
+        forgive(store.folder(job.id))
         store.set_aside(job.id)
         record = None
     if recorded := record is not None:
         print(f"already recorded ({record['finished']}):", file=sys.stderr)
+        if problem := answer_agent(
+            Mirrored(record, store.history(job.id)), job.config["tracker"], store.folder(job.id)
+        ):
+            print(f"rnnbench: {problem}", file=sys.stderr)
     else:
         from rnnbench.runs.run import attempt
         from rnnbench.training import Interrupted

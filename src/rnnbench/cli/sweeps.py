@@ -1,26 +1,31 @@
-"""Commands of many runs: sweep."""
+"""Commands of many runs: sweep, retry, stop, clean."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from rnnbench.cli.common import EXIT, OVERRIDES, Commands, positive
+from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, Parser, pairs, positive
 from rnnbench.cli.stores import add_listing, show_plan
+from rnnbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rnnbench.sweeps.plan import Plan
+
+MORE_EXIT = "A sweep that --limit ends with runs left over exits with 130, one that failures or a full disk end with 1."
 
 
 def add(commands: Commands) -> None:
-    """sweep."""
+    """sweep, retry, stop and clean."""
     sweep = commands.add(
         "sweep",
         _sweep,
         "Do every run of a grid that is not recorded yet; the same command resumes.",
-        epilog='Lists make the grid: cell=rnn,lstm "seed=range(5)".\n' + OVERRIDES + EXIT,
+        epilog='Lists make the grid: cell=rnn,lstm "seed=range(5)".\n' + OVERRIDES + EXIT + "\n" + MORE_EXIT,
     )
     sweep.add_argument("overrides", nargs="*", metavar="key=value[,value...]")
-    sweep.add_argument(
-        "--workers", type=positive, metavar="N", help="runs at once, one thread each (default: the cores)"
-    )
     sweep.add_argument("--name", help="the sweep's name: W&B group and manifest (default: the experiment's)")
     sweep.add_argument("--retry-failed", action="store_true", help="do failed runs again; old records are set aside")
     sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing (rnnbench plan)")
@@ -34,6 +39,94 @@ def add(commands: Commands) -> None:
         help="do their runs again; old records are set aside",
     )  # fmt: skip
     add_listing(sweep)
+    sweep.add_argument(
+        "--detach", action="store_true", help="go on in the background, output in results/sweeps/NAME.log"
+    )
+    engine_options(sweep)
+    retry = commands.add(
+        "retry", _retry, "Do failed runs again, of a sweep or of the whole store; their old records are set aside."
+    )
+    retry.add_argument("name", nargs="?", metavar="NAME", help="the sweep (default: every failed run of the store)")
+    retry.add_argument(
+        "--status", metavar="S[,S...]", default=None,
+        help="which: oom, timeout, error, killed, diverged, pruned (default: all but the last two)",
+    )  # fmt: skip
+    engine_options(retry)
+    stop = commands.add(
+        "stop", _stop, "Ask a running sweep to stop, as Ctrl-C would: its runs write their checkpoints."
+    )
+    stop.add_argument("name", metavar="SWEEP", help="its name: of the experiment, or what --name says")
+    stop.add_argument("--now", action="store_true", help="as a second Ctrl-C would: end at once")
+    clean = commands.add(
+        "clean", _clean,
+        "Remove unfinished runs that no sweep asks for, checkpoints of finished runs, and what killed writers left.",
+    )  # fmt: skip
+    clean.add_argument("--yes", action="store_true", help="do not ask")
+    clean.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+
+
+def engine_options(command: Parser) -> None:
+    """The options of every command that does many runs; `engine` reads them."""
+    command.add_argument(
+        "--workers", type=positive, metavar="N",
+        help="runs at once, one thread each (default: the cores; with GPUs, one a GPU)",
+    )  # fmt: skip
+    command.add_argument("--gpus", type=_late("devices", "read"), metavar="I[,I...]", help="which GPUs (default: all)")
+    command.add_argument("--per-gpu", type=positive, metavar="N", help="runs at once on each GPU (default: 1)")
+    command.add_argument(
+        "--timeout", type=_late("limits", "duration"), metavar="TIME",
+        help="a run's time limit: 90s, 20m, 4h (default: harness.timeout)",
+    )  # fmt: skip
+    command.add_argument(
+        "--memory", type=_late("limits", "memory"), metavar="SIZE",
+        help="a run's memory limit, its code included: 4G; beyond it, it is tried once more and then recorded as oom",
+    )  # fmt: skip
+    command.add_argument(
+        "--limit", type=_late("limits", "Limit.read"), metavar="TIME|N",
+        help="stop after 4h (running runs write their checkpoints) or 200runs (running runs go on to their end)",
+    )  # fmt: skip
+    command.add_argument("--max-failures", type=positive, metavar="N", help="stop after so many failed runs")
+    command.add_argument(
+        "--executor",
+        choices=("local", "ray", "slurm"),
+        default="local",
+        help="where the runs are done (default: local); see docs/remote.md",
+    )
+    command.add_argument(
+        "--executor-option", metavar="KEY=VALUE", action="append", default=[],
+        help="ray: address, cpus, gpus; slurm: partition, time, mem, cpus, gpus and sbatch's own; may be repeated",
+    )  # fmt: skip
+
+
+def engine(args: argparse.Namespace) -> dict[str, Any]:
+    """What `engine_options` said, as keywords of Sweep. Raises BadInput on what does not go together."""
+    from rnnbench.sweeps.limits import Limits
+
+    if args.executor != "local" and (args.gpus is not None or args.per_gpu is not None):
+        raise BadInput(f"--gpus and --per-gpu are for this machine; --executor {args.executor} places its runs itself.")
+    return {
+        "workers": args.workers,
+        "gpus": args.gpus,
+        "per_gpu": args.per_gpu,
+        "executor": args.executor,
+        "options": pairs(args.executor_option, "--executor-option"),
+        "limits": Limits(args.timeout, args.memory, args.limit, args.max_failures),
+    }
+
+
+def _late(module: str, name: str) -> Callable[[str], Any]:
+    """A reader of sweeps/ as an option's type, imported where the option is given; its BadInput is argparse's error."""
+
+    def read(text: str) -> Any:
+        import importlib
+        from operator import attrgetter
+
+        try:
+            return attrgetter(name)(importlib.import_module(f"rnnbench.sweeps.{module}"))(text)
+        except BadInput as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
 
 
 def _sweep(args: argparse.Namespace) -> int:
@@ -44,10 +137,86 @@ def _sweep(args: argparse.Namespace) -> int:
         return show_plan(made, args)
     for reason, cells in made.skip_reasons().items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
+    if args.detach:
+        return detach(args, made.key)
+    return _run(made, args, retry_failed=args.retry_failed, stale=args.stale)
+
+
+def _run(made: Plan, args: argparse.Namespace, **more: Any) -> int:
     from rnnbench.sweeps.sweep import Sweep
 
-    sweep = Sweep(made, args.results, workers=args.workers, retry_failed=args.retry_failed, stale=args.stale)
-    result = sweep.run()
+    result = Sweep(made, args.results, **engine(args), **more).run()
     for line in result.summary(made):
         print(line, file=sys.stderr)
     return result.exit_code
+
+
+def detach(args: argparse.Namespace, name: str) -> int:
+    """Start this very command again without --detach, in the background, and say how to watch and to stop it."""
+    from rnnbench.store import Store
+    from rnnbench.sweeps import control
+
+    engine(args)  # what does not go together is said here
+    results = Store.open(args.results).root.parent
+    words = [word for word in args.words if not (word.startswith("--det") and "--detach".startswith(word))]
+    pid, log = control.detach(words, results, name)
+    where = f" --results {args.results}" if args.results else ""
+    print(f"detached: sweep {name}, process {pid}, output in {log}")
+    print(f"watch it: rnnbench status --watch{where}   (or tail -f {log})")
+    print(f"stop it:  rnnbench stop {name}{where}")
+    return OK
+
+
+def _retry(args: argparse.Namespace) -> int:
+    from rnnbench.store import Store
+    from rnnbench.sweeps import retry
+
+    wanted = retry.statuses(args.status) if args.status is not None else frozenset(retry.USUAL)
+    made, lost = retry.failed_runs(Store.open(args.results), args.name, wanted)
+    for run_id, reason in lost.items():
+        print(f"left as it is: {run_id}: {reason}", file=sys.stderr)
+    if not made.jobs:
+        print(f"no failed run to do again ({', '.join(sorted(wanted))})", file=sys.stderr)
+        return FAILED if lost else OK
+    return _run(made, args, retry=wanted, manifest=False, stale="accept")
+
+
+def _stop(args: argparse.Namespace) -> int:
+    from rnnbench.store import Store
+    from rnnbench.sweeps import control
+
+    said = control.stop(Store.open(args.results).root.parent, args.name, now=args.now)
+    for line in said:
+        print(line)
+    return FAILED if any("still stopping" in line for line in said) else OK
+
+
+def _clean(args: argparse.Namespace) -> int:
+    from rnnbench.store import Store
+    from rnnbench.sweeps import clean
+
+    store = Store.open(args.results)
+    found = clean.find(store)
+    if not found:
+        print(f"nothing to clean in {store.root.parent}")
+        return OK
+    for line in clean.text(found):
+        print(line)
+    total = clean.in_words(sum(each.bytes for each in found))
+    if args.dry_run:
+        print(f"{total} in all; nothing was removed (--dry-run)")
+        return OK
+    if not args.yes and not _agreed(f"remove {total}? [y/N] "):
+        print("nothing was removed")
+        return OK
+    left = [each for each in found if not clean.remove(each)]
+    print(f"removed {clean.in_words(sum(each.bytes for each in found if each not in left))}")
+    for each in left:
+        print(f"in use by now, and left: {each.path}")
+    return OK
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise BadInput("nobody can be asked here; --yes removes it, --dry-run only looks.")
+    return input(question).strip().lower() in ("y", "yes")

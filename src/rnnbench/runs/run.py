@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from torch import nn
 
 from rnnbench.datasets.base import Data, Split, data_hash
 from rnnbench.datasets.frames import FrameTask
-from rnnbench.errors import BadInput
+from rnnbench.errors import BadInput, disk_full
 from rnnbench.nn import Cell, count_params, count_state, flops_per_step
 from rnnbench.record import OPEN
 from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
@@ -39,6 +40,10 @@ class Busy(BadInput):
     """A living process is doing this very run."""
 
 
+class OutOfMemory(Exception):
+    """A run's memory was not enough, for the first time: nothing is recorded yet, its sweep tries it once more."""
+
+
 def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker: str = "none") -> dict[str, Any]:
     """Do one run in this process and return its record; a recorded one is returned as it is.
 
@@ -53,12 +58,16 @@ def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker:
     return attempt(job, store)
 
 
-def attempt(job: Job, store: Store, *, stop: StopRequest | None = None, own_output: bool = False) -> dict[str, Any]:
+def attempt(
+    job: Job, store: Store, *, stop: StopRequest | None = None, own_output: bool = False, oom_again: bool = False
+) -> dict[str, Any]:
     """Claim a job, do it, write its record. A run that fails by itself is a record too, with its reason.
 
     own_output: send this process's stdout and stderr to the attempt's folder (a sweep's worker).
+    oom_again: the first time that memory is not enough raises OutOfMemory instead.
 
-    Raises Busy, BadInput (nothing recorded: the run was never possible), Interrupted (resumable).
+    Raises Busy, BadInput (nothing recorded: the run was never possible), Interrupted (resumable), and the system's
+    OSError where the disk is full (resumable).
     """
     stop = stop or StopRequest()
     tracker = make_tracker(job.config["tracker"], warn=_warn)  # before the claim: its options may be wrong
@@ -89,6 +98,14 @@ def attempt(job: Job, store: Store, *, stop: StopRequest | None = None, own_outp
         raise
     except Exception as error:
         status, facts["reason"] = _classify(error)
+        again = oom_again and status == "oom" and not attempts.out_of_memory(folder)
+        if again or disk_full(error):
+            with contextlib.suppress(OSError):
+                claim.close("oom" if again else "interrupted", facts["reason"], traceback=traceback.format_exc())
+            tracker.finish(None, ok=False)
+            if again:
+                raise OutOfMemory(facts["reason"]) from error
+            raise
         if isinstance(error, Diverged):
             facts["diagnostics"] = {"grad_norm": norm_statistics(error.norms, error.update)}
         trace = traceback.format_exc()
@@ -133,10 +150,12 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
     device = _prepare_process(config, facts)
     task = build.make_task(config)
     data = task.load()
+    _stop_where_asked(stop)
     facts |= {"spec": task.spec, "floors": dict(task.floors(data)), "data_hash": data_hash(data)}
     model = build.make_model(config, task)
     _measure_network(model, task.batch(data.train, torch.arange(1)).x[:, :2], facts)
     _write_config(job, folder)
+    _stop_where_asked(stop)
     saved = checkpoint.load(folder / checkpoint.LAST)
     tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
     line = ProgressLine(job.title, config["budget"]["updates"], task.spec.metric)
@@ -154,11 +173,17 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
         facts.setdefault("updates", hooks.update)
 
 
+def _stop_where_asked(stop: StopRequest) -> None:
+    """Before training begins there is nothing to save; during it the loop looks itself, at every update."""
+    if stop.reason is not None:
+        raise Interrupted(f"{stop.reason} while it was being prepared")
+
+
 def _spent(folder: Path) -> float:
     """Seconds that the attempts this one resumes took of the time limit; those before a recorded end do not count."""
     spent = 0.0
     for seen in attempts.look(folder)[:-1]:
-        spent = spent + seen.seconds if seen.status in OPEN else 0.0
+        spent = spent + seen.seconds if seen.status in OPEN and not seen.forgiven else 0.0
     return spent
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -98,8 +99,14 @@ class RunHooks:
         write_atomic(self.path, "".join(f"{line}\n" for line in lines))
 
     def validated(self, row: dict[str, float]) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)  # the disk is full: no half a row
+            raise
         self.tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
 
     def progress(self, update: int, row: dict[str, float]) -> None:

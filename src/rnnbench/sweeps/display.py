@@ -22,7 +22,7 @@ def clock(seconds: float) -> str:
 
 
 class Display:
-    """Counts and shows. total: runs of the sweep; recorded: how many were in the store already."""
+    """Counts and shows. total: runs of the sweep as far as known; recorded: how many were in the store already."""
 
     def __init__(self, total: int, workers: int, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -44,8 +44,12 @@ class Display:
             self.live.stop()
 
     @property
+    def done(self) -> int:
+        return self.recorded + self.ok + self.failed
+
+    @property
     def left(self) -> int:
-        return self.total - self.recorded - self.ok - self.failed
+        return self.total - self.done
 
     def eta(self, running: Sequence[Running] = ()) -> str:
         """From the runs of this sweep so far; empty before the first."""
@@ -61,31 +65,31 @@ class Display:
             Text(text, style=style), highlight=False, soft_wrap=True
         )
 
-    def finished(self, title: str, status: str, detail: str, seconds: float) -> None:
-        """Count a run that is over and say how it went."""
+    def finished(self, title: str, status: str, detail: str, seconds: float | None) -> None:
+        """Count a run that is over and say how it went. seconds: None where another sweep has done it."""
         if status == "ok":
             self.ok += 1
         else:
             self.failed += 1
-        self.took.append(seconds)
-        done = self.recorded + self.ok + self.failed
+        if seconds is not None:
+            self.took.append(seconds)
+        took = "by another sweep" if seconds is None else f"{seconds:.1f} s"
         eta = self.eta()
         tail = f"  {eta} left" if eta and self.left else ""
         self.line(
-            f"[{done}/{self.total}] {status:<8} {title}  {detail}  {seconds:.1f} s{tail}",
+            f"[{self.done}/{self.total}] {status:<8} {title}  {detail}  {took}{tail}",
             "" if status == "ok" else "red",
         )
 
     def update(self, running: Sequence[Running]) -> None:
         if not self.live:
             return
-        done = self.recorded + self.ok + self.failed
         bar = Table.grid(padding=(0, 1))
         spent = clock(time.monotonic() - self.began)
-        counts = f"{done}/{self.total} done · {self.failed} failed · {self.left} left · {spent}"
+        counts = f"{self.done}/{self.total} done · {self.failed} failed · {self.left} left · {spent}"
         eta = self.eta(running)
         bar.add_row(
-            ProgressBar(total=max(self.total, 1), completed=done, width=30),
+            ProgressBar(total=max(self.total, 1), completed=self.done, width=30),
             Text(counts + (f" · ETA {eta}" if eta else "")),
         )
         rows = [Text(f"  {r.job.title}  {r.seconds:.0f} s", style="dim") for r in running]

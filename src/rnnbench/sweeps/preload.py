@@ -3,6 +3,8 @@
 Nothing here may start a thread or touch a GPU: workers are forked from this process.
 """
 
+import gc
+
 import sklearn.datasets
 import torchmetrics
 
@@ -11,6 +13,14 @@ import rnnbench.datasets.losses
 import rnnbench.datasets.metrics
 import rnnbench.runs.host
 import rnnbench.runs.run
+from rnnbench.runs import host
+
+# What of a record is the same for every run of this server, which has the code in memory: asked once, not by each run.
+host.source_hash()
+host.git_state()
+host.packages()
+host.cpu_name()
+gc.freeze()  # the collector of a forked worker leaves what it inherited alone, and so shared
 
 rnnbench.runs.host.source_hash()  # a tenth of a second, once and not in every run
 

@@ -24,7 +24,8 @@ class Source(Protocol):
         """A run that was taken and is to be done again: its worker died, or another sweep has it."""
 
     def tell(self, job: Job, record: Mapping[str, Any]) -> None:
-        """How a run ended, failures included."""
+        """How a run ended, failures included. One that was never possible has no record in the store; what is told is
+        {"id", "status": "refused", "reason", "metrics": {}}. One that is recorded already is told when it is taken."""
 
     def prune(self, running: Sequence[Running]) -> Mapping[str, str]:
         """Which of the running runs are not worth going on with: id -> reason. Asked a few times a second."""

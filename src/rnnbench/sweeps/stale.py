@@ -7,7 +7,6 @@ unknown: they count as done.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -32,23 +31,20 @@ def find(store: Store, jobs: Sequence[Job]) -> list[str]:
     return _stale(jobs, known)
 
 
-def settle(store: Store, jobs: Sequence[Job], choice: Choice = None) -> Counter[str]:
+def settle(store: Store, jobs: Sequence[Job], choice: Choice = None) -> None:
     """Do with the stale records of a sweep what the user chose, before anything runs.
 
-    Of a choice to run them again the old records are set aside (record.stale-N.json); returns how often each of those
-    runs had died before, which is not to be held against the new one. Raises BadInput where there are stale records
-    and no choice was made.
+    Of a choice to run them again the old records are set aside (record.stale-N.json), and what their runs died of
+    before is not held against the new ones. Raises BadInput where there are stale records and no choice was made.
     """
-    forgiven: Counter[str] = Counter()
     if choice == "accept":
-        return forgiven
+        return
     stale = find(store, jobs)
     if stale and choice is None:
         raise BadInput(sentence(len(stale), len(jobs)))
     for run in stale:
+        attempts.forgive(store.folder(run))
         store.set_aside(run, "stale")
-        forgiven[run] = attempts.deaths(store.folder(run))
-    return forgiven
 
 
 def sentence(count: int, of: int) -> str:

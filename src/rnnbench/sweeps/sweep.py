@@ -5,68 +5,34 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from rnnbench.errors import disk_full
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
-from rnnbench.runs.recording import record_from_outside
 from rnnbench.store import Store
-from rnnbench.sweeps import stale
+from rnnbench.sweeps import control, devices, stale
 from rnnbench.sweeps.display import Display
+from rnnbench.sweeps.executors import make_executor
 from rnnbench.sweeps.executors.base import Ended, Executor
-from rnnbench.sweeps.executors.local import Pool
+from rnnbench.sweeps.limits import Brakes, Limits
+from rnnbench.sweeps.outcomes import Judge, Result, outcome_text
 from rnnbench.sweeps.plan import Plan, write_manifest
 from rnnbench.sweeps.source import Listed, Source
 
-GRACE_SECONDS = 10.0  # what a worker has to checkpoint in when asked to stop
+GRACE_SECONDS = 9.0  # what a worker has to checkpoint in when asked to stop
 HANG_SECONDS = 30.0  # beyond its own time limit, before a worker counts as hanging
-
-
-@dataclass
-class Result:
-    """How a sweep ended: its records by id, and the runs that have none with the reason."""
-
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
-    open: dict[str, str] = field(default_factory=dict)
-    interrupted: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """0 all ok, 1 some failed or not possible, 130 interrupted."""
-        if self.interrupted:
-            return 130
-        failed = any(r["status"] != "ok" for r in self.records.values())
-        return 1 if failed or self.open else 0
-
-    def summary(self, plan: Plan) -> list[str]:
-        """What to tell at the end: counts by status, each failure with its reason, and how to go on."""
-        counts = Counter(r["status"] for r in self.records.values())
-        parts = [f"{counts[status]} {status}" for status in FINAL if counts[status]]
-        if self.open:
-            parts.append(f"{len(self.open)} not finished")
-        n = len(plan.jobs)
-        lines = [f"{n} run{'s' * (n != 1)}: {', '.join(parts)}"]
-        titles = {job.id: job.title for job in plan.jobs}
-        for run_id, record in self.records.items():
-            if record["status"] != "ok":
-                lines.append(f"  {record['status']:<9} {run_id}  {titles[run_id]}: {record['reason']}")
-        if not self.interrupted:
-            lines += [f"  open      {run_id}  {titles[run_id]}: {reason}" for run_id, reason in self.open.items()]
-        if self.open:
-            lines.append("the same command resumes what is not finished")
-        if any(r["status"] != "ok" for r in self.records.values()):
-            lines.append("--retry-failed does failed runs again")
-        return lines
+ELSEWHERE_SECONDS = 0.5  # from one look at a run that another sweep has to the next
+BY_SIGNAL = "the sweep was interrupted"
 
 
 class Sweep:
-    """Runs a plan on local workers. workers: processes at once, one thread each; retry_failed: do failed runs again."""
+    """Runs a plan. workers: runs at once, one thread each; retry_failed: do failed runs again."""
 
     def __init__(
         self,
@@ -75,63 +41,96 @@ class Sweep:
         *,
         workers: int | None = None,
         retry_failed: bool = False,
+        retry: Collection[str] = (),
         source: Source | None = None,
+        limits: Limits | None = None,
+        gpus: Sequence[int] | None = None,
+        per_gpu: int | None = None,
+        executor: str = "local",
+        options: Mapping[str, str] | None = None,
+        manifest: bool = True,
         stale: stale.Choice = None,
     ):
         """source: where the runs come from; without one they are the plan's that are not recorded yet.
 
-        stale: what is done with records made by other source; without a choice, `run` raises BadInput at the first.
+        retry: statuses of failed runs that are done again (retry_failed: any of them). gpus, per_gpu: which GPUs, and
+        how many runs at once on each; default: one on each there is. executor: where the runs are done, options: its
+        own (`executors.make_executor`). manifest: note the plan beside the store. stale: what is done
+        with records made by other source; without a choice, `run` raises BadInput at the first.
+
+        Raises BadInput on GPUs that are not there.
         """
         self.plan, self.store, self.source = plan, Store.open(results), source
-        self.workers = workers or available_cores()
-        self.retry_failed, self.stale = retry_failed, stale
+        self.limits, self.executor, self.manifest = limits or Limits(), executor, manifest
+        self.stale = stale
+        self.options = dict(options or {})
+        self.devices = devices.slots(plan.jobs, gpus, per_gpu) if executor == "local" else None
+        self.workers = workers or (available_cores() if self.devices is None else len(self.devices))
+        if self.devices is not None:
+            self.workers = min(self.workers, len(self.devices))
+        self.retry = frozenset(FINAL) - {"ok"} if retry_failed else frozenset(retry)
         self.result = Result()
         self._signals = 0
-        self._deaths: Counter[str] = Counter()  # seen by this sweep: a worker may die before it has claimed its run
-        self._hung: set[str] = set()  # killed from outside, beyond their time limit
-        self._forgiven: Counter[str] = Counter()  # before --retry-failed
+        self._stopped = 0.0  # when
+        self._seen: set[str] = set()  # looked up in the store
+        self._elsewhere: dict[str, tuple[Job, float]] = {}  # what another sweep has in hand, and when to look again
 
     def run(self, display: Display | None = None) -> Result:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
+        began = time.time()
         self.store.root.mkdir(parents=True, exist_ok=True)
+        results = self.store.root.parent
         source = self.source or Listed(self._todo())
-        write_manifest(self.plan, self.store.root.parent)
+        if self.manifest:
+            write_manifest(self.plan, results)
         show = display or Display(len(self.plan.jobs), self.workers)
-        show.recorded = len(self.result.records)
+        show.recorded, show.failed = len(self.result.records), len(self.result.open)
+        self.brakes, self.judge = Brakes(self.limits), Judge(self.store, self.result, show)
         before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
-            with show:
+            with control.announced(results, self.plan.key, self.plan.command) as self._seat, show:
                 self._loop(source, show)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+        for run_id in self.result.records:
+            attempts.tidy(self.store.folder(run_id), began)
         return self.result
 
     def _todo(self) -> list[Job]:
         """The jobs without a record; failed ones again where asked, their old record set aside."""
-        self._forgiven.update(stale.settle(self.store, self.plan.jobs, self.stale))
+        stale.settle(self.store, self.plan.jobs, self.stale)
         todo = []
         for job in self.plan.jobs:
-            try:
-                record = self.store.read(job.id)
-            except (RecordError, OSError) as error:
-                self.result.open[job.id] = f"{error}; move it away to run this again"
-                continue
-            if record is not None and record["status"] != "ok" and self.retry_failed:
-                self.store.set_aside(job.id)
-                self._forgiven[job.id] = attempts.deaths(self.store.folder(job.id))
-                record = None
-            if record is None:
-                todo.append(job)
-            else:
+            record = self._look_up(job)
+            if record is not None:
                 self.result.records[job.id] = record
+            elif job.id not in self.result.open:
+                todo.append(job)
         return todo
+
+    def _look_up(self, job: Job) -> dict[str, Any] | None:
+        """A job's record. At the first look one to be retried is set aside; a damaged one leaves its run open."""
+        first = job.id not in self._seen
+        self._seen.add(job.id)
+        try:
+            record = self.store.read(job.id)
+        except (RecordError, OSError) as error:
+            self.result.open[job.id] = f"{error}; move it away to run this again"
+            return None
+        if first and record is not None and record["status"] in self.retry:
+            attempts.forgive(self.store.folder(job.id))
+            self.store.set_aside(job.id)
+            return None
+        return record
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
 
     def _loop(self, source: Source, show: Display) -> None:
-        pool = Pool(min(self.workers, max(source.left, 1)), self.store.root.parent)
+        own = {"devices": self.devices, "memory": self.limits.memory}
+        size = min(self.workers, max(source.left, 1)) if self.source is None else self.workers
+        pool = make_executor(self.executor, size, self.store.root.parent, **{**self.options, **own})
         try:
             self._work_off(source, pool, show)
         except BaseException:
@@ -139,28 +138,28 @@ class Sweep:
             raise
         finally:
             pool.close()
-        while source.left and (job := source.take()) is not None:
-            self.result.open[job.id] = "not started"
+        for run_id in self._elsewhere:
+            self.result.open[run_id] = "another sweep is doing it"
+        while self.source is None and source.left and (job := source.take()) is not None:
+            self.result.open.setdefault(job.id, "not started")
 
     def _work_off(self, source: Source, pool: Executor, show: Display) -> None:
-        asked = 0.0
-        while source.left or pool.running:
-            if self._signals and not asked:
-                asked, self.result.interrupted = time.monotonic(), True
-                show.line(f"stopping: {len(pool.running)} running, each writes its checkpoint (again: end at once)")
-                pool.cancel("the sweep was interrupted")
-            if asked and (self._signals > 1 or time.monotonic() - asked > GRACE_SECONDS):
-                pool.kill()
-            while not asked and pool.free and (job := source.take()) is not None:
-                pool.submit(job)
-            if asked and not pool.running:
+        while source.left or pool.running or self._elsewhere:
+            self._heed(pool, show)
+            if not self._stopped:
+                self._fill(source, pool)
+            if not pool.running and (self._stopped or self._used_up(source)):
                 break
+            show.total = show.done + len(pool.running) + source.left + len(self._elsewhere)
             for ended in pool.poll(0.25):
-                again = self._after(ended, show)
-                if again is not None and not asked:
-                    source.put_back(again)
-                elif (record := self.result.records.get(ended.job.id)) is not None:
-                    source.tell(ended.job, record)
+                try:
+                    self._after(ended, source, pool, show)
+                except OSError as error:
+                    if not disk_full(error):
+                        raise
+                    self.result.open[ended.job.id] = "its end could not be noted"
+                    self._fail(f"the disk is full ({error.filename}: {error.strerror}): free some space", pool, show)
+            self._look_elsewhere(source)
             pruned = source.prune(pool.running)
             for running in pool.running:
                 if running.job.id in pruned:
@@ -168,54 +167,109 @@ class Sweep:
             self._kill_hanging(pool)
             show.update(pool.running)
 
-    def _after(self, ended: Ended, show: Display) -> Job | None:
-        """A worker ended: believe the store; return the job if it is to be done again."""
-        job, folder = ended.job, self.store.folder(ended.job.id)
-        record = self.store.read(job.id)
-        if record is not None:
-            self.result.records[job.id] = record
-            show.finished(job.title, record["status"], outcome_text(record), ended.seconds)
-            return None
-        if ended.word == "busy":
-            time.sleep(0.5)  # another sweep has it; look again later
-            return job
-        if ended.word == "interrupted":
-            self.result.open[job.id] = ended.sentence
-            return None
-        if ended.word == "refused":
-            self.result.open[job.id] = ended.sentence
-            show.finished(job.title, "refused", ended.sentence, ended.seconds)
-            return None
-        if self.result.interrupted:  # killed by us
-            self.result.open[job.id] = "interrupted before its checkpoint"
-            return None
-        if job.id in self._hung:
-            attempts.note_death(folder, ended.sentence)
-            limit = job.config["harness"]["timeout"]
-            self._give_up(ended, show, "timeout", f"the time limit of {limit:g} s is over and no update ended since")
-            return None
-        self._deaths[job.id] += 1
-        noted = attempts.note_death(folder, ended.sentence) - self._forgiven[job.id]
-        deaths = max(noted, self._deaths[job.id])
-        if deaths < attempts.DEATHS:
-            show.line(f"{job.title}: {ended.sentence}; it is resumed ({deaths} of {attempts.DEATHS} deaths)", "yellow")
-            return job
-        self._give_up(ended, show, "killed", f"died {deaths} times; at last {ended.sentence}")
-        return None
+    def _heed(self, pool: Executor, show: Display) -> None:
+        """Stop where a person or a limit says so; at once where a person says so twice, or workers take too long."""
+        word = self._seat.asked()
+        if (self._signals or word) and not self._stopped:
+            show.line(f"stopping: {len(pool.running)} running, each writes its checkpoint (again: end at once)")
+            self._stop(BY_SIGNAL, pool)
+            self.result.interrupted = True
+        elif not self._stopped and (reason := self.brakes.time_is_over()):
+            show.line(f"stopping: {reason}; {len(pool.running)} running, each writes its checkpoint")
+            self._stop(reason, pool)
+            self.result.interrupted, self.result.stopped = True, reason
+        if self._stopped and (self._signals > 1 or word == "now" or time.monotonic() - self._stopped > GRACE_SECONDS):
+            pool.kill()
 
-    def _give_up(self, ended: Ended, show: Display, status: str, reason: str) -> None:
-        """Record a run that never wrote a record of its own."""
-        record = record_from_outside(ended.job, self.store, status, reason)
-        self.result.records[ended.job.id] = record
-        show.finished(ended.job.title, status, reason, ended.seconds)
+    def _stop(self, reason: str, pool: Executor) -> None:
+        """Take no more runs and ask the running ones to end."""
+        self._stopped = time.monotonic()
+        pool.cancel(reason)
+
+    def _fail(self, reason: str, pool: Executor, show: Display) -> None:
+        """Stop because going on would not help."""
+        if not self._stopped:
+            show.line(f"stopping: {reason}", "red")
+            self.result.stopped = reason
+            self._stop(reason, pool)
+
+    def _used_up(self, source: Source) -> bool:
+        """Whether --limit allows no more runs though there are some."""
+        if not self.brakes.takes_no_more or not (source.left or self._elsewhere):
+            return False
+        assert self.limits.limit is not None
+        self.result.interrupted, self.result.stopped = True, f"--limit {self.limits.limit.text} is reached"
+        return True
+
+    def _fill(self, source: Source, pool: Executor) -> None:
+        """Give every free worker a run; what is recorded by now, or in another sweep's hands, needs none."""
+        while pool.free and not self.brakes.takes_no_more and (job := source.take()) is not None:
+            self.result.titles[job.id] = job.title
+            if (record := self._look_up(job)) is not None:
+                self.judge.recorded(job, record, None)
+                source.tell(job, record)
+            elif job.id in self.result.open:
+                source.tell(job, refused(job, self.result.open[job.id]))
+            elif attempts.alive(self.store.folder(job.id)):
+                self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS
+            else:
+                self.brakes.started += 1
+                pool.submit(self._limited(job))
+
+    def _limited(self, job: Job) -> Job:
+        """The job with the sweep's time limit: no part of its id."""
+        if self.limits.timeout is None:
+            return job
+        harness = {**job.config["harness"], "timeout": self.limits.timeout}
+        return replace(job, config={**job.config, "harness": harness})
+
+    def _after(self, ended: Ended, source: Source, pool: Executor, show: Display) -> None:
+        """A worker ended: put its run where it belongs."""
+        job = ended.job
+        verdict = self.judge.after(ended, bool(self._stopped))
+        if verdict in ("again", "elsewhere"):
+            self.brakes.started -= 1
+            if verdict == "elsewhere":
+                self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS
+            else:
+                source.put_back(job)
+        elif verdict == "full":
+            self._fail(f"the disk is full ({ended.sentence}): free some space", pool, show)
+        elif (record := self.result.records.get(job.id)) is not None or ended.word == "refused":
+            told = record or refused(job, ended.sentence)
+            source.tell(job, told)
+            self.brakes.ended(told, ended.seconds)
+            if reason := self.brakes.too_many_failures(told["reason"]):
+                self._fail(reason, pool, show)
+
+    def _look_elsewhere(self, source: Source) -> None:
+        """Runs of other sweeps: done by now, or left by them."""
+        now = time.monotonic()
+        for run_id, (job, due) in list(self._elsewhere.items()):
+            if now < due:
+                continue
+            if (record := self._look_up(job)) is not None:
+                self.judge.recorded(job, record, None)
+                source.tell(job, record)
+            elif attempts.alive(self.store.folder(run_id)):
+                self._elsewhere[run_id] = job, now + ELSEWHERE_SECONDS
+                continue
+            else:
+                source.put_back(job)
+            del self._elsewhere[run_id]
 
     def _kill_hanging(self, pool: Executor) -> None:
         """A run looks at its own time limit at every update; one that does not get there is killed from outside."""
         for running in pool.running:
             limit = running.job.config["harness"]["timeout"]
             if limit is not None and running.seconds > limit + HANG_SECONDS:
-                self._hung.add(running.job.id)
+                self.judge.hung.add(running.job.id)
                 pool.kill(running)
+
+
+def refused(job: Job, reason: str) -> dict[str, Any]:
+    """What a source is told of a run that is not possible, and so has no record."""
+    return {"id": job.id, "status": "refused", "reason": reason, "metrics": {}}
 
 
 def available_cores() -> int:
@@ -226,9 +280,4 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
-def outcome_text(record: Mapping[str, Any]) -> str:
-    """A record's main figure, or why there is none."""
-    if record["status"] != "ok":
-        return str(record["reason"])
-    metric = f"test/{record['metric']}"
-    return f"{metric} {record['metrics'][metric]:.4g}"
+__all__ = ["Result", "Sweep", "available_cores", "outcome_text"]

@@ -7,11 +7,15 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnbench.errors import disk_full
 from rnnbench.runs.plan import Job
+
+ORPHAN_SECONDS = 30.0  # what a run without a sweep may take to its checkpoint, before its process ends all the same
 
 if TYPE_CHECKING:
     from rnnbench.runs.watch import StopRequest
@@ -20,10 +24,11 @@ if TYPE_CHECKING:
 def work(job: Job, results: Path, connection: Connection) -> None:
     """Do one job and tell the sweep how it went: (word, sentence). Ends by itself when the sweep is gone.
 
-    words: a record's status, or busy, refused, interrupted. The sweep believes the store, not the word.
+    words: a record's status, or busy, refused, interrupted, oom (for the first time: not recorded), full (the disk).
+    The sweep believes the store, not the word.
     """
     from rnnbench.errors import BadInput
-    from rnnbench.runs.run import Busy, attempt
+    from rnnbench.runs.run import Busy, OutOfMemory, attempt
     from rnnbench.runs.watch import StopRequest
     from rnnbench.store import Store
     from rnnbench.training import Interrupted
@@ -32,7 +37,7 @@ def work(job: Job, results: Path, connection: Connection) -> None:
     stop = StopRequest(signals=(signal.SIGTERM,))
     threading.Thread(target=_listen, args=(connection, stop), name="sweep", daemon=True).start()
     try:
-        record = attempt(job, Store.open(results), stop=stop, own_output=True)
+        record = attempt(job, Store.open(results), stop=stop, own_output=True, oom_again=True)
         answer = (record["status"], record["reason"])
     except Busy as error:
         answer = ("busy", str(error))
@@ -40,17 +45,28 @@ def work(job: Job, results: Path, connection: Connection) -> None:
         answer = ("refused", str(error))
     except Interrupted as error:
         answer = ("interrupted", str(error))
+    except OutOfMemory as error:
+        answer = ("oom", str(error))
+    except OSError as error:
+        if not disk_full(error):
+            raise
+        answer = ("full", f"{error.filename or results}: {error.strerror}")
     with contextlib.suppress(OSError):  # nobody listens any more
         connection.send(answer)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # the disk is full
+            stream.flush()
     os._exit(0)  # the record is written; what third parties do at exit is not waited for
 
 
 def _listen(connection: Connection, stop: StopRequest) -> None:
     """The sweep sends (reason, prune) to stop the run; its end of the pipe closes when it dies, however it dies."""
-    try:
-        reason, prune = connection.recv()
-    except (EOFError, OSError):
-        reason, prune = "the sweep is gone", False
-    stop.ask(str(reason), prune=bool(prune))
+    while True:
+        try:
+            reason, prune = connection.recv()
+        except (EOFError, OSError):
+            break
+        stop.ask(str(reason), prune=bool(prune))
+    stop.ask("the sweep is gone")
+    time.sleep(ORPHAN_SECONDS)  # a run that hangs would keep its claim for ever
+    os._exit(1)

@@ -1,4 +1,6 @@
-"""Live trackers: none, W&B, TensorBoard. The only room that knows wandb, and even here only from `Tracker.start` on.
+"""Live trackers: none, W&B, TensorBoard; and records as W&B runs (`push`). The only room that knows wandb.
+
+Even here it is imported by a helper process only, from `Tracker.start` on.
 
 ::
 

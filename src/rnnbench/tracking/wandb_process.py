@@ -56,7 +56,7 @@ def finish(wandb: Any, run: Any, message: dict[str, Any]) -> None:
 
 
 def serve(lines: Any, answer: Any) -> None:
-    """Do what the lines say until finish or the end of the lines."""
+    """Do what the lines say until their end; after a finish another run may start."""
     import wandb
 
     run: Any = None
@@ -70,8 +70,8 @@ def serve(lines: Any, answer: Any) -> None:
             answer({})
         else:
             finish(wandb, run, args[0])
+            run = None
             answer({})
-            return
     if run is not None:
         run.finish(exit_code=1)
 

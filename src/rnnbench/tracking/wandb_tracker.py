@@ -2,6 +2,10 @@
 
 One W&B run per attempt, grouped by the sweep. W&B has its own run ids; ours is in the config (``rnnbench_id``) and in
 the name, so both can be found from either side.
+
+Under ``wandb agent`` the agent has made the W&B run and waits for its curves: then its ids and its project, which the
+environment has, are the ones that count, and online is the mode unless another is set. Only a run of its own is meant,
+as `rnnbench run` does one; the runs of a sweep of ours each have their W&B run, whoever started the sweep.
 """
 
 from __future__ import annotations
@@ -29,14 +33,22 @@ DECIDED_HERE = frozenset(
     for name in ["RUN_ID", "RUN_GROUP", "NAME", "RESUME", "SWEEP_ID", "MODE", "DIR", "PROJECT", "SERVICE"]
 )
 
+# What of that a `wandb agent` decides for the run that it starts.
+OF_THE_AGENT = frozenset({"WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_PROJECT"})
+
+
+def agent_run() -> str | None:
+    """The id of the W&B run that this process was started for by ``wandb agent``; None without one."""
+    return (os.environ.get("WANDB_SWEEP_ID") or None) and (os.environ.get("WANDB_RUN_ID") or None)
+
 
 def resolve_mode(mode: str | None) -> Mode:
-    """The mode asked for; without one what WANDB_MODE says; without that offline.
+    """The mode asked for; without one what WANDB_MODE says; without that offline, or online under ``wandb agent``.
 
     A mode in the config wins over WANDB_MODE: what is written on the command line is meant. Raises BadInput on a mode
     that is none of W&B's.
     """
-    asked = mode if mode is not None else os.environ.get("WANDB_MODE") or "offline"
+    asked = mode if mode is not None else os.environ.get("WANDB_MODE") or ("online" if agent_run() else "offline")
     if asked not in get_args(Mode):
         where = "tracker.mode" if mode is not None else "WANDB_MODE"
         raise BadInput(f"{where}={asked!r} is not a mode of W&B; {nearest(str(asked), get_args(Mode))}")
@@ -83,8 +95,10 @@ class WandbTracker(Tracker):
             "group": info.group,
             "config": {**info.config, "rnnbench_id": info.id, "rnnbench_attempt": info.attempt},
         }
+        if of_agent := agent_run() is not None and info.group is None:
+            init = {key: init[key] for key in ("mode", "dir", "config")}
         with self._busy:
-            self._process = self._open()
+            self._process = self._open(OF_THE_AGENT if of_agent else frozenset())
             if self._abandoned:  # while the process was being started
                 self._process.kill()
             self._send(["start", {"init": init, "patience": PATIENCE_SECONDS}])
@@ -120,8 +134,8 @@ class WandbTracker(Tracker):
             finally:
                 self._busy.release()
 
-    def _open(self) -> subprocess.Popen[bytes]:
-        env = {name: value for name, value in os.environ.items() if name not in DECIDED_HERE}
+    def _open(self, kept: frozenset[str] = frozenset()) -> subprocess.Popen[bytes]:
+        env = {name: value for name, value in os.environ.items() if name not in DECIDED_HERE - kept}
         env.setdefault("WANDB_ERROR_REPORTING", "false")  # offline is offline: no crash reports to the maker either
         # -P: the folder of the script, where our own module names lie, stays off its import path. Its own session:
         # Ctrl-C is for the training process, which then finishes the W&B run in order.

@@ -28,7 +28,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Ended:
-    """A worker that is gone. word: what it said last (see worker.work), or died; exit_code as the system has it."""
+    """A worker that is gone. word: what it said last (see worker.work), or died; exit_code as the system has it.
+
+    lost: its machine is gone, or took it away for something else; the run is not to blame.
+    """
 
     job: Job
     word: str

@@ -5,32 +5,48 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
+
 from rnnbench.runs.plan import Job
+from rnnbench.sweeps.devices import Slots, on_device
 from rnnbench.sweeps.executors.base import Ended, Executor, Running
+from rnnbench.sweeps.limits import as_memory
 from rnnbench.sweeps.worker import work
+
+LOOK_SECONDS = 0.5  # from one look at the workers' memory to the next
 
 
 @dataclass
 class LocalRun(Running):
-    """A worker process and its run."""
+    """A worker process and its run. device: the GPU slot it holds; over: why its memory was too much, once it was."""
 
     process: BaseProcess
     connection: Connection
+    device: int | None = None
+    over: str | None = None
+    oom_kills: int = field(default_factory=lambda: oom_kills())
 
 
 class Pool(Executor):
-    """Up to `size` worker processes on this machine."""
+    """Up to `size` worker processes on this machine.
 
-    def __init__(self, size: int, results: Path) -> None:
-        self.size, self.results = size, results
+    devices: GPU slots, one of which each run takes; memory: bytes that a worker may hold, its code included.
+    """
+
+    def __init__(self, size: int, results: Path, *, devices: Slots | None = None, memory: int | None = None) -> None:
+        self.size, self.results, self.devices, self.memory = size, results, devices, memory
+        if devices is not None:
+            self.size = min(size, len(devices))
         self._running: list[LocalRun] = []
+        self._looked = 0.0
         # forkserver: forked from a process without threads, so safe, and everything heavy is imported there once
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["rnnbench.sweeps.preload"])
@@ -41,23 +57,52 @@ class Pool(Executor):
         return self._running
 
     def submit(self, job: Job) -> None:
+        device = self.devices.take() if self.devices else None
+        sent = job if device is None else on_device(job, device)
+        try:
+            process, ours = self._start(sent)
+        except (OSError, EOFError):  # the fork server was killed a moment ago
+            process, ours = self._start(sent)
+        self._running.append(LocalRun(job, process, ours, device))
+
+    def _start(self, job: Job) -> tuple[BaseProcess, Connection]:
+        _start_fork_server()  # again, if it has died
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=work, args=(job, self.results, theirs), name=job.id, daemon=False)
-        process.start()
-        theirs.close()
-        self._running.append(LocalRun(job, process, ours))
+        with theirs:
+            process = self.context.Process(target=work, args=(job, self.results, theirs), name=job.id, daemon=False)
+            process.start()
+        return process, ours
 
     def poll(self, seconds: float) -> Iterator[Ended]:
         """Wait until a worker ends, at most `seconds`, and yield those that did."""
         wait([r.process.sentinel for r in self.running], timeout=seconds)
+        if self.memory is not None and time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._kill_over(self.memory)
         for running in [r for r in self.running if not r.process.is_alive()]:
             yield self._collect(running)
 
+    def _kill_over(self, most: int) -> None:
+        """End the workers that hold more memory than they may. (A limit on addresses is no such limit: torch maps far
+        more than it uses.)"""
+        for running in self._running:
+            with contextlib.suppress(psutil.Error):
+                held = psutil.Process(running.process.pid).memory_info().rss
+                if held > most and running.over is None:
+                    running.over = f"the process held {as_memory(held)}, more than the limit of {as_memory(most)}"
+                    running.process.kill()
+
     def _collect(self, running: LocalRun) -> Ended:
         self._running.remove(running)
+        if self.devices and running.device is not None:
+            self.devices.give_back(running.device)
         running.process.join()
         code = running.process.exitcode
         word, sentence = "died", _how_it_died(code)
+        if running.over is not None:
+            word, sentence = "oom", running.over
+        elif code == -signal.SIGKILL and oom_kills() > running.oom_kills:
+            word, sentence = "oom", "the kernel killed the process: the machine was out of memory"
         try:
             if running.connection.poll():
                 word, sentence = running.connection.recv()
@@ -83,12 +128,26 @@ class Pool(Executor):
 
 def _start_fork_server() -> None:
     """Start it deaf to Ctrl-C and to SIGTERM, which reach the whole group: only the sweep says when a worker stops."""
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    with contextlib.suppress(psutil.Error):
+        if pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            return  # without a moment in which a Ctrl-C would be lost
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         forkserver.ensure_running()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed for lack of memory, on this machine or in our cgroup; 0 if unknown."""
+    count = 0
+    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        with contextlib.suppress(OSError, ValueError):
+            lines = dict(line.split(maxsplit=1) for line in Path(path).read_text().splitlines() if " " in line)
+            count += int(lines.get("oom_kill", 0))
+    return count
 
 
 def _how_it_died(code: int | None) -> str:

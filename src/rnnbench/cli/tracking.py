@@ -1,0 +1,117 @@
+"""Commands of the mirror: wandb; and what `wandb agent` says to `run`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnbench.cli.common import EXIT, FAILED, OK, Commands
+from rnnbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rnnbench.store import Store
+    from rnnbench.tracking.push import Mirrored
+
+SELECTION = """\
+SELECTION: names of sweeps (results/sweeps/), of published sets, or ids of runs (their beginnings will do); without one
+every record of the store. A W&B run has its record's id; what was pushed is noted in results/wandb_pushed.jsonl and not
+pushed again unless it has changed. Offline, the default, makes folders in results/wandb/, which
+`wandb sync results/wandb/offline-run-*` uploads; online needs `wandb login` once.
+"""
+
+
+def add(commands: Commands) -> None:
+    """wandb push."""
+    wandb = commands.add(
+        "wandb", _push, "Mirror records into Weights & Biases, after the fact: rnnbench wandb push.",
+        epilog=SELECTION + EXIT,
+    )  # fmt: skip
+    wandb.add_argument("action", choices=("push",), help="the one thing that can be done")
+    wandb.add_argument("selection", nargs="*", metavar="SELECTION", help="sweeps, published sets, runs (default: all)")
+    wandb.add_argument("--mode", choices=("offline", "online"), help="default: WANDB_MODE, else offline")
+    wandb.add_argument("--project", default="rnnbench", help="the W&B project (default: rnnbench)")
+    wandb.add_argument("--entity", help="the W&B team or account (default: the account's own)")
+
+
+def _push(args: argparse.Namespace) -> int:
+    from rnnbench.store import Store
+    from rnnbench.tracking.push import push
+
+    store = Store.open(args.results)
+    chosen = {one.record["id"]: one for one in _chosen(store, args.selection)}
+    if not chosen:
+        raise BadInput(f"there is no record in {store.root}; `rnnbench run` makes a first one.")
+    results = store.root.parent
+    done = push(chosen.values(), results, project=args.project, entity=args.entity, mode=args.mode)
+    for path, problem in store.problems.items():
+        print(f"rnnbench: left out: {problem} ({path})", file=sys.stderr)
+    print(f"{done.pushed} pushed, {done.unchanged} were there already" + f", {done.left} left" * bool(done.left))
+    if done.error is not None:
+        print(f"rnnbench: W&B did not take the next run ({done.error}); the same command goes on.", file=sys.stderr)
+        return FAILED
+    if done.pushed and any((results / "wandb").glob("offline-run-*")):
+        print(f"upload what is offline with: wandb sync {results / 'wandb'}/offline-run-*")
+    return OK
+
+
+def _chosen(store: Store, selection: Sequence[str]) -> Iterator[Mirrored]:
+    """The records that a selection names, each with its curves and its sweep."""
+    from rnnbench.reports.publish import published, read_manifest, read_published
+    from rnnbench.tracking.push import Mirrored
+
+    results = store.root.parent
+    groups = _groups(results)
+    if not selection:
+        yield from (Mirrored(one, store.history(one["id"]), groups.get(one["id"])) for one in store.iterate())
+    for name in selection:
+        if (results / "sweeps" / f"{name}.json").exists():
+            runs, group = read_manifest(results, name)["runs"], name
+        elif (frozen := published(results).get(name)) is not None:
+            yield from (Mirrored(one, store.history(one["id"]), name) for one in read_published(frozen))
+            continue
+        else:
+            runs, group = [store.find(name)], None
+        for run in runs:
+            record = store.read(run)
+            if record is not None:
+                yield Mirrored(record, store.history(run), group or groups.get(run))
+
+
+def _groups(results: Path) -> dict[str, str]:
+    """The sweep of each run: the first by name where there are several, and one with a name before one without."""
+    from rnnbench.reports.publish import read_manifest
+
+    found: dict[str, str] = {}
+    names = [path.stem for path in (results / "sweeps").glob("*.json")]
+    for name in sorted(names, key=lambda name: (bool(re.fullmatch(r"[0-9a-f]{12}", name)), name)):
+        try:
+            runs = read_manifest(results, name)["runs"]
+        except BadInput:  # a damaged manifest is no reason to mirror nothing
+            continue
+        for run in runs:
+            found.setdefault(run, name)
+    return found
+
+
+def agent_words(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """A command's words with ``wandb agent``'s ``--optimizer.lr=0.01`` as overrides. options: the command's own.
+
+    None is null, and a group's True and False are the on and off that a YAML file took for booleans.
+    """
+    from rnnbench.runs.registry import GROUPS
+
+    found = []
+    for word in words:
+        match = re.fullmatch(r"--([\w.@/]+)=(.*)", word, re.DOTALL)
+        if match is None or f"--{match[1]}" in options:
+            found.append(word)
+            continue
+        key, value = match[1], match[2]
+        if value in ("True", "False") and key in GROUPS:
+            value = {"True": "on", "False": "off"}[value]
+        found.append(f"{key}={'null' if value == 'None' else value}")
+    return found

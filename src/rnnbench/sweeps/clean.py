@@ -1,0 +1,118 @@
+"""What a store does not need: told with its size, removed once agreed to. Never a record, and nothing of the living."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnbench.runs import attempts
+from rnnbench.store import Store
+from rnnbench.sweeps import control
+from rnnbench.sweeps.retry import all_manifest_runs
+
+LAST = "last.ckpt"  # runs.checkpoint.LAST: that module needs torch, this one does not
+ORPHAN, CHECKPOINT, TEMPORARY = (
+    "unfinished runs that no sweep asks for",
+    "checkpoints of finished runs",
+    "files that killed writers left",
+)
+
+
+@dataclass(frozen=True)
+class Find:
+    """Something to remove. what: which of the three; bytes: its size."""
+
+    what: str
+    path: Path
+    bytes: int
+
+
+def find(store: Store) -> list[Find]:
+    """Run folders without a record, a living attempt or a sweep; checkpoints of finished runs; temporaries.
+
+    Raises BadInput where a sweep's manifest cannot be read: its runs would look like nobody's.
+    """
+    wanted = all_manifest_runs(store.root.parent)
+    found: list[Find] = []
+    for run_id in store.ids():
+        folder = store.folder(run_id)
+        if attempts.alive(folder):
+            continue
+        if not has_record(folder) and run_id not in wanted:
+            found.append(Find(ORPHAN, folder, size(folder)))
+            continue
+        if store.record_path(run_id).exists() and (folder / LAST).exists():
+            found.append(Find(CHECKPOINT, folder / LAST, size(folder / LAST)))
+        found += [Find(TEMPORARY, path, size(path)) for path in attempts.temporaries(folder) if stale(path)]
+    found += [Find(TEMPORARY, path, size(path)) for path in _of_sweeps(store.root.parent / "sweeps")]
+    return found
+
+
+def _of_sweeps(folder: Path) -> Iterator[Path]:
+    """Files of sweeps that were killed."""
+    for path in folder.glob("*.running*"):
+        seen = control.read(path.with_name(path.name.removesuffix(".stop")))
+        if stale(path) and (seen is None or not seen.alive):
+            yield path
+    yield from (path for path in folder.glob(".*.*") if stale(path))
+
+
+def has_record(folder: Path) -> bool:
+    """Whether a run has a record, readable or not, or one that was set aside."""
+    return any(folder.glob("record*.json"))
+
+
+def stale(path: Path) -> bool:
+    """Whether nobody has written it for a minute."""
+    try:
+        return time.time() - path.stat().st_mtime > attempts.STALE_SECONDS
+    except OSError:
+        return False
+
+
+def size(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]
+    return sum(p.stat().st_size for p in files)
+
+
+def remove(found: Find) -> bool:
+    """Remove it, unless that has become wrong since it was found. Returns whether it is gone."""
+    if found.what != ORPHAN:
+        folder = found.path.parent if found.what == CHECKPOINT else None
+        if folder is not None and attempts.alive(folder):
+            return False
+        attempts.remove(found.path)
+        return True
+    claim = attempts.claim(found.path)  # so that nobody begins it meanwhile
+    if claim is None:
+        return False
+    if has_record(found.path):
+        claim.close("interrupted", "it was to be removed, but has a record")
+        return False
+    claim.stop()
+    shutil.rmtree(found.path)
+    return True
+
+
+def text(found: list[Find]) -> list[str]:
+    """What is there to remove, by kind, with sizes."""
+    lines = []
+    for what in (ORPHAN, CHECKPOINT, TEMPORARY):
+        some = [each for each in found if each.what == what]
+        if some:
+            lines.append(f"{len(some)} {what}: {in_words(sum(each.bytes for each in some))}")
+            lines += [f"  {each.path}  {in_words(each.bytes)}" for each in some[:10]]
+            lines += [f"  and {len(some) - 10} more"] * (len(some) > 10)
+    return lines
+
+
+def in_words(count: float) -> str:
+    """1.2 MB; units of 1000, as file managers count."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:.3g} {units[0]}"

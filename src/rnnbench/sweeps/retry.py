@@ -1,0 +1,85 @@
+"""Failed runs done again: their records say what they were, whichever command started them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from rnnbench.errors import BadInput, nearest
+from rnnbench.record import FINAL
+from rnnbench.runs import registry
+from rnnbench.runs.plan import Job, prepare
+from rnnbench.store import Store
+from rnnbench.sweeps.plan import Plan
+
+USUAL = ("oom", "timeout", "error", "killed")  # a run that diverged, or was pruned, would do so again
+
+
+def statuses(text: str) -> frozenset[str]:
+    """`oom,killed` as statuses. Raises BadInput on others than those of failed runs."""
+    failed = [status for status in FINAL if status != "ok"]
+    asked = [word.strip() for word in text.split(",")]
+    for word in asked:
+        if word not in failed:
+            raise BadInput(f"--status {word}: {nearest(word, failed)}")
+    return frozenset(asked)
+
+
+def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tuple[Plan, dict[str, str]]:
+    """The failed runs of a sweep, or of the whole store, as a plan; and those that cannot be made again, with why.
+
+    Raises BadInput where no sweep of that name was planned.
+    """
+    members = None if name is None else set(manifest_runs(store.root.parent, name))
+    made = Plan(f"{name}.retry" if name else "retry", ("--status", ",".join(sorted(wanted))))
+    lost: dict[str, str] = {}
+    for record in store.iterate():
+        if record["status"] not in wanted or (members is not None and record["id"] not in members):
+            continue
+        try:
+            made.jobs.append(again(record["id"], record["command"] or "", group=name))
+        except BadInput as error:
+            lost[record["id"]] = str(error)
+    return made, lost
+
+
+def manifest_runs(results: Path, name: str) -> list[str]:
+    """The ids of a sweep's runs. Raises BadInput where there is no such sweep."""
+    folder = results / "sweeps"
+    try:
+        return [str(run) for run in json.loads((folder / f"{name}.json").read_text())["runs"]]
+    except FileNotFoundError:
+        known = sorted(path.stem for path in folder.glob("*.json"))
+        hint = nearest(name, known) if known else "none was started here."
+        raise BadInput(f"no sweep {name!r} in {folder}; {hint}") from None
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(
+            f"{folder / name}.json is no manifest of a sweep: start the sweep again, it is rewritten."
+        ) from None
+
+
+def all_manifest_runs(results: Path) -> set[str]:
+    """The ids of every sweep's runs. Raises BadInput on a manifest that cannot be read."""
+    names = [path.stem for path in (results / "sweeps").glob("*.json")]
+    return {run for name in names for run in manifest_runs(results, name)}
+
+
+def again(run_id: str, command: str, *, group: str | None = None) -> Job:
+    """The job that a record's command asks for. Raises BadInput where that is no longer the same run."""
+    words = shlex.split(command)[2:]  # rnnbench run
+    job = prepare([*_overrides(words), "tracker=none"], group=group)
+    if job.id != run_id:
+        raise BadInput(f"its command makes another run today ({job.id}): its configs have changed since")
+    return job
+
+
+def _overrides(words: list[str]) -> Iterator[str]:
+    """A command's overrides; the folders that it names become part of the registry."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--config-dir":
+            registry.add_config_dir(next(rest))
+        else:
+            yield word
