@@ -26,6 +26,9 @@ class Source(Protocol):
     def tell(self, job: Job, record: Mapping[str, Any]) -> None:
         """How a run ended, failures included."""
 
+    def rest(self) -> Sequence[Job]:
+        """The runs that are known and were never taken, asked for when the sweep ends early."""
+
     def prune(self, running: Sequence[Running]) -> Mapping[str, str]:
         """Which of the running runs are not worth going on with: id -> reason. Asked a few times a second."""
 
@@ -48,6 +51,9 @@ class Listed:
 
     def tell(self, job: Job, record: Mapping[str, Any]) -> None:
         """Nothing to learn: the list is what it is."""
+
+    def rest(self) -> Sequence[Job]:
+        return list(self._jobs)
 
     def prune(self, running: Sequence[Running]) -> Mapping[str, str]:
         return {}

@@ -89,7 +89,8 @@ class Sweep:
     def run(self, display: Display | None = None) -> Result:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
         self.store.root.mkdir(parents=True, exist_ok=True)
-        write_manifest(self.plan, self.store.root.parent)
+        if self.source is None:  # a search keeps a manifest of its own, which grows with every trial
+            write_manifest(self.plan, self.store.root.parent)
         source = self.source or Listed(self._todo())
         show = display or Display(len(self.plan.jobs), self.workers)
         show.recorded = len(self.result.records)
@@ -133,8 +134,7 @@ class Sweep:
             raise
         finally:
             pool.close()
-        while source.left and (job := source.take()) is not None:
-            self.result.open[job.id] = "not started"
+        self.result.open |= {job.id: "not started" for job in source.rest()}
 
     def _work_off(self, source: Source, pool: Executor, show: Display) -> None:
         asked = 0.0
