@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rnnbench.cli.common import EXIT, OVERRIDES, Commands, positive, whole
+from rnnbench.cli.common import EXIT, INTERRUPTED, OK, OVERRIDES, Commands, console, positive, whole
 
 SPACE = """\
 A space is written in Hydra's sweep grammar, on the command line or in the experiment's yaml:
@@ -15,7 +15,7 @@ A space is written in Hydra's sweep grammar, on the command line or in the exper
 
 
 def add(commands: Commands) -> None:
-    """tune."""
+    """tune and search."""
     tune = commands.add(
         "tune",
         _tune,
@@ -38,6 +38,27 @@ def add(commands: Commands) -> None:
         "--workers", type=positive, metavar="N", help="trials at once, one thread each (default: the cores)"
     )
     tune.add_argument("--name", help="the search's name (default: the experiment's)")
+    shown = commands.add(
+        "search",
+        _search,
+        "What a search found: best trials, differences, importance; files in results/tables/search_NAME/.",
+    )
+    shown.add_argument("name", metavar="NAME", help="of the search or experiment, or of a published set")
+    shown.add_argument("--output", metavar="DIR", help="where the files go (default: tables/search_NAME/)")
+    shown.add_argument("--no-figures", action="store_true", help="tables only")
+
+
+def _search(args: argparse.Namespace) -> int:
+    from rnnbench.reports.search_main import main_search
+    from rnnbench.store import Store
+
+    shown, _, remarks = main_search(
+        Store.open(args.results), args.name, args.output, figures=not args.no_figures
+    )  # fmt: skip
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    console().print(shown)
+    return OK
 
 
 def _tune(args: argparse.Namespace) -> int:
@@ -45,10 +66,16 @@ def _tune(args: argparse.Namespace) -> int:
 
     given = {key: getattr(args, key) for key in ("trials", "sampler", "pruner", "objectives", "final_seeds", "seed")}
     search = define(args.overrides, name=args.name, **given)
-    from rnnbench.sweeps.search.tune import Tune, best_lines
+    from rnnbench.reports.search_main import main_search
+    from rnnbench.sweeps.search.tune import Tune
 
     tune = Tune(search, args.results, workers=args.workers)
     code = tune.run()
-    for line in [*tune.summary(), *best_lines(tune.studies)]:
+    for line in tune.summary():
         print(line, file=sys.stderr)
+    if code != INTERRUPTED and tune.any_ok:
+        shown, _, remarks = main_search(tune.store, search.name)
+        for remark in remarks:
+            print(remark, file=sys.stderr)
+        console().print(shown)
     return code

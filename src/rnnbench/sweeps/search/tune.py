@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,20 +164,15 @@ class Tune:
             lines.append(f"the same command goes on, to {wanted} trials")
         return [*lines, *(f"  skipped: {reason}" for reason in self.search.skipped)]
 
+    @property
+    def any_ok(self) -> bool:
+        """Whether there is anything to report."""
+        return "ok" in self._statuses()["trial"]
+
     def _exit_code(self) -> int:
         if self.interrupted:
             return 130
         statuses = self._statuses()
         bad = [s for s in statuses["trial"] if s not in (*ANSWERS, "refused")]
         bad += [s for s in statuses["final"] if s != "ok"]
-        return 1 if bad or self.open or not any(s == "ok" for s in statuses["trial"]) else 0
-
-
-def best_lines(studies: Sequence[OneStudy]) -> list[str]:
-    """The winner of each study, for the terminal."""
-    return [
-        f"{study.study.label}: trial {row.number}, "
-        + ", ".join(f"{d.key}={d.value(row.parameters[d.key])}" for d in study.search.space)
-        for study in studies
-        for row in study.winners()
-    ]
+        return 1 if bad or self.open or "ok" not in statuses["trial"] else 0
