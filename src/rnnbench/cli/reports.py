@@ -58,11 +58,12 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.coverage import skipped_cells
     from rnnbench.reports.frames import records_frame
     from rnnbench.reports.leaderboard import leaderboard
+    from rnnbench.reports.searched import searches, with_searches
     from rnnbench.reports.tables import to_markdown, to_rich, write
     from rnnbench.store import Store
 
     store = Store.open(args.results)
-    frame = records_frame(store.iterate())
+    frame = with_searches(records_frame(store.iterate()), searches(store.root.parent))
     for problem in store.problems.values():
         print(f"left out: {problem}", file=sys.stderr)
     if frame.empty:

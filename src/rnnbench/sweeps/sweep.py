@@ -168,7 +168,8 @@ class Sweep:
         record = self.store.read(job.id)
         if record is not None:
             self.result.records[job.id] = record
-            show.finished(job.title, record["status"], outcome_text(record), ended.seconds)
+            split = getattr(self.source, "split", "test")
+            show.finished(job.title, record["status"], outcome_text(record, split), ended.seconds)
             return None
         if ended.word == "busy":
             time.sleep(0.5)  # another sweep has it; look again later
@@ -220,9 +221,9 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
-def outcome_text(record: Mapping[str, Any]) -> str:
+def outcome_text(record: Mapping[str, Any], split: str = "test") -> str:
     """A record's main figure, or why there is none."""
     if record["status"] != "ok":
         return str(record["reason"])
-    metric = f"test/{record['metric']}"
+    metric = f"{split}/{record['metric']}"
     return f"{metric} {record['metrics'][metric]:.4g}"

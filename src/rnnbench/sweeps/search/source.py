@@ -18,6 +18,8 @@ LOOK_SECONDS = 1.0  # between two looks at the histories of running trials
 class SearchSource:
     """The trials of all studies, the study with the fewest first, so that what is there by now is balanced."""
 
+    split = "val"  # what a trial's line shows: nobody watches a search by its test values
+
     def __init__(self, studies: Sequence[OneStudy], store: Store, noted: Callable[[Job | None], None]) -> None:
         """noted: called with every job that is taken, and with None whenever a trial ended."""
         self.studies, self.store, self.noted = studies, store, noted
