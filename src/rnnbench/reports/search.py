@@ -20,7 +20,8 @@ from rnnbench.reports.numbers import short
 from rnnbench.reports.stats import RESAMPLES, mean_ci
 
 WELCH_FROM = 200  # trials a study: the size of the paper, from which its own test is used
-FEWEST_FOR_EFFECT = 10  # trials a study: below, resampling them says nothing of a best share
+FEWEST_FOR_EFFECT = 20  # trials a study, and
+FEWEST_TOP = 2  # of them compared: below, resampling says nothing of a best share
 ALPHA = 0.05
 
 TRIALS = ("study", "label", "number", "stage", "chosen", "status", "val", "test", "seed", "params", "train_seconds")
@@ -106,7 +107,7 @@ def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) 
     top = mine[mine["chosen"] != ""]
     finals = trials[(trials["study"] == key) & (trials["stage"] == "final") & (trials["status"] == "ok")]
     final, final_low, final_high = mean_ci(finals["test"].dropna())
-    low, high = _interval(_best_share(mine, rules, goal)) if len(mine) >= FEWEST_FOR_EFFECT else (math.nan, math.nan)
+    low, high = _interval(_best_share(mine, rules, goal)) if _enough(mine, rules) else (math.nan, math.nan)
     label = next(study["label"] for study in rules["studies"] if study["key"] == key)
     counts = Counter(mine.loc[mine["status"] != "ok", "status"])
     row: dict[str, Any] = {
@@ -119,6 +120,10 @@ def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) 
         "finals": len(finals), "final_test": final, "final_low": final_low, "final_high": final_high,
     }  # fmt: skip
     return row | _effect(key, rules, trials, goal)
+
+
+def _enough(trials: pd.DataFrame, rules: Mapping[str, Any]) -> bool:
+    return len(trials) >= FEWEST_FOR_EFFECT and _top(len(trials), rules) >= FEWEST_TOP
 
 
 def _values(trial: pd.Series[Any], rules: Mapping[str, Any]) -> str:
@@ -145,7 +150,7 @@ def _effect(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str)
     searched = trials[trials["stage"] == "trial"]
     mine, theirs = searched[searched["study"] == key], searched[searched["study"] == base]
     ours, others = (part.loc[part["chosen"] != "", "test"].dropna() for part in (mine, theirs))
-    if ours.empty or others.empty or min(len(mine), len(theirs)) < FEWEST_FOR_EFFECT:
+    if ours.empty or others.empty or not (_enough(mine, rules) and _enough(theirs, rules)):
         return nothing | {"verdict": "too few trials"}
     row: dict[str, Any] = nothing | {"difference": ours.mean() - others.mean()}
     resampled = _best_share(mine, rules, goal) - _best_share(theirs, rules, goal, seed=1)
@@ -157,8 +162,9 @@ def _effect(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str)
         row |= {"p": min(1.0, p), "method": f"Welch, Bonferroni over {len(keys) - 1}"}
         decided = row["p"] < ALPHA
     else:
-        row["method"] = "bootstrap 95% interval"
-        decided = not row["low"] <= 0 <= row["high"]
+        row["method"] = f"bootstrap, Bonferroni over {len(keys) - 1}"
+        least, most = _interval(resampled, ALPHA / (len(keys) - 1))
+        decided = not least <= 0 <= most
     better = (row["difference"] > 0) == (goal == "max")
     return row | {"verdict": ("better" if better else "worse") if decided else "not decided"}
 
@@ -182,11 +188,11 @@ def _best_share(trials: pd.DataFrame, rules: Mapping[str, Any], goal: str, *, se
     return means
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def _interval(values: np.ndarray, alpha: float = ALPHA) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not values.size:
         return math.nan, math.nan
-    low, high = np.quantile(values, [ALPHA / 2, 1 - ALPHA / 2])
+    low, high = np.quantile(values, [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
 
 
@@ -216,9 +222,10 @@ def _sentences(rules: Mapping[str, Any], trials: pd.DataFrame, studies: pd.DataF
     half = ((compared["high"] - compared["low"]) / 2).median()
     open_ = compared.loc[compared["verdict"] == "not decided", "label"].tolist()
     said.append(
-        f"{n} trials a study leave {k} to compare. The intervals are bootstraps over whole trials, not corrected for "
-        f"{len(compared)} comparisons; half of them are wider than ± {short(half, 2)} {metric}: "
-        "differences below that are not decided at this size."
+        f"{n} trials a study leave {k} to compare. The 95% intervals are bootstraps over whole trials, half of them "
+        f"wider than ± {short(half, 2)} {metric}: smaller differences cannot be decided at this size. A verdict asks "
+        f"the interval at {100 * (1 - ALPHA / (len(studies) - 1)):.2f}% (Bonferroni over {len(studies) - 1}) to "
+        "leave out 0."
     )
     if open_:
         said.append(f"Not decided: {', '.join(open_)}. The paper's size is {WELCH_FROM} trials a study.")

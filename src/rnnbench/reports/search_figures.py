@@ -65,8 +65,12 @@ def _heat(axes: Axes, importance: pd.DataFrame) -> None:
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
     for (y, x), value in np.ndenumerate(values):
         if np.isfinite(value):
-            axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8)
-    axes.set_xticks(range(len(table.columns)), [name.replace("optimizer.", "") for name in table.columns], fontsize=8)
+            axes.text(
+                x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if value > 0.7 else "black"
+            )
+    axes.set_xticks(
+        range(len(table.columns)), [name.replace("optimizer.", "") for name in table.columns], fontsize=8, rotation=20
+    )
     axes.set_yticks(range(len(table.index)), table.index, fontsize=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -82,7 +86,7 @@ def _space(result: SearchResult, path: Path) -> Path:
     for panel, dimension in zip(axes, space, strict=False):
         key = dimension["key"]
         for n, (_, row) in enumerate(studies.iterrows()):
-            mine = trials[trials["study"] == row["study"]].sort_values(key)
+            mine = trials[trials["study"] == row["study"]].sort_values(key, key=_numbers)
             _points(panel, mine, dimension, line_style(n) if few else {"color": ACCENT}, joined=few and len(space) == 1)
         panel.set_xlabel(f"{key}" + (" (its distance from 1)" if dimension["scale"] == "log1m" else ""), fontsize=9)
         panel.set_ylabel(f"val/{result.metric}", fontsize=9)

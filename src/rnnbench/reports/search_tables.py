@@ -73,8 +73,8 @@ def to_markdown(result: SearchResult, importance: pd.DataFrame, figures: Iterabl
     lines = [
         f"# Search: {result.name}",
         "",
-        f"{len(rules['studies'])} studies of {rules['trials']} trials, sampler {rules['sampler']}, seed {rules['seed']}"
-        f"{objectives}{pruner}.",
+        f"{len(rules['studies'])} studies of {rules['trials_each']} trials, sampler {rules['sampler']}, "
+        f"seed {rules['seed']}{objectives}{pruner}.",
         "",
         *_table(study_cells(result)),
         "",

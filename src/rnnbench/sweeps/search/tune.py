@@ -25,6 +25,9 @@ from rnnbench.sweeps.sweep import Result, Sweep, available_cores
 ANSWERS = ("ok", "diverged", "pruned")  # ends that say something of the values that were tried
 
 
+RULES = ("baseline", "sampler", "pruner", "final_seeds", "seed", "top", "objectives")
+
+
 @dataclass
 class Tune:
     """A search over a store. workers: trials at once, one thread each (default: the cores)."""
@@ -42,6 +45,7 @@ class Tune:
         storage = open_journal(folder / "tune" / f"{self.search.name}.journal")
         self.studies = [OneStudy(self.search, study, storage) for study in self.search.studies]
         self.finals: list[dict[str, Any]] = []
+        self._earlier = self._earlier_finals()
         self.plan = Plan(self.search.name, ())
         self._written = ""
 
@@ -106,7 +110,7 @@ class Tune:
             {"id": row.run, "study": row.study, "number": row.number, "stage": "trial", "state": row.state,
              "values": self._values(row.parameters), **({"reason": row.reason} if row.reason else {})}
             for study in self.studies for row in study.rows()
-        ] + self.finals  # fmt: skip
+        ] + self._all_finals()  # fmt: skip
         runs = list(dict.fromkeys(row["id"] for row in rows if row["id"]))
         entries: dict[str, list[str]] = {}
         for row in rows:
@@ -124,8 +128,8 @@ class Tune:
                     {"key": d.key, "text": d.text, "kind": d.kind, "low": d.low, "high": d.high, "step": d.step,
                      "scale": d.scale, "choices": [d.value(n) for n in range(len(d.texts))]} for d in search.space
                 ],
-                **{key: getattr(search, key) for key in ("baseline", "sampler", "pruner", "trials", "final_seeds",
-                                                         "seed", "top", "objectives")},
+                "trials_each": search.trials,
+                **{key: getattr(search, key) for key in RULES},
                 "trials": rows,
             },
         }  # fmt: skip
@@ -137,6 +141,20 @@ class Tune:
         folder.mkdir(parents=True, exist_ok=True)
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
         write_atomic(folder / f"{search.name}.json", json.dumps({**content, **planned}, indent=1) + "\n")
+
+    def _earlier_finals(self) -> list[dict[str, Any]]:
+        """Finals that the manifest knows of: more trials may bring another winner, and the old finals stay known."""
+        try:
+            known = json.loads((self.store.root.parent / "sweeps" / f"{self.search.name}.json").read_text())
+            return [row for row in known["search"]["trials"] if row["stage"] != "trial"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def _all_finals(self) -> list[dict[str, Any]]:
+        """The finals of today's winners, and as `former final` those of earlier winners."""
+        wanted = {row["id"] for row in self.finals}
+        over = [row | {"stage": "former final"} for row in self._earlier if row["id"] not in wanted]
+        return self.finals + (over if self.finals else self._earlier)
 
     def _statuses(self) -> dict[str, list[str]]:
         """Statuses of the records of trials and finals."""
