@@ -118,13 +118,13 @@ def _interval(key: str, asked: str, value: IntervalSweep, scale: str) -> Dimensi
     low, high = value.start, value.end
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or low >= high:
         raise BadInput(f"{key}={asked}: an interval goes from its low end to its high one, interval(0.1, 0.5).")
+    whole = isinstance(low, int) and isinstance(high, int)
+    if whole and scale == "log1m":
+        raise BadInput(f"{key}={asked}: the scale log1m is for numbers below 1, not for whole ones.")
     if scale == "log" and low <= 0:
         raise BadInput(f"{key}={asked}: a logarithmic scale begins above 0, not at {low:g}.")
     if scale == "log1m" and high >= 1:
         raise BadInput(f"{key}={asked}: the scale log1m ends below 1, not at {high:g}.")
-    whole = isinstance(low, int) and isinstance(high, int)
-    if whole and scale == "log1m":
-        raise BadInput(f"{key}={asked}: the scale log1m is for numbers below 1, not for whole ones.")
     return Dimension(key, asked, "int" if whole else "float", low, high, None, scale)
 
 

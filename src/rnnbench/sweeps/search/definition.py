@@ -98,6 +98,8 @@ def define(overrides: Sequence[str], *, name: str | None = None, **given: Any) -
     variants = [v for variant in content.get("variants") or [{}] for v in expand([*_lines(variant), *data])]
     variants = [[o for o in variant if parse(o).key_or_group not in taken - {"dataset"}] for variant in variants]
     studies, skipped = _studies(variants, fixed, space)
+    if not studies:
+        raise BadInput("this search is empty, none of its variants can be run: " + " ".join(skipped[:1]))
     _check(settings, space, studies)
     words = shlex.join(["rnnbench", "tune", *overrides, *_options({**given, "name": name})])
     made = name or experiment or "tune-" + hashlib.sha256(words.encode()).hexdigest()[:8]
@@ -172,8 +174,6 @@ def _check(settings: dict[str, Any], space: Sequence[Dimension], studies: Sequen
             d.override(0 if d.kind == "choice" else int(d.low) if d.kind == "int" else d.bounds[1]) for d in space
         ]
         prepare([*study.overrides, *middle])
-    if not studies:
-        raise BadInput("this search is empty: none of its variants can be run.")
 
 
 def _studies(
