@@ -1,8 +1,8 @@
 """One seed, several independent streams of random numbers.
 
-Weights (`start`), the order of the batches (`order`) and dropout (`noise`) each draw from their own stream, so that
-adding a peephole moves neither the data nor the order of it. Generated datasets draw from `dataset.data_seed`, which
-stays fixed while `seed` varies: every run of a table sees the same data.
+Weights (`start`), the order of the batches (`order`), dropout (`noise`) and noise on the inputs (`input_noise`) each
+draw from their own stream, so that adding a peephole moves neither the data nor the order of it. Generated datasets
+draw from `dataset.data_seed`, which stays fixed while `seed` varies: every run of a table sees the same data.
 """
 
 from __future__ import annotations

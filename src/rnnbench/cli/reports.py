@@ -58,11 +58,12 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.coverage import skipped_cells
     from rnnbench.reports.frames import store_frame
     from rnnbench.reports.leaderboard import leaderboard
+    from rnnbench.reports.searched import searches, with_searches
     from rnnbench.reports.tables import to_markdown, to_rich, write
     from rnnbench.store import Store
 
     store = Store.open(args.results)
-    frame = store_frame(store)
+    frame = with_searches(store_frame(store), searches(store.root.parent))
     for problem in store.problems.values():
         print(f"left out: {problem}", file=sys.stderr)
     if frame.empty:

@@ -54,7 +54,8 @@ def leaderboard(frame: pd.DataFrame, *, dataset: str | None = None, budget: str 
       `tied` (intervals overlap the leader's, who is marked as well), else empty
     - label: the axes in words, with what tells two equal labels apart; entry: the id of the entry shown
     - settings: `default`, `set` (one entry, with training options given) or `tuned` (the best of several entries);
-      trials: how many entries there were; training: optimizer and training options of the one shown
+      trials: how many entries there were, or trials of a search (its winner is shown by its final runs);
+      training: optimizer and training options of the one shown
     - mean, low, high: of the main metric on test over the ok runs, with its 95% interval; n: of how many seeds;
       mark: `n<3` where these are too few for an interval; val: the mean on validation
     - floor, floor_name, target; score: 0 at the floor, 1 at the target
@@ -119,14 +120,17 @@ def _chosen(runs: pd.DataFrame) -> tuple[str, str]:
 
 def _row(runs: pd.DataFrame) -> dict[str, Any]:
     """One row of the leaderboard from all runs that share its block and axes."""
-    entry, note = _chosen(runs)
+    searched = runs[runs["stage"] == "trial"] if "stage" in runs else runs.iloc[:0]
+    entry, note = _chosen(runs if searched.empty else searched)  # finals are of the winner only: they choose nothing
     mine = runs[runs["entry"] == entry]
+    if not searched.empty and (mine["stage"] == "final").any():
+        mine = mine[mine["stage"] == "final"]  # fresh seeds: the trial was chosen for its luck as well
     ok = mine[(mine["status"] == "ok") & mine["value"].notna()]
     mean, low, high = mean_ci(ok["value"])
     first = mine.iloc[0]
     names = (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")
     known = {name: _first_known(mine[name]) for name in names}
-    trials = int(runs["entry"].nunique())
+    trials = len(searched) or int(runs["entry"].nunique())
     row = {name: first[name] for name in (*BLOCK, "label", "precision", "backend")}
     row |= known
     row |= {"rank": None, "standing": "", "entry": entry, "trials": trials}

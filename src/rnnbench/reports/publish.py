@@ -23,6 +23,7 @@ from rnnbench.reports.curves import write_curves
 from rnnbench.reports.frames import part, records_frame
 from rnnbench.reports.leaderboard import leaderboard
 from rnnbench.reports.predictions_published import changed, draw_frozen, freeze, links
+from rnnbench.reports.searched import with_searches
 from rnnbench.reports.tables import write
 from rnnbench.store import Store, write_atomic
 
@@ -56,7 +57,7 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
     write_atomic(folder / "records.jsonl", "\n".join(lines) + "\n")
     head: dict[str, Any] = {
         "name": name,
-        **{key: manifest[key] for key in ("command", "skipped", "ablation") if key in manifest},
+        **{key: manifest[key] for key in ("command", "skipped", "ablation", "search") if key in manifest},
         **({"not_run": _not_run(manifest, found)} if len(runs) < len(wanted) else {}),
     }
     if samples := freeze(store, chosen, folder):
@@ -70,6 +71,10 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
         draw_published(folder)
     else:
         _derive(folder, folder)
+    if "search" in head:
+        from rnnbench.reports.search_main import draw_search
+
+        draw_search(folder)
     draw_frozen(folder, chosen)
     return folder
 
@@ -109,7 +114,7 @@ def read_manifest(results: Path, sweep: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         needed = {key: manifest[key] for key in ("command", "runs", "skipped")}
-        return needed | {key: manifest[key] for key in ("ablation", "entries") if key in manifest}
+        return needed | {key: manifest[key] for key in ("ablation", "entries", "search") if key in manifest}
     except (ValueError, KeyError, TypeError):
         raise BadInput(f"{path} is damaged; the sweep's command, given again, writes it anew.") from None
 
@@ -124,12 +129,14 @@ def _not_run(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
 def _derive(source: Path, folder: Path) -> list[str]:
     """Write the tables that follow from records.jsonl, sweep.json and curves.jsonl; returns their names."""
     from rnnbench.reports.ablation_main import derive_ablation  # which imports this module
+    from rnnbench.reports.search_main import derive_search
 
     found = read_published(source)
-    write(leaderboard(records_frame(found)), folder, parquet=False)
     head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
+    frame = with_searches(records_frame(found), {head["name"]: head["search"]} if "search" in head else {})
+    write(leaderboard(frame), folder, parquet=False)
     write_atomic(folder / "README.md", _readme(head, found, links(source, found)))
-    return [*DERIVED, *derive_ablation(source, folder)]
+    return [*DERIVED, *derive_ablation(source, folder), *derive_search(source, folder)]
 
 
 def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]], pictures: Iterable[str] = ()) -> str:
@@ -163,6 +170,8 @@ def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]], picture
         *(f"- not run: {runs}: `{entry}`" for entry, runs in (head.get("not_run") or {}).items()),
         "",
         "The table is [leaderboard.md](leaderboard.md); every number of it is in [records.jsonl](records.jsonl).",
+        *["The search: [search.md](search.md), its trials in [search_trials.csv](search_trials.csv)."]
+        * ("search" in head),
         *pictures,
     ]
     return "\n".join(lines) + "\n"

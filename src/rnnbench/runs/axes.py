@@ -63,6 +63,7 @@ def settle(config: dict[str, Any]) -> dict[str, Any]:
         config["params"], config["hidden_size"] = parse_count(config["params"]), None
     meta = config["dataset"]["meta"]
     config["precision"] = str(config["precision"])
+    config["input_noise"] = config["input_noise"] or None  # none is none, however it is asked for
     config["encoder"] = _auto(config["encoder"], "embedding" if meta["inputs"] == "tokens" else "none")
     config["head"] = _auto(config["head"], "every" if meta["outputs"] == "step" else "last")
     config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
@@ -143,6 +144,12 @@ def _check_values(config: Mapping[str, Any]) -> None:
         raise BadInput(f"depth.dropout must be at least 0 and below 1, not {config['depth']['dropout']!r}.")
     if config["clip"] is not None and config["clip"] <= 0:
         raise BadInput(f"clip must be above 0 (null: no clipping), not {config['clip']!r}.")
+    noise = config["input_noise"]
+    if noise is not None and (not isinstance(noise, (int, float)) or isinstance(noise, bool) or noise < 0):
+        raise BadInput(f"input_noise must be a standard deviation of at least 0 (null: none), not {noise!r}.")
+    if noise and config["dataset"]["meta"]["inputs"] == "tokens":
+        name = config["dataset"]["meta"]["name"]
+        raise BadInput(f"input_noise={noise:g}: dataset={name} has tokens, which take no noise; use input_noise=null.")
     timeout = harness["timeout"]
     if timeout is not None and (not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0):
         raise BadInput(f"harness.timeout must be seconds above 0 (null: no limit), not {timeout!r}.")

@@ -170,6 +170,8 @@ def fit_options(config: Config, *, spent: float = 0.0) -> FitOptions:
         precision=config["precision"],
         order_seed=derive(seed, "order"),
         noise_seed=derive(seed, "noise"),
+        input_noise=config.get("input_noise"),
+        input_noise_seed=derive(seed, "input_noise"),
         timeout=None if harness["timeout"] is None else max(0.0, harness["timeout"] - spent),
         checkpoint_seconds=harness["checkpoint_seconds"],
     )

@@ -69,8 +69,9 @@ class Result:
 class Judge:
     """Believes the store and no exit code; counts how often a run has died, and gives it up when that is enough."""
 
-    def __init__(self, store: Store, result: Result, show: Display) -> None:
-        self.store, self.result, self.show = store, result, show
+    def __init__(self, store: Store, result: Result, show: Display, split: str = "test") -> None:
+        """split: whose figure is shown; nobody watches a search by its test values."""
+        self.store, self.result, self.show, self.split = store, result, show, split
         self.hung: set[str] = set()  # killed from outside, beyond their time limit
         # Seen by this sweep: a worker may die before it has claimed its run.
         self._deaths: Counter[str] = Counter()
@@ -109,7 +110,7 @@ class Judge:
     def recorded(self, job: Job, record: dict[str, Any], seconds: float | None) -> None:
         """A run has its record: count and show it. seconds: None where another sweep has done it."""
         self.result.records[job.id] = record
-        self.show.finished(job.title, record["status"], outcome_text(record), seconds)
+        self.show.finished(job.title, record["status"], outcome_text(record, self.split), seconds)
 
     def _leave_open(self, ended: Ended, reason: str) -> Verdict:
         self.result.open[ended.job.id] = reason
@@ -153,9 +154,9 @@ class Judge:
         return "recorded"
 
 
-def outcome_text(record: Mapping[str, Any]) -> str:
+def outcome_text(record: Mapping[str, Any], split: str = "test") -> str:
     """A record's main figure, or why there is none."""
     if record["status"] != "ok":
         return str(record["reason"])
-    metric = f"test/{record['metric']}"
+    metric = f"{split}/{record['metric']}"
     return f"{metric} {record['metrics'][metric]:.4g}"

@@ -101,6 +101,8 @@ def experiment_grids(name: str, budget: str | None = None) -> list[list[str]]:
     Raises BadInput where the file is not as it should be.
     """
     content = registry.read("experiment", name)
+    if "search" in content:
+        raise BadInput(f"experiment={name} is a search; use `rnnbench tune experiment={name}`.")
     sizes = content.get("budgets") or {}
     if not isinstance(sizes, dict) or not all(isinstance(size, dict) for size in sizes.values()):
         raise BadInput(f"experiment {name!r}: `budgets` is a mapping from a budget to its `base` and `grids`.")

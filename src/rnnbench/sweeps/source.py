@@ -13,6 +13,8 @@ from rnnbench.sweeps.executors.base import Running
 class Source(Protocol):
     """Asked by the sweep's loop whenever a worker is free, told of every end."""
 
+    split: str  # whose figure a finished run's line shows: test, or val where runs are compared to choose one
+
     @property
     def left(self) -> int:
         """How many runs are still to be taken, as far as known; 0: none, whatever the running ones bring."""
@@ -27,12 +29,17 @@ class Source(Protocol):
         """How a run ended, failures included. One that was never possible has no record in the store; what is told is
         {"id", "status": "refused", "reason", "metrics": {}}. One that is recorded already is told when it is taken."""
 
+    def rest(self) -> Sequence[Job]:
+        """The runs that are known and were never taken, asked for when the sweep ends early."""
+
     def prune(self, running: Sequence[Running]) -> Mapping[str, str]:
         """Which of the running runs are not worth going on with: id -> reason. Asked a few times a second."""
 
 
 class Listed:
     """A plan's runs, in order."""
+
+    split = "test"
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         self._jobs = deque(jobs)
@@ -49,6 +56,9 @@ class Listed:
 
     def tell(self, job: Job, record: Mapping[str, Any]) -> None:
         """Nothing to learn: the list is what it is."""
+
+    def rest(self) -> Sequence[Job]:
+        return list(self._jobs)
 
     def prune(self, running: Sequence[Running]) -> Mapping[str, str]:
         return {}

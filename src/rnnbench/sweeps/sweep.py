@@ -81,11 +81,12 @@ class Sweep:
         self.store.root.mkdir(parents=True, exist_ok=True)
         results = self.store.root.parent
         source = self.source or Listed(self._todo())
-        if self.manifest:
+        if self.manifest and self.source is None:  # a search keeps one of its own, which grows with every trial
             write_manifest(self.plan, results)
         show = display or Display(len(self.plan.jobs), self.workers)
         show.recorded, show.failed = len(self.result.records), len(self.result.open)
-        self.brakes, self.judge = Brakes(self.limits), Judge(self.store, self.result, show)
+        self.brakes = Brakes(self.limits)
+        self.judge = Judge(self.store, self.result, show, source.split)
         before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
             with control.announced(results, self.plan.key, self.plan.command) as self._seat, show:
@@ -140,7 +141,7 @@ class Sweep:
             pool.close()
         for run_id in self._elsewhere:
             self.result.open[run_id] = "another sweep is doing it"
-        while self.source is None and source.left and (job := source.take()) is not None:
+        for job in source.rest():
             self.result.open.setdefault(job.id, "not started")
 
     def _work_off(self, source: Source, pool: Executor, show: Display) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnbench.datasets.base import Batch, Data, Task
+from rnnbench.seeds import derive
 from rnnbench.training.batches import Batches, Round
 from rnnbench.training.evaluate import autocast, evaluate, predict
 from rnnbench.training.outcomes import Diverged, Interrupted, TimedOut
@@ -33,6 +34,8 @@ class FitOptions:
     precision: str = "32"
     order_seed: int = 0
     noise_seed: int = 0
+    input_noise: float | None = None  # standard deviation
+    input_noise_seed: int = 0
     timeout: float | None = None
     checkpoint_seconds: float = 30.0
 
@@ -98,6 +101,8 @@ class FitModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         self.optimizer.zero_grad(set_to_none=True)
+        if self.options.input_noise:
+            batch = batch._replace(x=self._noisy(batch.x))
         with autocast(self.options.precision, batch.x.device):
             prediction = predict(self.model, batch, self.task.spec)
         loss = self.task.loss(prediction, batch)
@@ -123,6 +128,12 @@ class FitModule(pl.LightningModule):
         state.loss_sum += value
         state.norm_max = max(state.norm_max, norm)
         self.round.done = state.update
+
+    def _noisy(self, x: Tensor) -> Tensor:
+        """x with Gaussian noise, a pure function of seed and update, so that a resumed run draws the same."""
+        generator = torch.Generator().manual_seed(derive(self.options.input_noise_seed, self.state.update))
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        return x + (self.options.input_noise or 0.0) * noise
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.hooks.progress(self.state.update, self._latest)

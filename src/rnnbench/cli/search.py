@@ -1,0 +1,81 @@
+"""Commands of searches: tune, search."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rnnbench.cli.common import EXIT, INTERRUPTED, OK, OVERRIDES, Commands, console, positive, whole
+
+SPACE = """\
+A space is written in Hydra's sweep grammar, on the command line or in the experiment's yaml:
+  'optimizer.lr=tag(log,interval(1e-4,1e-1))'   'hidden_size=tag(log,int(interval(20,200)))'   depth=1,2
+  'optimizer.momentum=tag(log1m,interval(0,0.99))' (log of the distance from 1)   'depth.dropout=range(0,0.5,0.1)'
+"""
+
+
+def add(commands: Commands) -> None:
+    """tune and search."""
+    tune = commands.add(
+        "tune",
+        _tune,
+        "Search a space of options by validation, then run the winner on fresh seeds; the same command resumes.",
+        epilog=SPACE + OVERRIDES + EXIT,
+    )
+    tune.add_argument("overrides", nargs="*", metavar="key=space")
+    tune.add_argument("--trials", type=positive, metavar="N", help="trials of each study (default: 20); more go on")
+    tune.add_argument("--sampler", metavar="NAME", help="tpe (default), random, cmaes or grid")
+    tune.add_argument(
+        "--pruner", metavar="NAME", help="none (default), asha, hyperband or median: ends poor trials early"
+    )
+    tune.add_argument(
+        "--objectives", type=lambda text: text.split(","), metavar="A,B",
+        help="what is minimised: metric (the main one on validation; default), train_seconds, params",
+    )  # fmt: skip
+    tune.add_argument("--final-seeds", type=whole, metavar="N", help="fresh seeds for each winner (default: 0)")
+    tune.add_argument("--seed", type=whole, metavar="S", help="of the search itself (default: 0)")
+    tune.add_argument(
+        "--workers", type=positive, metavar="N", help="trials at once, one thread each (default: the cores)"
+    )
+    tune.add_argument("--name", help="the search's name (default: the experiment's)")
+    shown = commands.add(
+        "search",
+        _search,
+        "What a search found: best trials, differences, importance; files in results/tables/search_NAME/.",
+    )
+    shown.add_argument("name", metavar="NAME", help="of the search or experiment, or of a published set")
+    shown.add_argument("--output", metavar="DIR", help="where the files go (default: tables/search_NAME/)")
+    shown.add_argument("--no-figures", action="store_true", help="tables only")
+
+
+def _search(args: argparse.Namespace) -> int:
+    from rnnbench.reports.search_main import main_search
+    from rnnbench.store import Store
+
+    shown, _, remarks = main_search(
+        Store.open(args.results), args.name, args.output, figures=not args.no_figures
+    )  # fmt: skip
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    console().print(shown)
+    return OK
+
+
+def _tune(args: argparse.Namespace) -> int:
+    from rnnbench.sweeps.search.definition import define
+
+    given = {key: getattr(args, key) for key in ("trials", "sampler", "pruner", "objectives", "final_seeds", "seed")}
+    search = define(args.overrides, name=args.name, **given)
+    from rnnbench.reports.search_main import main_search
+    from rnnbench.sweeps.search.tune import Tune
+
+    tune = Tune(search, args.results, workers=args.workers)
+    code = tune.run()
+    for line in tune.summary():
+        print(line, file=sys.stderr)
+    if code != INTERRUPTED and tune.any_ok:
+        shown, _, remarks = main_search(tune.store, search.name)
+        for remark in remarks:
+            print(remark, file=sys.stderr)
+        console().print(shown)
+    return code

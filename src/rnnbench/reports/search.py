@@ -1,0 +1,232 @@
+"""What a search found: trials, what was best on validation, the best share of trials on test, and how sure that is.
+
+Selection is by validation only: the order of trials, the winner and the best share are made from `val`, and test values
+are read of what was chosen. A trial that failed stays in: it ranks behind every one that has a value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnbench.reports.frames import records_frame
+from rnnbench.reports.numbers import short
+from rnnbench.reports.stats import RESAMPLES, mean_ci
+
+WELCH_FROM = 200  # trials a study: the size of the paper, from which its own test is used
+FEWEST_FOR_EFFECT = 20  # trials a study, and
+FEWEST_TOP = 2  # of them compared: below, resampling says nothing of a best share
+ALPHA = 0.05
+
+TRIALS = ("study", "label", "number", "stage", "chosen", "status", "val", "test", "seed", "params", "train_seconds")
+STUDIES = {
+    "study": "str", "label": "str", "trials": "Int64", "ok": "Int64", "failures": "str", "best_trial": "Int64",
+    "best_val": "float64", "values": "str", "top_n": "Int64", "top_val": "float64", "top_test": "float64",
+    "top_low": "float64", "top_high": "float64", "difference": "float64", "low": "float64", "high": "float64",
+    "p": "float64", "method": "str", "verdict": "str", "finals": "Int64", "final_test": "float64",
+    "final_low": "float64", "final_high": "float64",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """trials: one row a trial or final; studies: one row a study (columns in STUDIES); rules: the search as planned."""
+
+    name: str
+    rules: Mapping[str, Any]
+    trials: pd.DataFrame
+    studies: pd.DataFrame
+    metric: str
+    goal: str
+    sentences: tuple[str, ...]
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better."""
+        return 1 if self.goal == "max" else -1
+
+
+def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> SearchResult:
+    """The result of a search. rules: `search` of its manifest; records: of its runs, as far as they are finished."""
+    frame = records_frame(records)
+    metric, goal = (frame[key].dropna().iloc[0] for key in ("metric", "goal"))
+    trials = _trials(rules, frame, goal)
+    searched = [study["key"] for study in rules["studies"]]
+    rows = [_study(key, rules, trials, goal) for key in searched]
+    studies = pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=dt) for key, dt in STUDIES.items()})
+    return SearchResult(name, rules, trials, studies, metric, goal, tuple(_sentences(rules, trials, studies, metric)))
+
+
+def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goal: str) -> pd.DataFrame:
+    """One row a trial or final. chosen: `best` or `top` among a study's trials, by validation alone."""
+    records = frame.set_index("id")
+    labels = {study["key"]: study["label"] for study in rules["studies"]}
+    rows = []
+    for each in rules["trials"]:
+        run = each["id"]
+        record: Any = records.loc[run] if run in records.index else None
+        ok = record is not None and record["status"] == "ok"
+        row = {
+            "study": each["study"], "label": labels.get(each["study"], each["study"]), "number": each["number"],
+            "stage": each["stage"], "chosen": "", "id": run or "",
+            "status": "refused" if not run else "open" if record is None else record["status"],
+            "val": record["val"] if ok else math.nan, "test": record["value"] if ok else math.nan,
+        }  # fmt: skip
+        for key in ("seed", "params", "train_seconds"):
+            row[key] = math.nan if record is None else record[key]
+        rows.append(row | {dimension["key"]: each["values"].get(dimension["key"]) for dimension in rules["space"]})
+    columns = [*TRIALS, *(dimension["key"] for dimension in rules["space"]), "id"]
+    trials = pd.DataFrame(rows, columns=columns)
+    for _, part in trials[trials["stage"] == "trial"].groupby("study"):
+        order = _by_validation(part, goal)
+        trials.loc[order.index[: _top(len(part), rules)], "chosen"] = "top"
+        trials.loc[order.index[:1], "chosen"] = "best"
+    return trials
+
+
+def _by_validation(trials: pd.DataFrame, goal: str) -> pd.DataFrame:
+    """The trials that have a validation value, best first; equal ones by number."""
+    sign = -1 if goal == "max" else 1
+    valued = trials[trials["val"].notna()]
+    return valued.assign(key=sign * valued["val"]).sort_values(["key", "number"]).drop(columns="key")
+
+
+def _top(n: int, rules: Mapping[str, Any]) -> int:
+    return max(1, round(n * float(rules["top"])))
+
+
+def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) -> dict[str, Any]:
+    mine = trials[(trials["study"] == key) & (trials["stage"] == "trial")]
+    best = mine[mine["chosen"] == "best"]
+    top = mine[mine["chosen"] != ""]
+    finals = trials[(trials["study"] == key) & (trials["stage"] == "final") & (trials["status"] == "ok")]
+    final, final_low, final_high = mean_ci(finals["test"].dropna())
+    low, high = _interval(_best_share(mine, rules, goal)) if _enough(mine, rules) else (math.nan, math.nan)
+    label = next(study["label"] for study in rules["studies"] if study["key"] == key)
+    counts = Counter(mine.loc[mine["status"] != "ok", "status"])
+    row: dict[str, Any] = {
+        "study": key, "label": label, "trials": len(mine), "ok": int((mine["status"] == "ok").sum()),
+        "failures": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
+        "best_trial": None if best.empty else best["number"].iloc[0],
+        "best_val": math.nan if best.empty else best["val"].iloc[0],
+        "values": "" if best.empty else _values(best.iloc[0], rules), "top_n": len(top),
+        "top_val": top["val"].mean(), "top_test": top["test"].mean(), "top_low": low, "top_high": high,
+        "finals": len(finals), "final_test": final, "final_low": final_low, "final_high": final_high,
+    }  # fmt: skip
+    return row | _effect(key, rules, trials, goal)
+
+
+def _enough(trials: pd.DataFrame, rules: Mapping[str, Any]) -> bool:
+    return len(trials) >= FEWEST_FOR_EFFECT and _top(len(trials), rules) >= FEWEST_TOP
+
+
+def _values(trial: pd.Series[Any], rules: Mapping[str, Any]) -> str:
+    keys = [dimension["key"] for dimension in rules["space"]]
+    return ", ".join(f"{key}={trial[key] if isinstance(trial[key], str) else short(trial[key], 3)}" for key in keys)
+
+
+def _effect(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) -> dict[str, Any]:
+    """A study's best share against the baseline's, on test: the difference of means, and whether it is one."""
+    nothing: dict[str, Any] = {
+        "difference": math.nan,
+        "low": math.nan,
+        "high": math.nan,
+        "p": math.nan,
+        "method": "",
+        "verdict": "",
+    }
+    base = rules.get("baseline")
+    keys = [study["key"] for study in rules["studies"]]
+    if base not in keys:
+        return nothing
+    if key == base:
+        return nothing | {"verdict": "baseline"}
+    searched = trials[trials["stage"] == "trial"]
+    mine, theirs = searched[searched["study"] == key], searched[searched["study"] == base]
+    ours, others = (part.loc[part["chosen"] != "", "test"].dropna() for part in (mine, theirs))
+    if ours.empty or others.empty or not (_enough(mine, rules) and _enough(theirs, rules)):
+        return nothing | {"verdict": "too few trials"}
+    row: dict[str, Any] = nothing | {"difference": ours.mean() - others.mean()}
+    resampled = _best_share(mine, rules, goal) - _best_share(theirs, rules, goal, seed=1)
+    row["low"], row["high"] = _interval(resampled)
+    if min(len(mine), len(theirs)) >= WELCH_FROM:
+        from scipy.stats import ttest_ind
+
+        p = float(ttest_ind(ours, others, equal_var=False).pvalue) * (len(keys) - 1)
+        row |= {"p": min(1.0, p), "method": f"Welch, Bonferroni over {len(keys) - 1}"}
+        decided = row["p"] < ALPHA
+    else:
+        row["method"] = f"bootstrap, Bonferroni over {len(keys) - 1}"
+        least, most = _interval(resampled, ALPHA / (len(keys) - 1))
+        decided = not least <= 0 <= most
+    better = (row["difference"] > 0) == (goal == "max")
+    return row | {"verdict": ("better" if better else "worse") if decided else "not decided"}
+
+
+def _best_share(trials: pd.DataFrame, rules: Mapping[str, Any], goal: str, *, seed: int = 0) -> np.ndarray:
+    """The mean on test of the best share by validation, of trials drawn anew with replacement: RESAMPLES values.
+
+    Whole trials are drawn, failed ones included, and chosen from again: so the spread is that of the whole search.
+    """
+    key = trials["val"].to_numpy(float) * (-1 if goal == "max" else 1)
+    test = trials["test"].to_numpy(float)
+    key = np.where(np.isfinite(key) & np.isfinite(test), key, np.inf)
+    rng = np.random.default_rng([seed, len(trials)])
+    drawn = rng.integers(0, len(trials), size=(RESAMPLES, len(trials)))
+    order = np.argsort(key[drawn], axis=1, kind="stable")[:, : _top(len(trials), rules)]
+    chosen = np.take_along_axis(drawn, order, axis=1)
+    values = np.where(np.isfinite(key[chosen]), test[chosen], np.nan)
+    some = ~np.isnan(values).all(axis=1)
+    means = np.full(len(values), np.nan)
+    means[some] = np.nanmean(values[some], axis=1)
+    return means
+
+
+def _interval(values: np.ndarray, alpha: float = ALPHA) -> tuple[float, float]:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return math.nan, math.nan
+    low, high = np.quantile(values, [alpha / 2, 1 - alpha / 2])
+    return float(low), float(high)
+
+
+def _sentences(rules: Mapping[str, Any], trials: pd.DataFrame, studies: pd.DataFrame, metric: str) -> list[str]:
+    """What the size of the search can decide, and what it cannot."""
+    said = [
+        f"Trials, the winner and the best {100 * float(rules['top']):g}% of trials are chosen by val/{metric} alone; "
+        f"every test/{metric} here is of what was chosen so, or of the winner on fresh seeds."
+    ]
+    if (unfinished := int((trials["status"] == "open").sum())) > 0:
+        said.append(f"{unfinished} runs are not finished: the figures will change.")
+    if len(rules["objectives"]) > 1:
+        said.append(
+            "Several objectives: finals are of every trial that none beats in all of "
+            + ", ".join(rules["objectives"])
+            + "."
+        )
+    compared = studies[studies["difference"].notna()]
+    if compared.empty:
+        return said
+    n, k = int(studies["trials"].min()), int(studies["top_n"].min())
+    if n >= WELCH_FROM:
+        return [
+            *said,
+            f"{n} trials a study, {k} compared: Welch's test, Bonferroni over {len(studies) - 1} comparisons.",
+        ]
+    half = ((compared["high"] - compared["low"]) / 2).median()
+    open_ = compared.loc[compared["verdict"] == "not decided", "label"].tolist()
+    said.append(
+        f"{n} trials a study leave {k} to compare. The 95% intervals are bootstraps over whole trials, half of them "
+        f"wider than ± {short(half, 2)} {metric}: smaller differences cannot be decided at this size. A verdict asks "
+        f"the interval at {100 * (1 - ALPHA / (len(studies) - 1)):.2f}% (Bonferroni over {len(studies) - 1}) to "
+        "leave out 0."
+    )
+    if open_:
+        said.append(f"Not decided: {', '.join(open_)}. The paper's size is {WELCH_FROM} trials a study.")
+    return said

@@ -1,0 +1,168 @@
+"""One study of a search: which trials there are, the next one to do, and how each ended. Lower losses are better.
+
+The journal keeps losses: the main metric on validation (negated where more is better), training seconds, parameters.
+A trial's record has test metrics as every record has (an id means one whole run), but nothing here reads them.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from rnnbench.errors import AxisRefused, BadInput
+from rnnbench.runs.plan import Job
+from rnnbench.sweeps.search.definition import Search, Study
+from rnnbench.sweeps.search.journal import gone, me
+from rnnbench.sweeps.search.samplers import make_pruner, make_sampler, suggest
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial as it stands. run: its id, None where its axes do not go together; values: what was sampled."""
+
+    study: str
+    number: int
+    run: str | None
+    state: str
+    losses: tuple[float, ...]
+    parameters: dict[str, Any]
+    reason: str
+
+
+class OneStudy:
+    """A study in the journal, opened or made."""
+
+    def __init__(self, search: Search, study: Study, storage: BaseStorage) -> None:
+        """Raises BadInput where the journal holds a study of this name that was searched by other rules."""
+        self.search, self.study = search, study
+        self.optuna = optuna.create_study(
+            study_name=study.key, storage=storage, load_if_exists=True,
+            directions=["minimize"] * len(search.objectives), sampler=self._sampler(0),
+        )  # fmt: skip
+        rules = search.rules(study)
+        known = self.optuna.user_attrs.get("rules")
+        if known is None:
+            self.optuna.set_user_attr("rules", rules)
+        elif known != rules:
+            changed = ", ".join(key for key in rules if rules[key] != known.get(key))
+            raise BadInput(
+                f"the search {search.name} was begun with other {changed}; give this one a --name of its own."
+            )
+        trials = self.optuna.get_trials(deepcopy=False)
+        self.taken = len(trials)
+        self._orphans = [t.number for t in trials if t.state == TrialState.RUNNING and gone(t.user_attrs.get("owner"))]
+        self._reported: dict[int, float] = {}
+
+    def _sampler(self, known: int) -> optuna.samplers.BaseSampler:
+        return make_sampler(self.search.sampler, self.search.seed, self.study.key, self.search.space, known)
+
+    @property
+    def left(self) -> int:
+        """Trials that can be taken: those whose process is gone, and those not asked for yet."""
+        return len(self._orphans) + max(0, self.search.trials - self.taken)
+
+    @property
+    def closed(self) -> int:
+        """How many trials are over."""
+        return sum(t.state.is_finished() for t in self.optuna.get_trials(deepcopy=False))
+
+    def next(self) -> tuple[int, Job] | None:
+        """The next trial and its run; None where its axes do not go together, which is told as a failure."""
+        if self._orphans:
+            number = self._orphans.pop(0)
+            trial = Trial(self.optuna, self.optuna.get_trials(deepcopy=False)[number]._trial_id)
+        else:
+            self.optuna.sampler = self._sampler(self.taken)
+            trial = self.optuna.ask()
+            self.taken = max(self.taken, trial.number) + 1
+        trial.set_user_attr("owner", me())
+        parameters = {dimension.key: suggest(trial, dimension) for dimension in self.search.space}
+        try:
+            job = self.search.job(self.study, trial.number, parameters)
+        except (AxisRefused, BadInput) as refused:
+            trial.set_user_attr("reason", str(refused))
+            self._end(trial.number, TrialState.FAIL)
+            return None
+        trial.set_user_attr("run", job.id)
+        return trial.number, job
+
+    def tell(self, number: int, record: Mapping[str, Any]) -> None:
+        """A trial's run is recorded. What is not ok is a failure, except where the pruner gave it up."""
+        losses = losses_of(record, self.search.objectives)
+        if record["status"] == "pruned":
+            self._end(number, TrialState.PRUNED)
+        elif losses is None:
+            self._end(number, TrialState.FAIL)
+        else:
+            self._end(number, TrialState.COMPLETE, losses)
+
+    def _end(self, number: int, state: TrialState, losses: Sequence[float] | None = None) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of another process that told the same trial first
+            self.optuna.tell(number, losses, state=state, skip_if_finished=True)
+
+    def prune(self, number: int, rows: Sequence[Mapping[str, float]], metric: str, goal: str, job: Job) -> str | None:
+        """Report the rows of history that are new; why the trial is not worth going on with, or None."""
+        budget = job.config["budget"]
+        self.optuna.pruner = make_pruner(self.search.pruner, budget["val_every"], budget["updates"])
+        found = self.optuna.get_trials(deepcopy=False)[number]
+        if found.state.is_finished():
+            return None
+        last = self._reported.setdefault(number, float("-inf") if found.last_step is None else found.last_step)
+        new = [row for row in rows if row["step"] > last and f"val/{metric}" in row]
+        if not new:
+            return None
+        trial = Trial(self.optuna, found._trial_id)
+        for row in new:
+            self._reported[number] = row["step"]
+            trial.report(_loss(row[f"val/{metric}"], goal), int(row["step"]))
+            if trial.should_prune():
+                return f"{self.search.pruner}: val/{metric} {row[f'val/{metric}']:.4g} at update {row['step']:.0f}"
+        return None
+
+    def rows(self) -> list[Row]:
+        """Every trial, by number."""
+        return [self._row(trial) for trial in self.optuna.get_trials(deepcopy=False)]
+
+    def _row(self, trial: FrozenTrial) -> Row:
+        losses = tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else ()
+        attrs = trial.user_attrs
+        return Row(
+            self.study.key, trial.number, attrs.get("run"), trial.state.name.lower(), losses, dict(trial.params),
+            attrs.get("reason", ""),
+        )  # fmt: skip
+
+    def winners(self) -> list[Row]:
+        """The trial with the lowest loss; of several objectives, all that none beats in every one."""
+        done = [row for row in self.rows() if row.losses]
+        if len(self.search.objectives) == 1:
+            return sorted(done, key=lambda row: (row.losses, row.number))[:1]
+        return [row for row in done if not any(_beats(other.losses, row.losses) for other in done)]
+
+
+def losses_of(record: Mapping[str, Any], objectives: Sequence[str]) -> tuple[float, ...] | None:
+    """A record's value of each objective, lower is better; None where it is not ok or lacks one. Reads no test."""
+    if record["status"] != "ok":
+        return None
+    metric = record["metrics"].get(f"val/{record['metric']}")
+    known = {"metric": None if metric is None else _loss(metric, record["goal"])}
+    known |= {key: record.get(key) for key in ("train_seconds", "params")}
+    values = [known[objective] for objective in objectives]
+    if any(value is None or not math.isfinite(value) for value in values):
+        return None
+    return tuple(float(value) for value in values if value is not None)
+
+
+def _loss(value: float, goal: str) -> float:
+    return -value if goal == "max" else value
+
+
+def _beats(a: Sequence[float], b: Sequence[float]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)

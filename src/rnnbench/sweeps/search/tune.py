@@ -1,0 +1,196 @@
+"""A whole search: its trials, then the winners on fresh seeds. Running it again is the resume."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rnnbench.record import FINAL, RecordError
+from rnnbench.runs.plan import Job
+from rnnbench.store import Store, write_atomic
+from rnnbench.sweeps.display import Display
+from rnnbench.sweeps.plan import Plan
+from rnnbench.sweeps.search.definition import Search
+from rnnbench.sweeps.search.journal import open_journal
+from rnnbench.sweeps.search.source import SearchSource
+from rnnbench.sweeps.search.studies import OneStudy
+from rnnbench.sweeps.source import Listed
+from rnnbench.sweeps.sweep import Result, Sweep, available_cores
+
+ANSWERS = ("ok", "diverged", "pruned")  # ends that say something of the values that were tried
+
+
+RULES = ("baseline", "sampler", "pruner", "final_seeds", "seed", "top", "objectives")
+
+
+@dataclass
+class Tune:
+    """A search over a store. workers: trials at once, one thread each (default: the cores)."""
+
+    search: Search
+    results: str | Path | None
+    workers: int | None = None
+    interrupted: bool = False
+    open: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = Store.open(self.results)
+        self.workers = self.workers or available_cores()
+        folder = self.store.root.parent
+        storage = open_journal(folder / "tune" / f"{self.search.name}.journal")
+        self.studies = [OneStudy(self.search, study, storage) for study in self.search.studies]
+        self.finals: list[dict[str, Any]] = []
+        self._earlier = self._earlier_finals()
+        self.plan = Plan(self.search.name, ())
+        self._written = ""
+
+    def run(self) -> int:
+        """Do what is not done yet; returns the exit code: 0, 1 where runs failed or are open, 130 interrupted."""
+        self.store.root.mkdir(parents=True, exist_ok=True)
+        self.write_manifest()
+        source = SearchSource(self.studies, self.store, self._noted)
+        if source.left:
+            self._sweep(source, source.left)
+        if self.interrupted or self.open or any(s.closed < self.search.trials for s in self.studies):
+            return self._exit_code()
+        self._run_finals()
+        return self._exit_code()
+
+    def _sweep(self, source: SearchSource | Listed, total: int) -> Result:
+        sweep = Sweep(self.plan, self.results, workers=self.workers, source=source)
+        result = sweep.run(Display(total, self.workers or 1))
+        self.interrupted |= result.interrupted
+        self.open |= result.open
+        self.write_manifest()
+        return result
+
+    def _run_finals(self) -> None:
+        """The winner of every study on fresh seeds; what is recorded already is not done again."""
+        jobs: list[Job] = []
+        for study in self.studies:
+            for row in study.winners():
+                for n in range(self.search.final_seeds):
+                    job = self.search.final(study.study, row.parameters, n)
+                    jobs.append(job)
+                    self.finals.append({
+                        "id": job.id, "study": study.study.key, "number": row.number, "stage": "final",
+                        "values": self._values(row.parameters),
+                    })  # fmt: skip
+        self.plan.jobs += jobs
+        self.write_manifest()
+        todo = [job for job in jobs if self._record(job.id) is None]
+        if todo:
+            self._sweep(Listed(todo), len(todo))
+
+    def _noted(self, job: Job | None) -> None:
+        if job is not None:
+            self.plan.jobs.append(job)
+        self.write_manifest()
+
+    def _values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """What was sampled, as the overrides have it."""
+        return {d.key: d.value(parameters[d.key]) for d in self.search.space if d.key in parameters}
+
+    def _record(self, run: str) -> dict[str, Any] | None:
+        try:
+            return self.store.read(run)
+        except (RecordError, OSError) as error:
+            self.open[run] = f"{error}; move it away to run this again"
+            return None
+
+    def write_manifest(self) -> None:
+        """results/sweeps/NAME.json: a sweep's keys, and under `search` the rules and every trial and final."""
+        search = self.search
+        rows = [
+            {"id": row.run, "study": row.study, "number": row.number, "stage": "trial", "state": row.state,
+             "values": self._values(row.parameters), **({"reason": row.reason} if row.reason else {})}
+            for study in self.studies for row in study.rows()
+        ] + self._all_finals()  # fmt: skip
+        runs = list(dict.fromkeys(row["id"] for row in rows if row["id"]))
+        entries: dict[str, list[str]] = {}
+        for row in rows:
+            if row["id"]:
+                entries.setdefault(f"{row['study']} {row['stage']}s", []).append(row["id"])
+        content = {
+            "name": search.name,
+            "command": search.command,
+            "runs": runs,
+            "entries": entries,
+            "skipped": [{"reason": reason, "cells": n} for reason, n in Counter(search.skipped).items()],
+            "search": {
+                "studies": [{"key": study.key, "label": study.label} for study in search.studies],
+                "space": [
+                    {"key": d.key, "text": d.text, "kind": d.kind, "low": d.low, "high": d.high, "step": d.step,
+                     "scale": d.scale, "choices": [d.value(n) for n in range(len(d.texts))]} for d in search.space
+                ],
+                "trials_each": search.trials,
+                **{key: getattr(search, key) for key in RULES},
+                "trials": rows,
+            },
+        }  # fmt: skip
+        text = json.dumps(content, indent=1)
+        if text == self._written:
+            return
+        self._written = text
+        folder = self.store.root.parent / "sweeps"
+        folder.mkdir(parents=True, exist_ok=True)
+        planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_atomic(folder / f"{search.name}.json", json.dumps({**content, **planned}, indent=1) + "\n")
+
+    def _earlier_finals(self) -> list[dict[str, Any]]:
+        """Finals that the manifest knows of: more trials may bring another winner, and the old finals stay known."""
+        try:
+            known = json.loads((self.store.root.parent / "sweeps" / f"{self.search.name}.json").read_text())
+            return [row for row in known["search"]["trials"] if row["stage"] != "trial"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def _all_finals(self) -> list[dict[str, Any]]:
+        """The finals of today's winners, and as `former final` those of earlier winners."""
+        wanted = {row["id"] for row in self.finals}
+        over = [row | {"stage": "former final"} for row in self._earlier if row["id"] not in wanted]
+        return self.finals + (over if self.finals else self._earlier)
+
+    def _statuses(self) -> dict[str, list[str]]:
+        """Statuses of the records of trials and finals."""
+        found: dict[str, list[str]] = {"trial": [], "final": []}
+        for stage, ids in (
+            ("trial", [row.run for study in self.studies for row in study.rows()]),
+            ("final", [row["id"] for row in self.finals]),
+        ):
+            for run in ids:
+                record = self._record(run) if run else {"status": "refused"}
+                found[stage].append("open" if record is None else str(record["status"]))
+        return found
+
+    def summary(self) -> list[str]:
+        """How many trials and finals there are, by status, and how to go on."""
+        lines = []
+        statuses = self._statuses()
+        for stage, words in statuses.items():
+            counts = Counter(words)
+            parts = [f"{counts[s]} {s}" for s in (*FINAL, "refused", "open") if counts[s]]
+            if words:
+                lines.append(f"{len(words)} {stage}{'s' * (len(words) != 1)}: {', '.join(parts)}")
+        wanted = self.search.trials * len(self.studies)
+        if len(statuses["trial"]) < wanted or "open" in statuses["trial"] + statuses["final"]:
+            lines.append(f"the same command goes on, to {wanted} trials")
+        return [*lines, *(f"  skipped: {reason}" for reason in self.search.skipped)]
+
+    @property
+    def any_ok(self) -> bool:
+        """Whether there is anything to report."""
+        return "ok" in self._statuses()["trial"]
+
+    def _exit_code(self) -> int:
+        if self.interrupted:
+            return 130
+        statuses = self._statuses()
+        bad = [s for s in statuses["trial"] if s not in (*ANSWERS, "refused")]
+        bad += [s for s in statuses["final"] if s != "ok"]
+        return 1 if bad or self.open or "ok" not in statuses["trial"] else 0
