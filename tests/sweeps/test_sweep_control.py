@@ -43,13 +43,9 @@ def dead():
 def test_a_running_sweep_is_known_while_it_runs(tmp_path):
     with control.announced(tmp_path, "mine", "rnnbench sweep cell=rnn") as seat:
         (seen,) = control.running(tmp_path)
-        assert (seen.name, seen.pid, seen.host, seen.here, seen.alive) == (
-            "mine",
-            os.getpid(),
-            platform.node(),
-            True,
-            True,
-        )
+        assert (seen.name, seen.pid, seen.host) == ("mine", os.getpid(), platform.node())
+        assert seen.here
+        assert seen.alive
         assert seen.command == "rnnbench sweep cell=rnn"
         with control.announced(tmp_path, "mine", "the same") as second:
             assert second.path.name == "mine+2.running"
@@ -107,16 +103,14 @@ def test_statuses_to_retry():
 
 
 def test_an_unknown_sweep_cannot_be_retried(tmp_path):
-    with pytest.raises(BadInput, match="no sweep 'mine' in .*; none was started here"):
+    with pytest.raises(BadInput, match=r"no sweep 'mine' in .*; none was started here"):
         retry.failed_runs(Store.open(tmp_path), "mine", {"oom"})
 
 
 def test_a_run_whose_config_has_changed_since_is_left_as_it_is():
     (job,) = plan(["cell=rnn"]).jobs
     assert retry.again(job.id, job.command).id == job.id
-    with pytest.raises(
-        BadInput, match=f"its command makes another run today .{job.id}.: its configs have changed since"
-    ):
+    with pytest.raises(BadInput, match=rf"another run today \({job.id}\): its configs have changed"):
         retry.again("0123456789ab", job.command)
 
 
@@ -207,6 +201,8 @@ def test_what_a_store_does_not_need_is_found_and_nothing_else(tmp_path):
 
     orphan = folder("a1", "config.yaml", "last.ckpt")
     folder("a2", "record.json", "best.pt", "last.ckpt", ".record.json.abc", "attempts/001/.outcome.json.def")
+    outcome = {"status": "ok", "reason": "", "seconds": 1.0}
+    (store.folder("a2") / "attempts" / "001" / "outcome.json").write_text(json.dumps(outcome))
     folder("a3", "record.failed-1.json")
     folder("a4", "config.yaml", "last.ckpt")
     folder("a5", "record.json", "best.pt", "history.jsonl")
@@ -255,9 +251,7 @@ def test_a_manifest_that_cannot_be_read_stops_the_cleaning(tmp_path):
         clean.find(Store.open(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1234567, "1.23 MB"), (5e15, "5e+03 TB")]
-)
+@pytest.mark.parametrize(("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1234567, "1.23 MB"), (5e12, "5 TB")])
 def test_a_size_in_words(count, text):
     assert clean.in_words(count) == text
 
