@@ -98,6 +98,24 @@ def test_a_fork_server_that_dies_is_replaced(tmp_path):
     assert not any(attempts.deaths(tmp_path / "runs" / run_id) for run_id in result.records)
 
 
+def test_a_worker_that_seems_alive_after_its_death_is_counted_once_it_does_not(tmp_path, lab, monkeypatch):
+    """As on another host, whose processes cannot be looked up: only the heartbeat tells, a minute later."""
+
+    def by_heartbeat(folder):
+        last = max(folder.glob("attempts/*"), default=None)
+        fresh = last is not None and time.time() - (last / "heartbeat").stat().st_mtime < 2
+        asked.append(fresh and not (last / "outcome.json").exists())
+        return asked[-1]
+
+    asked = []
+    monkeypatch.setattr(attempts, "alive", by_heartbeat)
+    result = sweep(*TINY, "cell=dying", "cell.after=9", results=tmp_path, workers=1)
+    (record,) = result.records.values()
+    assert (record["status"], record["attempts"]) == ("killed", 3)
+    assert record["reason"] == "died 3 times; at last the process was killed (SIGKILL)"
+    assert asked.count(True) >= 6, "each death seemed a life for a while"
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A folder with a megabyte of space, where this process may have one."""

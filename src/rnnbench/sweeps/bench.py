@@ -124,7 +124,7 @@ def installed(module: str) -> bool:
 
 
 def missed(ours: Measured, fresh: Measured, *, busy: bool = False) -> list[str]:
-    """The limits that were clearly missed, a sentence each. busy: the machine has other work, so seconds say nothing."""
+    """The limits that were clearly missed, a sentence each. busy: the machine has other work; seconds say nothing."""
     found = []
     if ours.overhead > CLEARLY * LIMIT_SECONDS and not busy:
         found.append(f"a run of our sweep costs {ours.overhead:.2f} s beside its training, limit {LIMIT_SECONDS} s")
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if busy := load > cores + 1:
         console.print(
-            f"This machine is busy (load {load:.1f} on {cores} cores): the seconds say little, the ratios more."
+            f"This machine is busy (load {load:.1f}, {cores} cores): the seconds say little, the ratios more."
         )
     sentences = missed(found["rnnbench sweep"], once, busy=busy)
     for sentence in sentences:
