@@ -36,8 +36,10 @@ def composed(texts: Sequence[str], parsed: Sequence[Override]) -> tuple[DictConf
     values = [override for _, override in pairs if override.key_or_group not in registry.GROUPS]
     if not all(map(_is_value, values)):
         return whole(texts)
-    groups = tuple(text for text, override in pairs if override.key_or_group in registry.GROUPS)
-    base, picked = _of_groups(groups, _fingerprint())
+    groups = [text for text, override in pairs if override.key_or_group in registry.GROUPS]
+    if len({text.partition("=")[0] for text in groups}) == len(groups):  # of two of one group the last one counts
+        groups.sort()
+    base, picked = _of_groups(tuple(groups), _fingerprint())
     config: DictConfig = pickle.loads(base)
     try:
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
