@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from rnnbench.record import run_id
@@ -42,8 +42,10 @@ NOT_WATCHED = {
 asked = st.fixed_dictionaries(DIFFERENT)
 unasked = st.fixed_dictionaries({}, optional=NOT_WATCHED)
 one_machine = ["device=cpu"]
-many = settings(max_examples=20)
-few = settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])  # a new yaml: composed anew
+many = settings(max_examples=20, phases=[Phase.generate])
+few = settings(
+    max_examples=5, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # a new yaml: composed anew
 
 
 def spelled(key, value, chance):
