@@ -8,7 +8,6 @@ ${optimizer.lr}) follows as ever. tests/runs/test_runs_hydra_groups.py proves th
 
 from __future__ import annotations
 
-import functools
 import os
 import pickle
 from collections.abc import Sequence
@@ -24,7 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnbench.runs import registry
 
-KEPT = 1024  # sets of choices; one takes 10 kB
+KEPT = 2048  # sets of choices; one takes 10 kB
+_kept: dict[tuple[tuple[str, ...], object], tuple[bytes, dict[str, str]]] = {}
 
 
 def composed(texts: Sequence[str], parsed: Sequence[Override]) -> tuple[DictConfig, dict[str, str]]:
@@ -36,8 +36,10 @@ def composed(texts: Sequence[str], parsed: Sequence[Override]) -> tuple[DictConf
     values = [override for _, override in pairs if override.key_or_group not in registry.GROUPS]
     if not all(map(_is_value, values)):
         return whole(texts)
-    groups = tuple(text for text, override in pairs if override.key_or_group in registry.GROUPS)
-    base, picked = _of_groups(groups, _fingerprint())
+    groups = [text for text, override in pairs if override.key_or_group in registry.GROUPS]
+    if len({text.partition("=")[0] for text in groups}) == len(groups):  # of two of one group the last one counts
+        groups.sort()
+    base, picked = _of_groups(tuple(groups), _fingerprint())
     config: DictConfig = pickle.loads(base)
     try:
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
@@ -80,11 +82,16 @@ def _is_value(override: Override) -> bool:
     return not any((folder / key).is_dir() for folder in registry.search_dirs())
 
 
-@functools.lru_cache(maxsize=KEPT)
 def _of_groups(groups: tuple[str, ...], fingerprint: object) -> tuple[bytes, dict[str, str]]:
     """Pickled: a copy of it costs less than half of what copy.deepcopy takes, and nobody can change it."""
-    config, picked = _composed_by_hydra(groups)
-    return pickle.dumps(config, pickle.HIGHEST_PROTOCOL), picked
+    if (found := _kept.get((groups, fingerprint))) is None:
+        config, picked = _composed_by_hydra(groups)
+        found = (pickle.dumps(config, pickle.HIGHEST_PROTOCOL), picked)
+        if len(_kept) >= KEPT:
+            _kept.clear()
+        every = tuple(sorted(f"{group}='{choice}'" for group, choice in picked.items()))
+        _kept[groups, fingerprint] = _kept[every, fingerprint] = found  # the defaults it is compared with: the same
+    return found
 
 
 def _fingerprint() -> tuple[tuple[str, int, int], ...]:

@@ -39,7 +39,7 @@ def synthetic(runs: int) -> Plan:
     entries = max(1, runs // SEEDS)
     rates = max(1, min(RATES, -(-entries // 100)))
     lrs = ",".join(f"{0.0005 * (n + 1):.4f}" for n in range(rates))
-    sizes = ",".join(map(str, SIZES))
+    sizes = ",".join(map(str, SIZES[: max(1, entries // 10)]))
     made = plan([f"cell={CELLS}", f"dataset={DATASETS}", f"hidden_size={sizes}", f"optimizer.lr={lrs}"], name="scale")
     made.jobs = list(_seeded(made.jobs, runs))
     return made

@@ -112,14 +112,14 @@ def experiment_grids(name: str, budget: str | None = None) -> list[list[str]]:
     mappings = [base, more, *grids] if isinstance(grids, list) else [None]
     if not all(isinstance(mapping, dict) for mapping in mappings):
         raise BadInput(f"experiment {name!r}: `base` is a mapping of overrides and `grids` a list of such mappings.")
-    return [[f"{k}={_plain(v)}" for k, v in {**base, **more, **grid}.items()] for grid in grids]
+    return [[f"{k}={_plain(k, v)}" for k, v in {**base, **more, **grid}.items()] for grid in grids]
 
 
-def _plain(value: Any) -> str:
+def _plain(key: str, value: Any) -> str:
     if isinstance(value, bool):  # `peephole: on` in yaml is a boolean: its author meant the word
-        return "on" if value else "off"
+        return ("on" if value else "off") if key in registry.GROUPS else str(value).lower()
     if isinstance(value, list):
-        return ",".join(_plain(v) for v in value)
+        return ",".join(_plain(key, v) for v in value)
     return "null" if value is None else str(value)
 
 
