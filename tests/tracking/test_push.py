@@ -1,4 +1,4 @@
-"""Records as W&B runs: what they hold, that a second push does nothing, and that no state of the server loses anything."""
+"""Records as W&B runs: what they hold, that a second push does nothing, and that no state of W&B loses anything."""
 
 from __future__ import annotations
 
