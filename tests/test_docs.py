@@ -1,4 +1,4 @@
-"""The pages of docs/ name commands and options that the program has, executors' options that they take, and each other."""
+"""The pages of docs/ name commands and options that the program has, and executors' options that they take."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ OF_SWEEPS = {"plan", "sweep", "status", "retry", "stop", "clean", "tune", "merge
 
 def commands(page):
     """Every rnnbench command in a page's blocks of commands, as words."""
-    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(), re.M | re.S)
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("rnnbench ")]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    lines = [line for kind, block in blocks if not kind for line in block.splitlines() if line.startswith("rnnbench ")]
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
