@@ -58,8 +58,9 @@ coverage: .venv  ## the tests with the coverage of src; fails below 90 %
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu" --cov=rnnbench --cov-report=
 	$(BIN)/python -m coverage report --include="src/rnnbench/*" --fail-under=90
 
-bench: .venv  ## speeds and memory on this machine, as ratios measured interleaved (4 minutes)
+bench: .venv  ## speeds and memory on this machine, as ratios measured interleaved, and what a run costs (7 minutes)
 	$(BIN)/python -m rnnbench.runs.bench
+	$(BIN)/python -m rnnbench.sweeps.bench
 
 lock: .venv  ## write requirements.lock from what .venv holds now
 	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -viE '^(pip|rnnbench|torch|triton)=|^nvidia|^cuda' \

@@ -453,7 +453,8 @@ def test_a_run_that_only_ever_died_is_recorded_by_who_saw_it(tmp_path):
 
 
 class StopAt(StopRequest):
-    """Asks to stop after so many questions, one an update (but the last of a round's, whose comes after validation)."""
+    """Asks to stop after so many questions: one when the data is there, one when the network is, then one an update
+    (but the last of a round's, whose comes after validation)."""
 
     def __init__(self, after):
         super().__init__(signals=())
@@ -485,7 +486,18 @@ def check_equal(kept, made, record, unbroken):
     assert (kept.folder(made.id) / "history.jsonl").read_bytes() == history
 
 
-@pytest.mark.parametrize("after", [0, 3, 4, 5, 8, 9, 10])
+@pytest.mark.parametrize("after", [0, 1])
+def test_interrupted_while_it_is_prepared_nothing_is_trained(tmp_path, unbroken, after):
+    made, kept = job(*OPTIONS), store(tmp_path)
+    with pytest.raises(Interrupted, match="^the test while it was being prepared$"):
+        runs.attempt(made, kept, stop=StopAt(after))
+    folder = kept.folder(made.id)
+    assert outcomes(folder) == ["interrupted"]
+    assert not (folder / "history.jsonl").exists()
+    check_equal(kept, made, runs.attempt(made, kept), unbroken)
+
+
+@pytest.mark.parametrize("after", [2, 5, 6, 7, 10, 11, 12])
 def test_interrupted_and_resumed_is_the_unbroken_record(tmp_path, unbroken, after):
     made, kept = job(*OPTIONS), store(tmp_path)
     with pytest.raises(Interrupted, match=r"^the test at update \d+$"):
@@ -504,7 +516,7 @@ def test_interrupted_again_and_again(tmp_path, unbroken):
     made, kept = job(*OPTIONS), store(tmp_path)
     for _ in range(11):
         with pytest.raises(Interrupted):
-            runs.attempt(made, kept, stop=StopAt(0))
+            runs.attempt(made, kept, stop=StopAt(2))
     record = runs.attempt(made, kept)
     assert record["attempts"] == 12
     check_equal(kept, made, record, unbroken)

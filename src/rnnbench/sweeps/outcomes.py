@@ -72,6 +72,7 @@ class Judge:
     def __init__(self, store: Store, result: Result, show: Display) -> None:
         self.store, self.result, self.show = store, result, show
         self.hung: set[str] = set()  # killed from outside, beyond their time limit
+        self._doubtful: set[str] = set()  # said to be dead while they seem to be alive
         # Seen by this sweep: a worker may die before it has claimed its run.
         self._deaths: Counter[str] = Counter()
         self._ooms: Counter[str] = Counter()
@@ -87,7 +88,10 @@ class Judge:
         if record is not None:
             self.recorded(job, record, ended.seconds)
             return "recorded"
-        if ended.word == "busy" or (ended.word == "died" and attempts.alive(folder)):
+        if ended.word == "busy":
+            return "elsewhere"
+        if ended.word == "died" and attempts.alive(folder):
+            self._doubtful.add(job.id)
             return "elsewhere"
         if ended.word in ("interrupted", "full"):
             self.result.open[job.id] = ended.sentence
@@ -100,6 +104,10 @@ class Judge:
             return "open"
         if ended.word == "lost":
             return self._lost(ended)
+        if job.id in self._doubtful:
+            self._doubtful.discard(job.id)
+            if attempts.look(folder)[-1].status == "interrupted":
+                return "again"  # it had lost its fork server, and ended in order since
         if job.id in self.hung:
             attempts.note_death(folder, ended.sentence)
             limit = job.config["harness"]["timeout"]

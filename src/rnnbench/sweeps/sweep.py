@@ -70,7 +70,8 @@ class Sweep:
         self._signals = 0
         self._stopped = 0.0  # when
         self._seen: set[str] = set()  # looked up in the store
-        self._elsewhere: dict[str, tuple[Job, float]] = {}  # what another sweep has in hand, and when to look again
+        # What a process that is no worker of ours has in hand, when to look again, and how ours ended, if it did.
+        self._elsewhere: dict[str, tuple[Job, float, Ended | None]] = {}
 
     def run(self, display: Display | None = None) -> Result:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
@@ -148,14 +149,8 @@ class Sweep:
                 break
             show.total = show.done + len(pool.running) + source.left + len(self._elsewhere)
             for ended in pool.poll(0.25):
-                try:
-                    self._after(ended, source, pool, show)
-                except OSError as error:
-                    if not disk_full(error):
-                        raise
-                    self.result.open[ended.job.id] = "its end could not be noted"
-                    self._fail(f"the disk is full ({error.filename}: {error.strerror}): free some space", pool, show)
-            self._look_elsewhere(source)
+                self._after(ended, source, pool, show)
+            self._look_elsewhere(source, pool, show)
             pruned = source.prune(pool.running)
             for running in pool.running:
                 if running.job.id in pruned:
@@ -207,7 +202,7 @@ class Sweep:
             elif job.id in self.result.open:
                 source.tell(job, refused(job, self.result.open[job.id]))
             elif attempts.alive(self.store.folder(job.id)):
-                self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS
+                self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS, None
             else:
                 self.brakes.started += 1
                 pool.submit(self._limited(job))
@@ -221,14 +216,21 @@ class Sweep:
 
     def _after(self, ended: Ended, source: Source, pool: Executor, show: Display) -> None:
         """A worker ended: put its run where it belongs."""
-        job = ended.job
-        verdict = self.judge.after(ended, bool(self._stopped))
-        if verdict in ("again", "elsewhere"):
+        job, busy = ended.job, ended.word == "busy"
+        try:
+            verdict = self.judge.after(ended, bool(self._stopped))
+        except OSError as error:
+            if not disk_full(error):
+                raise
+            self.result.open[job.id] = "its end could not be noted"
+            self._fail(f"the disk is full ({error.filename}: {error.strerror}): free some space", pool, show)
+            return
+        if verdict == "again" or busy:
             self.brakes.started -= 1
-            if verdict == "elsewhere":
-                self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS
-            else:
-                source.put_back(job)
+        if verdict == "again":
+            source.put_back(job)
+        elif verdict == "elsewhere":
+            self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS, None if busy else ended
         elif verdict == "full":
             self._fail(f"the disk is full ({ended.sentence}): free some space", pool, show)
         elif (record := self.result.records.get(job.id)) is not None or ended.word == "refused":
@@ -238,21 +240,23 @@ class Sweep:
             if reason := self.brakes.too_many_failures(told["reason"]):
                 self._fail(reason, pool, show)
 
-    def _look_elsewhere(self, source: Source) -> None:
-        """Runs of other sweeps: done by now, or left by them."""
+    def _look_elsewhere(self, source: Source, pool: Executor, show: Display) -> None:
+        """Runs in other hands: done by now, or left. (One of ours that died on another host seems alive at first.)"""
         now = time.monotonic()
-        for run_id, (job, due) in list(self._elsewhere.items()):
+        for run_id, (job, due, ended) in list(self._elsewhere.items()):
             if now < due:
                 continue
             if (record := self._look_up(job)) is not None:
                 self.judge.recorded(job, record, None)
                 source.tell(job, record)
             elif attempts.alive(self.store.folder(run_id)):
-                self._elsewhere[run_id] = job, now + ELSEWHERE_SECONDS
+                self._elsewhere[run_id] = job, now + ELSEWHERE_SECONDS, ended
                 continue
-            else:
-                source.put_back(job)
             del self._elsewhere[run_id]
+            if record is None and ended is not None:
+                self._after(ended, source, pool, show)
+            elif record is None:
+                source.put_back(job)
 
     def _kill_hanging(self, pool: Executor) -> None:
         """A run looks at its own time limit at every update; one that does not get there is killed from outside."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rnnbench.errors import disk_full
 from rnnbench.runs.plan import Job
 
-ORPHAN_SECONDS = 30.0  # what a run without a sweep may take to its checkpoint, before its process ends all the same
+ORPHAN_SECONDS = 300.0  # what a run without a sweep may take to its checkpoint, before its process ends all the same
 
 if TYPE_CHECKING:
     from rnnbench.runs.watch import StopRequest

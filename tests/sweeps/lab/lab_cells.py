@@ -41,6 +41,31 @@ class Dying(RNN):
         return super().step(wx, state)
 
 
+class Greedy(RNN):
+    """Elman's network that at its step number `after` holds `megabytes`, or raises MemoryError where that is None.
+
+    once: a path; where it exists the cell is content, and being greedy makes it. None: it is so every time.
+    """
+
+    def __init__(
+        self, *args: Any, after: int, megabytes: int | None = None, once: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.steps, self.after, self.megabytes, self.once = 0, after, megabytes, once
+
+    def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
+        self.steps += 1
+        if self.steps == self.after and not (self.once and Path(self.once).exists()):
+            if self.once:
+                Path(self.once).touch()
+            if self.megabytes is None:
+                raise MemoryError("more is wanted than there is")
+            held = bytearray(os.urandom(2**20) * self.megabytes)
+            time.sleep(30)
+            assert held
+        return super().step(wx, state)
+
+
 def die(how: str) -> None:
     """End this process at once, in one of the ways in which processes end."""
     if how == "kill":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 from rnnbench.datasets import Data, Digits
@@ -20,4 +21,17 @@ class Cached(Digits):
     def load(self) -> Data:
         if not self.file.exists():
             raise MissingData(f"{self.file} is missing: put it there.")
+        return super().load()
+
+
+class Sleepy(Digits):
+    """The digits, read in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.spec = dataclasses.replace(self.spec, name="sleepy")
+
+    def load(self) -> Data:
+        time.sleep(self.seconds)
         return super().load()
