@@ -22,7 +22,7 @@ from rnnbench.cli import main
 from rnnbench.runs import registry
 from rnnbench.store import Store
 
-COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify")
+COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify", "wandb")
 
 
 class Said(NamedTuple):

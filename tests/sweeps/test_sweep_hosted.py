@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from rnnbench.runs import attempts, registry
 from rnnbench.runs.plan import prepare
 from rnnbench.store import Store
 from rnnbench.sweeps.executors import make_executor
+from rnnbench.sweeps.executors.base import Ended, Executor, Running
 from rnnbench.sweeps.executors.hosted import Host, Place, take_options
 from rnnbench.sweeps.executors.local import Pool
 
@@ -138,3 +140,39 @@ def test_a_run_that_loses_its_machine_is_put_back_and_its_deaths_are_not_counted
     assert len(lost) == 4  # more than a run may die
     (record,) = result.records.values()
     assert json.loads(json.dumps(record))["status"] == "ok"
+
+
+class Nowhere(Executor):
+    """Loses every run at once."""
+
+    size = 1
+
+    def __init__(self):
+        self.taken = []
+
+    @property
+    def running(self):
+        return self.taken
+
+    def submit(self, job):
+        self.taken.append(Running(job))
+
+    def poll(self, seconds):
+        while self.taken:
+            yield Ended(self.taken.pop().job, "lost", "its node is gone", None, 0.0)
+
+    def cancel(self, reason, running=None, *, prune=False):
+        pass
+
+    def kill(self, running=None):
+        pass
+
+
+def test_a_run_that_every_machine_loses_is_left_open(monkeypatch, tmp_path):
+    monkeypatch.setattr("rnnbench.sweeps.sweep.make_executor", lambda *_, **own: Nowhere())
+    said = io.StringIO()
+    result = sweep(*TINY, "cell=rnn", results=tmp_path, workers=1, said=said)
+    assert result.exit_code == 1
+    assert not result.records
+    assert list(result.open.values()) == ["lost its machine 10 times; at last its node is gone"]
+    assert said.getvalue().count("it goes on elsewhere") == 9

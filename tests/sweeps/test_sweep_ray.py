@@ -104,3 +104,27 @@ def test_a_cluster_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "no Ray cluster at 127.0.0.1:9" in done.stderr
+
+
+def test_a_node_that_does_not_see_the_store_is_named_before_any_run(tmp_path):
+    # The small file by which a node knows the store is taken away before any node can look for it.
+    script = (
+        "import sys\n"
+        "from rnnbench.sweeps.executors import hosted, ray\n"
+        "here = hosted.Place.here\n"
+        "def elsewhere(results, memory=None):\n"
+        "    place = here(results, memory)\n"
+        "    place.clear()\n"
+        "    return place\n"
+        "hosted.Place.here = staticmethod(elsewhere)\n"
+        "from rnnbench.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    words = ["sweep", *TINY, "cell=rnn", "--executor", "ray", "--workers", "1", "--results", str(tmp_path / "r")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    assert "does not see the store" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("r/runs/*"))

@@ -259,6 +259,28 @@ def test_a_failed_second_attempt_in_another_folder(info, tmp_path, read_wandb, m
     assert list(info.folder.iterdir()) == []
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize("group", [None, "a-sweep-of-ours"])
+def test_under_an_agent_a_single_run_is_the_agents_run(info, read_wandb, monkeypatch, group):
+    for name, value in {"SWEEP_ID": "s123", "RUN_ID": "agents-own", "PROJECT": "of-the-agent"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    assert WandbTracker().mode == "online"  # the agent's server waits for the curves
+    tracker = WandbTracker(mode="offline")
+    tracker.start(type(info)(info.id, info.name, group, info.config, 1, info.folder))
+    tracker.log({"val/loss": 0.5}, 1)
+    tracker.finish(None, ok=True)
+    run = read_wandb(info.folder)
+    assert run["folder"].name.endswith("-agents-own") == (group is None)
+    assert run["project"] == ("of-the-agent" if group is None else "rnnbench")
+    assert run["config"]["rnnbench_id"] == info.id
+
+
+def test_without_an_agent_a_run_id_in_the_environment_means_nothing(monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "users-own")
+    assert wandb_tracker.agent_run() is None
+    assert WandbTracker().mode == "offline"
+
+
 WATCHED = """
     import os
     from pathlib import Path

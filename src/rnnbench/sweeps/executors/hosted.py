@@ -96,8 +96,12 @@ class Host:
     def poll(self, seconds: float) -> Answer | None:
         """How the run ended, None while it goes on after `seconds`."""
         for ended in self._pool.poll(seconds):
-            if ended.word == "died":  # seen at once here, where its process was; from elsewhere only as a stale beat
-                attempts.note_death(Store.open(self.place.results).folder(ended.job.id), ended.sentence)
+            # Seen at once here, where its process was; from elsewhere only by a stale heartbeat, a minute later.
+            folder = Store.open(self.place.results).folder(ended.job.id)
+            if ended.word == "died":
+                attempts.note_death(folder, ended.sentence)
+            elif ended.word == "oom":
+                attempts.note_end(folder, "oom", ended.sentence)
             return Answer(ended.word, ended.sentence, ended.exit_code)
         return None
 

@@ -31,6 +31,7 @@ from rnnbench.sweeps.executors.hosted import Answer, Host, Place, take_options
 MISSING = '--executor slurm needs the package submitit: pip install "rnnbench[slurm]"'
 REQUEUES = 1_000_000  # submitit's limit on requeues at the time limit: a run that gets on may be requeued for ever
 CHECKPOINT_SECONDS = 60.0  # what a run has for its checkpoint at the warning
+KILL_SECONDS = 5.0  # from a kill to when the job counts as gone
 LOOK_SECONDS = 2.0  # between looks at whether a queued job has begun
 BUSY_SECONDS = attempts.STALE_SECONDS + 30.0  # a run whose machine went is claimed until its last heartbeat is stale
 OPTIONS: dict[str, Any] = {
@@ -90,7 +91,14 @@ class SlurmRun(Running):
     attempt: int
     begun: bool = False
     cancelled: bool = False
+    killed: float | None = None  # when
     looked: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether the job has ended; of a killed one SLURM's own word, which takes minutes, is not waited for."""
+        gone = self.killed is not None and time.monotonic() - self.killed > KILL_SECONDS
+        return gone or bool(self.submitted.done())
 
     @property
     def seconds(self) -> float:
@@ -156,7 +164,7 @@ class SlurmExecutor(Executor):
     def poll(self, seconds: float) -> Iterator[Ended]:
         """Wait until a job ends, at most `seconds`, and yield those that did."""
         end = time.monotonic() + seconds
-        while not (over := [run for run in self._running if run.submitted.done()]) and time.monotonic() < end:
+        while not (over := [run for run in self._running if run.over]) and time.monotonic() < end:
             time.sleep(min(0.1, seconds))
         for run in over:
             self._running.remove(run)
@@ -176,6 +184,8 @@ class SlurmExecutor(Executor):
         if not result.exists():
             if run.cancelled:
                 return Answer("interrupted", "the job was cancelled", None)
+            if run.killed is not None:
+                return Answer("died", "the job was killed by the sweep", None)
             if state == "OUT_OF_MEMORY":
                 return Answer("died", "SLURM's memory limit (mem) ended the job", None)
             return Answer("lost", f"job {run.submitted.job_id} ended without a word (SLURM says {state})", None)
@@ -198,7 +208,9 @@ class SlurmExecutor(Executor):
     def kill(self, running: Running | None = None) -> None:
         """End one run, or all of them, at once; they resume from the last checkpoint."""
         for run in [run for run in self._running if running is None or run is running]:
-            self._signal(run, signal.SIGKILL)
+            if run.killed is None:
+                run.killed = time.monotonic()
+                self._signal(run, signal.SIGKILL)
 
     def _signal(self, run: SlurmRun, number: signal.Signals | None) -> None:
         """None: SIGTERM, and the job does not come back."""

@@ -1,0 +1,57 @@
+"""The pages of docs/ name commands and options that the program has, and executors' options that they take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from rnnbench.cli import parser_of_all
+from rnnbench.sweeps.executors import ray, slurm
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+# The page "Sweeps" has every command of many runs.
+OF_SWEEPS = {"plan", "sweep", "status", "retry", "stop", "clean", "tune", "merge", "diff", "wandb"}
+
+
+def commands(page):
+    """Every rnnbench command in a page's blocks of commands, as words."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    lines = [line for kind, block in blocks if not kind for line in block.splitlines() if line.startswith("rnnbench ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def test_there_are_pages_and_the_readme_leads_to_each():
+    readme = (ROOT / "README.md").read_text()
+    assert {page.name for page in PAGES} >= {"sweeps.md", "remote.md"}
+    assert all(f"docs/{page.name}" in readme for page in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_and_option_is_known(page):
+    parser = parser_of_all()
+    known = parser.commands()
+    for name, *words in commands(page):
+        assert name in known, f"rnnbench {name}"
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert options <= set(parser.options(name)), f"rnnbench {name} {options}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_between_files_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_page_on_sweeps_has_every_command_of_many_runs():
+    assert {words[0] for words in commands(ROOT / "docs" / "sweeps.md")} >= OF_SWEEPS
+
+
+@pytest.mark.parametrize(("heading", "executor"), [("Ray", ray), ("SLURM", slurm)])
+def test_the_tables_of_executor_options_are_the_executors_own(heading, executor):
+    section = (ROOT / "docs" / "remote.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"(\w+)=", rows)) - {"account", "qos", "constraint"} == set(executor.OPTIONS)
