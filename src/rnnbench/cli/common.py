@@ -25,8 +25,8 @@ Overrides are Hydra's: key=value. The axes are groups whose choices `rnnbench li
   cell=gru   depth=2   direction=bidirectional   peephole=on   dataset=adding
   budget=smoke|small|medium|paper   optimizer=adam|adamw|sgd|rmsprop   schedule=constant|cosine|onecycle|step
   tracker=none|wandb|tensorboard   forecast=encoder_forecaster|rollout (for datasets of frames)
-and every option of a choice can be set: hidden_size=128  params=70k  optimizer.lr=0.01  dataset.T=100  clip=null  input_noise=0.1
-  seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
+and every option of a choice can be set: hidden_size=128  params=70k  optimizer.lr=0.01  dataset.T=100  clip=null
+  input_noise=0.1  seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
 """
 EXIT = "Exit codes: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted (the same command resumes)."
 
