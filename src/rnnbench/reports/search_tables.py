@@ -88,8 +88,8 @@ def to_markdown(result: SearchResult, importance: pd.DataFrame, figures: Iterabl
         "",
         *_table(importance_cells(importance)),
         "",
-        "Shares of the variance of a random forest fitted to the trials that ended ok; of some 40 trials, another seed of "
-        "the forest moves a share by up to about 0.05.",
+        "Shares of the variance of a random forest fitted to the trials that ended ok; of some 40 trials, "
+        "another seed of the forest moves a share by up to about 0.05.",
         *(f"\n![{name}]({name})" for name in figures),
     ]
     return "\n".join(lines) + "\n"
