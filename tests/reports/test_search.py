@@ -13,7 +13,7 @@ from rnnbench.reports.leaderboard import leaderboard
 from rnnbench.reports.publish import publish, verify
 from rnnbench.reports.search import search_result
 from rnnbench.reports.search_main import main_search
-from rnnbench.reports.search_tables import FIGURES, FILES, to_markdown
+from rnnbench.reports.search_tables import FIGURES, FILES, front_cells, to_markdown
 from rnnbench.reports.searched import searches, with_searches
 from rnnbench.store import Store
 
@@ -233,3 +233,22 @@ def test_an_entry_that_was_also_run_outside_stays_a_row_of_its_own(store):
 def test_without_a_search_the_leaderboard_is_what_it_was(store):
     frame = records_frame(store.iterate())
     assert with_searches(frame, {}).equals(frame)
+
+
+def test_of_several_objectives_the_front_is_shown_each_with_its_own_finals():
+    rules, records = searched(6, {"lstm": 0.0})
+    rules["objectives"] = ["metric", "params"]
+    for n, record in enumerate(records):  # larger is better, but for the last: the largest, and poor
+        record["metrics"] |= {"val/accuracy": 0.5 + 0.05 * n if n < 5 else 0.2, "test/accuracy": 0.5}
+        record["params"] = 100 + n
+    for number, value in ((0, 0.4), (4, 0.7)):
+        final = make_record("lstm", seed=100_000 + number, lr=0.5 + number, value=value, val=0.1)
+        rules["trials"].append(rules["trials"][number] | {"id": final["id"], "stage": "final"})
+        records.append(final)
+    result = search_result("s", rules, records)
+    cells = front_cells(result)
+    assert [row["trial"] for row in cells] == ["4", "3", "2", "1", "0"]
+    assert [row["params"] for row in cells] == ["104", "103", "102", "101", "100"]
+    assert [row["on fresh seeds, test"] for row in cells] == ["0.7", "", "", "", "0.4"]
+    assert row_of(result, "lstm")["final_test"] == 0.7, "of the best by validation, not of all winners together"
+    assert "## The front" in to_markdown(result, importance(result))
