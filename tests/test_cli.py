@@ -22,7 +22,8 @@ from rnnbench.cli import main
 from rnnbench.runs import registry
 from rnnbench.store import Store
 
-COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify", "wandb")
+COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify", "tune", "search",
+            "wandb")  # fmt: skip
 
 
 class Said(NamedTuple):
@@ -482,3 +483,21 @@ def test_a_hundred_records_are_a_leaderboard_in_seconds(tmp_path):
     assert (done.returncode, "LSTM 64" in done.stdout) == (0, True)
     took = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert took.ru_utime + took.ru_stime - began.ru_utime - began.ru_stime < 6, "about one second of a core"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tune", "cell=gru"], "nothing to search"),
+        (["tune", "optimizer.lr=interval(0.1,0.2)", "--sampler", "bayes"], "unknown sampler 'bayes'"),
+        (["tune", "experiment=quickstart"], "is a sweep, not a search"),
+        (["sweep", "experiment=odyssey"], "use `rnnbench tune experiment=odyssey`"),
+        (["run", "experiment=odyssey"], "experiment=odyssey is a whole search; use `rnnbench tune experiment=odyssey`"),
+        (["search", "nothing"], "no search and no published set 'nothing'"),
+    ],
+)
+def test_a_search_that_cannot_be_is_one_sentence(call, words, said):
+    answer = call(*words)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert said in answer.err
+    assert not Path("results").exists()

@@ -389,3 +389,22 @@ def test_axis_choices_are_the_folders():
     assert list(listed) == ["cell", "depth", "direction", "peephole", "dataset"]
     assert listed["depth"] == ["1", "2", "3", "4", "6", "8"]
     assert set(listed["cell"]) == set(CELLS)
+
+
+def test_noise_on_the_inputs_moves_an_id_only_where_there_is_some():
+    plain = prepare(["tracker=none"])
+    assert prepare(["input_noise=0", "tracker=none"]).id == plain.id
+    assert prepare(["input_noise=0.0", "tracker=none"]).id == plain.id
+    noisy = prepare(["input_noise=0.2", "tracker=none"])
+    assert noisy.id != plain.id
+    assert noisy.axes["options"] == {"input_noise": 0.2}
+    assert noisy.axes["label"] == plain.axes["label"], "how it is trained, not what it is"
+
+
+def test_noise_that_cannot_be_is_refused():
+    with pytest.raises(BadInput, match="input_noise must be a standard deviation of at least 0"):
+        prepare(["input_noise=-0.1", "tracker=none"])
+    config, _ = compose(["input_noise=0.1", "tracker=none"])
+    config["dataset"]["meta"] |= {"inputs": "tokens"}
+    with pytest.raises(BadInput, match="dataset=digits has tokens, which take no noise"):
+        axes.resolve(config)

@@ -144,9 +144,9 @@ def test_the_order_of_the_data_is_the_same_for_every_entry_of_a_seed():
 
 def test_start_order_and_noise_are_streams_of_their_own():
     options = build.fit_options(config("seed=5"))
-    seeds = [derive(5, "start"), options.order_seed, options.noise_seed]
-    assert seeds[1:] == [derive(5, "order"), derive(5, "noise")]
-    assert len(set(seeds)) == 3
+    seeds = [derive(5, "start"), options.order_seed, options.noise_seed, options.input_noise_seed]
+    assert seeds[1:] == [derive(5, "order"), derive(5, "noise"), derive(5, "input_noise")]
+    assert len(set(seeds)) == 4
 
 
 @pytest.mark.parametrize(("cell", "size"), [("lstm", 130), ("gru", 150), ("rnn", 262)])

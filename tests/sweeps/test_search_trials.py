@@ -297,3 +297,11 @@ def test_the_pruner_is_told_each_row_once_and_of_no_test(tmp_path, monkeypatch, 
         assert source.prune([Running(job)]) == {}
     (trial,) = studies[0].optuna.get_trials(states=[TrialState.RUNNING])
     assert trial.intermediate_values == {20: -0.2, 40: -0.2}, "losses; a row that is told stays as it was told"
+
+
+def test_two_processes_share_the_trials_and_take_no_more_than_there_are(tmp_path):
+    made = search(RATE, sampler="random", trials=5)
+    one, two = (source_of(opened(made, tmp_path), tmp_path) for _ in range(2))
+    taken = [one.take(), two.take(), one.take(), two.take(), one.take()]
+    assert sorted(job.seed for job in taken) == [0, 1, 2, 3, 4]
+    assert (two.take(), two.left, one.take()) == (None, 0, None)

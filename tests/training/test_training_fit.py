@@ -362,3 +362,22 @@ def test_a_fit_leaves_no_output_and_no_warning_of_others():
     folder = str(Path(__file__).parent)
     done = subprocess.run([sys.executable, "-c", SILENT, folder], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+def test_noise_on_the_inputs_has_a_stream_of_its_own_and_is_off_by_default():
+    plain, none = train(), train(input_noise=None, input_noise_seed=8)
+    assert same(weights(plain.model), weights(none.model)), "off, its seed says nothing"
+    one, again, other = (train(input_noise=0.5, input_noise_seed=seed) for seed in (8, 8, 9))
+    assert same(weights(one.model), weights(again.model))
+    assert not same(weights(one.model), weights(other.model))
+    assert not same(weights(one.model), weights(plain.model))
+
+
+def test_noise_on_the_inputs_is_of_the_asked_size_and_new_at_every_update():
+    module = train(input_noise=0.5, input_noise_seed=8, updates=1, val_every=1)
+    zeros = torch.zeros(64, 50, 4)
+    first = module._noisy(zeros)
+    module.state.update += 1
+    assert first.std().item() == pytest.approx(0.5, rel=0.02)
+    assert abs(first.mean().item()) < 0.02
+    assert not torch.equal(first, module._noisy(zeros))

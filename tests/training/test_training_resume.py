@@ -180,3 +180,8 @@ def test_torchs_own_kernels_resume_to_the_bit_too(backend):
         go(first)
     assert same(weights(go(second, first.last_state()).model), weights(expected.model))
     assert first.rows + second.rows == whole.rows
+
+
+def test_noise_on_the_inputs_is_the_same_after_a_resume():
+    run = Run("adamw-constant", input_noise=0.3, input_noise_seed=9)
+    assert_same(run.in_pieces([3, 8]), run.unbroken())

@@ -18,6 +18,7 @@ Trains every recurrent variant on shared tasks and logs the results to tables.
   rnnbench run   cell=lstm peephole=on depth=2 direction=bidirectional dataset=digits seed=0
   rnnbench sweep cell=rnn,lstm,gru depth=1,2 dataset=digits,adding "seed=range(5)"
   rnnbench sweep experiment=quickstart
+  rnnbench tune  cell=gru 'optimizer.lr=tag(log,interval(1e-4,1e-1))' --trials 20 --final-seeds 5
   rnnbench leaderboard
 """
 OVERRIDES = """\
@@ -26,7 +27,7 @@ Overrides are Hydra's: key=value. The axes are groups whose choices `rnnbench li
   budget=smoke|small|medium|paper   optimizer=adam|adamw|sgd|rmsprop   schedule=constant|cosine|onecycle|step
   tracker=none|wandb|tensorboard   forecast=encoder_forecaster|rollout (for datasets of frames)
 and every option of a choice can be set: hidden_size=128  params=70k  optimizer.lr=0.01  dataset.T=100  clip=null
-  seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
+  input_noise=0.1  seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
 """
 EXIT = "Exit codes: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted (the same command resumes)."
 

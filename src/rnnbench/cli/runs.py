@@ -25,12 +25,13 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
     from rnnbench.runs.plan import prepare
-    from rnnbench.runs.registry import experiment_asked
+    from rnnbench.runs.registry import experiment_asked, read
     from rnnbench.store import Store
     from rnnbench.tracking.push import Mirrored, answer_agent
 
     if name := experiment_asked(args.overrides):
-        raise BadInput(f"experiment={name} is a whole sweep; use `rnnbench sweep experiment={name}`.")
+        whole, command = ("search", "tune") if "search" in read("experiment", name) else ("sweep", "sweep")
+        raise BadInput(f"experiment={name} is a whole {whole}; use `rnnbench {command} experiment={name}`.")
     job, store = prepare(args.overrides), Store.open(args.results)
     record = store.read(job.id)
     if record is not None and record["status"] != "ok" and args.retry:

@@ -105,7 +105,7 @@ def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) 
     mine = trials[(trials["study"] == key) & (trials["stage"] == "trial")]
     best = mine[mine["chosen"] == "best"]
     top = mine[mine["chosen"] != ""]
-    finals = trials[(trials["study"] == key) & (trials["stage"] == "final") & (trials["status"] == "ok")]
+    finals = finals_of(trials, key, None if best.empty else best["number"].iloc[0])
     final, final_low, final_high = mean_ci(finals["test"].dropna())
     low, high = _interval(_best_share(mine, rules, goal)) if _enough(mine, rules) else (math.nan, math.nan)
     label = next(study["label"] for study in rules["studies"] if study["key"] == key)
@@ -115,18 +115,40 @@ def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) 
         "failures": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
         "best_trial": None if best.empty else best["number"].iloc[0],
         "best_val": math.nan if best.empty else best["val"].iloc[0],
-        "values": "" if best.empty else _values(best.iloc[0], rules), "top_n": len(top),
+        "values": "" if best.empty else in_words(best.iloc[0], rules), "top_n": len(top),
         "top_val": top["val"].mean(), "top_test": top["test"].mean(), "top_low": low, "top_high": high,
         "finals": len(finals), "final_test": final, "final_low": final_low, "final_high": final_high,
     }  # fmt: skip
     return row | _effect(key, rules, trials, goal)
 
 
+def finals_of(trials: pd.DataFrame, study: str, number: int | None) -> pd.DataFrame:
+    """The finals of one trial that ended ok; of several objectives each winner has its own."""
+    finals = trials[(trials["study"] == study) & (trials["stage"] == "final") & (trials["status"] == "ok")]
+    return finals[finals["number"] == number]
+
+
+def front(result: SearchResult) -> pd.DataFrame:
+    """Of several objectives: the trials that none beats in all of them, by study and validation, best first."""
+    sign = -result.sign
+    parts = []
+    for study in result.rules["studies"]:
+        mine = result.trials[(result.trials["study"] == study["key"]) & (result.trials["stage"] == "trial")]
+        mine = mine[mine["val"].notna()]
+        losses = np.column_stack([
+            sign * mine["val"] if each == "metric" else mine[each] for each in result.rules["objectives"]
+        ]).astype(float)  # fmt: skip
+        beaten = [bool(((losses <= one).all(axis=1) & (losses < one).any(axis=1)).any()) for one in losses]
+        parts.append(_by_validation(mine[[not each for each in beaten]], result.goal))
+    return pd.concat(parts)
+
+
 def _enough(trials: pd.DataFrame, rules: Mapping[str, Any]) -> bool:
     return len(trials) >= FEWEST_FOR_EFFECT and _top(len(trials), rules) >= FEWEST_TOP
 
 
-def _values(trial: pd.Series[Any], rules: Mapping[str, Any]) -> str:
+def in_words(trial: pd.Series[Any], rules: Mapping[str, Any]) -> str:
+    """What was tried, in words."""
     keys = [dimension["key"] for dimension in rules["space"]]
     return ", ".join(f"{key}={trial[key] if isinstance(trial[key], str) else short(trial[key], 3)}" for key in keys)
 

@@ -152,6 +152,8 @@ def _settings(search: Mapping[str, Any], given: Mapping[str, Any], experiment: s
             raise BadInput(f"unknown objective {objective!r}; {nearest(str(objective), OBJECTIVES)}")
     if len(set(settings["objectives"])) < len(settings["objectives"]) or not settings["objectives"]:
         raise BadInput("a search needs objectives, each once: " + ", ".join(OBJECTIVES) + ".")
+    if "metric" not in settings["objectives"]:
+        raise BadInput("a search is for the metric; name it among the objectives, e.g. --objectives metric,params.")
     return settings
 
 
@@ -162,8 +164,6 @@ def _check(settings: dict[str, Any], space: Sequence[Dimension], studies: Sequen
             raise BadInput("cmaes searches for one objective; use --sampler tpe or random for several.")
         if settings["pruner"] != "none":
             raise BadInput("a pruner needs one objective, the metric; use --pruner none with several.")
-    if settings["pruner"] != "none" and settings["objectives"] != ("metric",):
-        raise BadInput("a pruner looks at the metric; use --pruner none with another objective.")
     if settings["sampler"] == "grid":
         size = 1
         for dimension in space:

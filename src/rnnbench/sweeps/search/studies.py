@@ -79,6 +79,9 @@ class OneStudy:
             number = self._orphans.pop(0)
             trial = Trial(self.optuna, self.optuna.get_trials(deepcopy=False)[number]._trial_id)
         else:
+            self.taken = len(self.optuna.get_trials(deepcopy=False))  # another process may have asked as well
+            if self.taken >= self.search.trials:
+                return None
             self.optuna.sampler = self._sampler(self.taken)
             trial = self.optuna.ask()
             self.taken = max(self.taken, trial.number) + 1

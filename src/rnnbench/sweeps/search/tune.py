@@ -30,11 +30,12 @@ RULES = ("baseline", "sampler", "pruner", "final_seeds", "seed", "top", "objecti
 
 @dataclass
 class Tune:
-    """A search over a store. workers: trials at once, one thread each (default: the cores)."""
+    """A search over a store. workers: trials at once (default: the cores); options: what else its sweeps take."""
 
     search: Search
     results: str | Path | None
     workers: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
     open: dict[str, str] = field(default_factory=dict)
 
@@ -62,7 +63,7 @@ class Tune:
         return self._exit_code()
 
     def _sweep(self, source: SearchSource | Listed, total: int) -> Result:
-        sweep = Sweep(self.plan, self.results, workers=self.workers, source=source)
+        sweep = Sweep(self.plan, self.results, workers=self.workers, source=source, **self.options)
         result = sweep.run(Display(total, self.workers or 1))
         self.interrupted |= result.interrupted
         self.open |= result.open
