@@ -54,6 +54,8 @@ class SearchResult:
 
 def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> SearchResult:
     """The result of a search. rules: `search` of its manifest; records: of its runs, as far as they are finished."""
+    most = max((row["number"] + 1 for row in rules["trials"]), default=0)
+    rules = {"trials_each": most, **rules}  # a manifest that was cut short may not say how many were wanted
     frame = records_frame(records)
     metric, goal = (frame[key].dropna().iloc[0] for key in ("metric", "goal"))
     trials = _trials(rules, frame, goal)
