@@ -28,7 +28,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Ended:
-    """A worker that is gone. word: what it said last (see worker.work), or died; exit_code as the system has it."""
+    """A worker that is gone. exit_code as the system has it.
+
+    word: what it said last (see worker.work); where it said nothing, died, or oom where memory is known to be the reason.
+    """
 
     job: Job
     word: str
