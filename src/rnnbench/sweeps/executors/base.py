@@ -30,7 +30,7 @@ class Running:
 class Ended:
     """A worker that is gone. exit_code as the system has it.
 
-    word: what it said last (see worker.work); where it said nothing, died, or oom where memory is known to be the reason.
+    word: what it said last (see worker.work). Where it said nothing: died, or oom if memory is known to be why.
     """
 
     job: Job
