@@ -489,7 +489,7 @@ def check_equal(kept, made, record, unbroken):
 @pytest.mark.parametrize("after", [0, 1])
 def test_interrupted_while_it_is_prepared_nothing_is_trained(tmp_path, unbroken, after):
     made, kept = job(*OPTIONS), store(tmp_path)
-    with pytest.raises(Interrupted, match="^the test while it was being prepared$"):
+    with pytest.raises(Interrupted, match=r"^the test while it was being prepared$"):
         runs.attempt(made, kept, stop=StopAt(after))
     folder = kept.folder(made.id)
     assert outcomes(folder) == ["interrupted"]
