@@ -171,7 +171,7 @@ def test_an_option_that_sbatch_does_not_have_is_refused(tmp_path, slurm_commands
     [
         ("NODE_FAIL", False, "lost", "SLURM says NODE_FAIL"),
         ("PREEMPTED", False, "lost", "SLURM says PREEMPTED"),
-        ("OUT_OF_MEMORY", False, "died", "memory limit"),
+        ("OUT_OF_MEMORY", False, "oom", "memory limit"),
         ("CANCELLED by 1000", True, "interrupted", "cancelled"),
     ],
 )

@@ -28,9 +28,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Ended:
-    """A worker that is gone. word: what it said last (see worker.work), or died; exit_code as the system has it.
+    """A worker that is gone. exit_code as the system has it.
 
-    lost: its machine is gone, or took it away for something else; the run is not to blame.
+    word: what it said last (see worker.work). Where it said nothing: died, or oom if memory is known to be why; lost,
+    if its machine is gone or took it away for something else: the run is not to blame.
     """
 
     job: Job

@@ -187,7 +187,7 @@ class SlurmExecutor(Executor):
             if run.killed is not None:
                 return Answer("died", "the job was killed by the sweep", None)
             if state == "OUT_OF_MEMORY":
-                return Answer("died", "SLURM's memory limit (mem) ended the job", None)
+                return Answer("oom", "SLURM's memory limit (mem) ended the job", None)
             return Answer("lost", f"job {run.submitted.job_id} ended without a word (SLURM says {state})", None)
         try:
             answer: Answer = run.submitted.result()
