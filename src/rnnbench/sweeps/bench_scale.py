@@ -1,8 +1,8 @@
 """How commands that read the store grow with it: `python -m rnnbench.sweeps.bench_scale [RUNS ...]`.
 
 Makes stores of synthetic records (planned configs, made-up numbers, no training) in a temporary folder and times plan,
-status and leaderboard on them as commands: cold (no index) and warm, in seconds of the processor, which other work on the
-machine does not change much. Prints the table of docs/scale.md.
+status and leaderboard on them as commands: cold (no index) and warm, in seconds of the processor, which other work on
+the machine does not change much. Prints a table like that of docs/scale.md.
 """
 
 from __future__ import annotations
