@@ -1,7 +1,8 @@
 """How commands that read the store grow with it: `python -m rnnbench.sweeps.bench_scale [RUNS ...]`.
 
 Makes stores of synthetic records (planned configs, made-up numbers, no training) in a temporary folder and times plan,
-status and leaderboard on them as commands: cold (no index) and warm. Prints the table of docs/scale.md.
+status and leaderboard on them as commands: cold (no index) and warm, in seconds of the processor, which other work on
+the machine does not change much. Prints a table like that of docs/scale.md.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def made_up(job: Job, chance: random.Random) -> dict[str, Any]:
 
 
 def measure(runs: int, folder: Path) -> dict[str, tuple[float, float]]:
-    """Seconds of each command on a store of so many runs: (cold, warm), in processes of their own."""
+    """Seconds of the processor of each command on a store of so many runs: (cold, warm), each a process of its own."""
     results = folder / f"store-{runs}"
     made = synthetic(runs)
     fill(Store.open(results), made.jobs)
@@ -89,12 +90,13 @@ def measure(runs: int, folder: Path) -> dict[str, tuple[float, float]]:
 
 
 def _timed(words: Sequence[str], results: Path) -> float:
-    began = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "rnnbench", *words, "--results", str(results)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=results)
     if done.returncode:
         raise SystemExit(f"{' '.join(words)} ended with {done.returncode}: {done.stderr}")
-    return time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main(argv: Sequence[str] | None = None) -> int:
