@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from rnnbench.cli.common import EXIT, INTERRUPTED, OK, OVERRIDES, Commands, console, positive, whole
+from rnnbench.cli.sweeps import engine, engine_options
 
 SPACE = """\
 A space is written in Hydra's sweep grammar, on the command line or in the experiment's yaml:
@@ -34,10 +35,8 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     tune.add_argument("--final-seeds", type=whole, metavar="N", help="fresh seeds for each winner (default: 0)")
     tune.add_argument("--seed", type=whole, metavar="S", help="of the search itself (default: 0)")
-    tune.add_argument(
-        "--workers", type=positive, metavar="N", help="trials at once, one thread each (default: the cores)"
-    )
     tune.add_argument("--name", help="the search's name (default: the experiment's)")
+    engine_options(tune)
     shown = commands.add(
         "search",
         _search,
@@ -69,7 +68,7 @@ def _tune(args: argparse.Namespace) -> int:
     from rnnbench.reports.search_main import main_search
     from rnnbench.sweeps.search.tune import Tune
 
-    tune = Tune(search, args.results, workers=args.workers)
+    tune = Tune(search, args.results, options=engine(args))
     code = tune.run()
     for line in tune.summary():
         print(line, file=sys.stderr)

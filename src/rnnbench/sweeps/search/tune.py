@@ -20,7 +20,7 @@ from rnnbench.sweeps.search.journal import open_journal
 from rnnbench.sweeps.search.source import SearchSource
 from rnnbench.sweeps.search.studies import OneStudy
 from rnnbench.sweeps.source import Listed
-from rnnbench.sweeps.sweep import Result, Sweep, available_cores
+from rnnbench.sweeps.sweep import Result, Sweep
 
 ANSWERS = ("ok", "diverged", "pruned")  # ends that say something of the values that were tried
 
@@ -30,18 +30,19 @@ RULES = ("baseline", "sampler", "pruner", "final_seeds", "seed", "top", "objecti
 
 @dataclass
 class Tune:
-    """A search over a store. workers: trials at once (default: the cores); options: what else its sweeps take."""
+    """A search over a store. workers: trials at once; options: what its sweeps take (see `Sweep`)."""
 
     search: Search
     results: str | Path | None
     workers: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    stopped: str | None = None  # by a limit, or because going on would not help
     open: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store = Store.open(self.results)
-        self.workers = self.workers or available_cores()
+        self.options = {"workers": self.workers, **self.options}
         folder = self.store.root.parent
         storage = open_journal(folder / "tune" / f"{self.search.name}.journal")
         self.studies = [OneStudy(self.search, study, storage) for study in self.search.studies]
@@ -63,8 +64,9 @@ class Tune:
         return self._exit_code()
 
     def _sweep(self, source: SearchSource | Listed, total: int) -> Result:
-        sweep = Sweep(self.plan, self.results, workers=self.workers, source=source, **self.options)
-        result = sweep.run(Display(total, self.workers or 1))
+        sweep = Sweep(self.plan, self.results, source=source, **self.options)
+        result = sweep.run(Display(total, sweep.workers))
+        self.stopped = result.stopped or self.stopped
         self.interrupted |= result.interrupted
         self.open |= result.open
         self.write_manifest()
@@ -178,6 +180,8 @@ class Tune:
             parts = [f"{counts[s]} {s}" for s in (*FINAL, "refused", "open") if counts[s]]
             if words:
                 lines.append(f"{len(words)} {stage}{'s' * (len(words) != 1)}: {', '.join(parts)}")
+        if self.stopped:
+            lines.append(f"stopped: {self.stopped}")
         wanted = self.search.trials * len(self.studies)
         if len(statuses["trial"]) < wanted or "open" in statuses["trial"] + statuses["final"]:
             lines.append(f"the same command goes on, to {wanted} trials")
@@ -194,4 +198,4 @@ class Tune:
         statuses = self._statuses()
         bad = [s for s in statuses["trial"] if s not in (*ANSWERS, "refused")]
         bad += [s for s in statuses["final"] if s != "ok"]
-        return 1 if bad or self.open or "ok" not in statuses["trial"] else 0
+        return 1 if bad or self.open or self.stopped or "ok" not in statuses["trial"] else 0
