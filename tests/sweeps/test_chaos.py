@@ -19,6 +19,7 @@ from sweeping import LAB, TINY, comparable, family, gone, start, sweep, temporar
 
 from rnnbench.runs import attempts
 from rnnbench.store import Store
+from rnnbench.sweeps import control
 from rnnbench.sweeps.plan import plan
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -83,6 +84,10 @@ class Chaos:
             if not parents:
                 return False
             os.kill(min(parents), signal.SIGKILL)
+        elif way in ("Ctrl-C", "SIGTERM") and self.sweep.pid not in {
+            seen.pid for seen in control.running(self.results)
+        }:
+            return False  # it is still being started, and has nothing in hand to stop
         else:
             workers = family(self.sweep)
             if way == "everything":

@@ -55,12 +55,12 @@ def test_a_running_sweep_is_known_while_it_runs(tmp_path):
 
 
 def test_the_file_of_a_killed_sweep_counts_for_nothing(tmp_path):
-    path = said_to_run(tmp_path, "mine", **dead())
+    path, other = said_to_run(tmp_path, "mine", **dead()), said_to_run(tmp_path, "other+2", **dead())
     assert control.running(tmp_path) == []
-    os.utime(path, (time.time() - 10,) * 2)
     with control.announced(tmp_path, "mine", "again") as seat:
         assert seat.path == path
         assert json.loads(path.read_text())["command"] == "again"
+    assert not other.exists()
 
 
 def test_on_another_host_the_file_s_age_counts(tmp_path):

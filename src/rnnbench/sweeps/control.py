@@ -104,13 +104,15 @@ def announced(results: Path, name: str, command: str) -> Iterator[Seat]:
         "name": name, "host": platform.node(), "pid": me.pid, "born": me.create_time(), "began": time.time(),
         "command": command,
     }  # fmt: skip
+    for path in folder.glob("*.running"):
+        with contextlib.suppress(FileNotFoundError):
+            seen = read(path)
+            torn = seen is None and time.time() - path.stat().st_mtime > TOUCH_SECONDS  # else it is being written
+            if torn or (seen is not None and not seen.alive):
+                path.unlink()  # its sweep was killed
     n = 1
     while True:
         path = folder / (f"{name}.running" if n == 1 else f"{name}+{n}.running")
-        with contextlib.suppress(FileNotFoundError):
-            old = time.time() - path.stat().st_mtime > TOUCH_SECONDS  # else it may be being written
-            if old and ((seen := read(path)) is None or not seen.alive):
-                path.unlink()  # its sweep was killed
         try:
             with path.open("x") as file:
                 json.dump(content, file)
