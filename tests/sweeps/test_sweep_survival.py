@@ -284,8 +284,13 @@ def test_waiting_for_another_sweeps_run_holds_up_none_of_its_own(tmp_path):
 class Growing:
     """A source that comes to know of more runs as others end, as a search does."""
 
+    split = "test"
+
     def __init__(self, jobs):
         self.jobs, self.known, self.told = list(jobs), 2, []
+
+    def rest(self):
+        return self.jobs
 
     @property
     def left(self):

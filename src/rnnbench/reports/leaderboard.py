@@ -24,7 +24,7 @@ AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "op
 USED = tuple(dict.fromkeys((
     "id", *BLOCK, *ROW, *AXES, "label", "entry", "status", "reason", "value", "val", "training", "floor", "floor_name",
     "target", "params", "live_params", "train_seconds", "steps_per_second", "device", "host", "threads", "torch",
-    "source_hash", "dirty",
+    "source_hash", "dirty", "stage",
 )))  # fmt: skip
 
 COLUMNS: dict[str, str] = {
