@@ -161,9 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(f"\n{args.runs} tiny runs, from start to end", table, sep="\n", markup=False)
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if busy := load > cores + 1:
-        console.print(
-            f"This machine is busy (load {load:.1f}, {cores} cores): the seconds are not judged."
-        )
+        console.print(f"This machine is busy (load {load:.1f}, {cores} cores): the seconds are not judged.")
     sentences = missed(found["rnnbench sweep"], once, busy=busy)
     for sentence in sentences:
         print(f"limit missed: {sentence}", file=sys.stderr)
