@@ -85,6 +85,7 @@ def test_what_an_agent_says_are_overrides():
     ]  # fmt: skip
 
 
+@pytest.mark.integration
 def test_the_forms_that_wandb_itself_makes_give_one_run():
     utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils", exc_type=ImportError)
     asked = {"optimizer.lr": 0.01, "cell": "lstm", "peephole": False, "seed": 3, "clip": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from rnnbench.datasets import Adding, CopyMemory, Digits, TemporalOrder
@@ -29,6 +30,7 @@ def test_the_same_options_give_the_same_data_twice() -> None:
         assert data_hash(task.load()) == data_hash(task.load()) == expected, text
 
 
+@pytest.mark.integration
 def test_a_fresh_process_gives_the_same_data() -> None:
     code = f"from rnnbench.datasets import *\nSMALL = {SMALL}\n"
     code += "".join(f"print(data_hash({text}.load()))\n" for text in HASHES)

@@ -29,6 +29,7 @@ print(data_hash(data), hashlib.sha256(batch.x.numpy().tobytes() + batch.y.numpy(
 """
 
 
+@pytest.mark.integration
 def test_the_data_and_its_drawing_are_the_same_in_every_process() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], check=True, capture_output=True, text=True, timeout=120)
     assert run.stdout.split() == [HASH, PIXELS]

@@ -165,6 +165,7 @@ def test_a_wrong_option_is_refused_in_one_sentence(options: dict[str, object], s
     assert sentence in str(caught.value)
 
 
+@pytest.mark.integration
 @pytest.mark.data
 def test_floors_on_the_real_digits(need) -> None:
     """Near the floors known for OpenSTL's rules (600 clips): 165.8/193.3/.788, 274.0/325.5/.675, 146.4/333.0/.345."""

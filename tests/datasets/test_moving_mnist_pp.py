@@ -92,6 +92,7 @@ def literal(images: np.ndarray, file: dict[str, np.ndarray], n: int) -> np.ndarr
     return frames
 
 
+@pytest.mark.integration
 def test_the_test_clips_literally(digits: np.ndarray) -> None:
     task = MovingMNISTPP(**SMALL)
     batch = task.batch(task.load().test, torch.arange(6))
@@ -180,6 +181,7 @@ def test_wrong_options_and_missing_files(cache, offline: None) -> None:
         MovingMNISTPP().load()
 
 
+@pytest.mark.integration
 @pytest.mark.data
 def test_the_real_files(need) -> None:
     need(moving_mnist_pp.FILE, mnist.FILES["train-images-idx3-ubyte.gz"])

@@ -109,6 +109,7 @@ REAL = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.data
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_real_files_reproduce_the_known_floors(name: str, need) -> None:

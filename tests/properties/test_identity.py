@@ -90,6 +90,7 @@ def test_order_spelling_and_what_only_watches_do_not_move_an_id(values, first, s
     assert run_id(json.loads(json.dumps(a.config))) == a.id
 
 
+@pytest.mark.integration
 @few
 @given(values=asked, watched=unasked, number=st.integers())
 def test_a_yaml_and_the_command_line_give_one_id(values, watched, number, own_folder):
@@ -103,6 +104,7 @@ def test_a_yaml_and_the_command_line_give_one_id(values, watched, number, own_fo
     assert job.id == prepare(words(values, chance)).id
 
 
+@pytest.mark.integration
 @few
 @given(values=asked, number=st.integers())
 def test_a_choice_in_an_own_folder_gives_the_id_of_its_values(values, number, own_folder):

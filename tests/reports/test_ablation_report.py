@@ -125,6 +125,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(tmp_path):
         main_ablation(Store.open(tmp_path / "empty"), "x")
 
 
+@pytest.mark.integration
 def test_a_published_set_gives_the_tables_of_its_store_to_the_byte(tmp_path):
     store = sweep(tmp_path, mixed(), {})
     folder = publish(store, tmp_path / "published" / "demo")
@@ -162,6 +163,7 @@ def test_of_a_step_logged_twice_the_last_row_stays(tmp_path):
     assert '"a":null' in write_curves(store, [record["id"]], tmp_path).read_text()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("records", [mixed(), study(["off", "on"], range(2))], ids=["mixed", "two"])
 def test_every_figure_is_drawn_and_linked(tmp_path, records):
     result = ablation(records)

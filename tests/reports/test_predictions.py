@@ -208,6 +208,7 @@ def test_the_same_samples_give_the_same_pictures():
 # what a name stands for
 
 
+@pytest.mark.integration
 def test_a_sweep_is_drawn_into_tables(store):
     records = grid()
     fill(store, records[:-1])

@@ -135,6 +135,7 @@ def test_too_few_trials_make_no_effect():
     assert (row["verdict"], math.isnan(row["difference"])) == ("too few trials", True)
 
 
+@pytest.mark.integration
 def test_importance_finds_the_option_that_matters():
     rules, records = searched(40, {"lstm": 0.0, "gru": 0.02})
     found = importance(search_result("s", rules, records)).set_index(["study", "key"])["importance"]
@@ -164,6 +165,7 @@ def store(tmp_path):
     return store
 
 
+@pytest.mark.integration
 def test_files_are_the_same_bytes_every_time_and_say_what_was_searched(store, tmp_path):
     _, first, remarks = main_search(store, "s", tmp_path / "a")
     _, second, _ = main_search(store, "s", tmp_path / "b")
@@ -185,6 +187,7 @@ def test_a_search_that_is_not_finished_says_so(store):
     assert "9 (4 open)" in to_markdown(result, importance(result))
 
 
+@pytest.mark.integration
 def test_a_published_search_is_rebuilt_from_its_records(store):
     folder = publish(store, "s")
     assert verify(folder) == []

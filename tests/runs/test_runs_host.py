@@ -68,6 +68,7 @@ def test_the_source_hash_is_of_the_files_alone(copied):
     assert source_hash() == before
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("room", ["nn", "datasets", "training"])
 def test_the_source_hash_moves_with_any_file_that_changes_a_result(copied, room):
     before = source_hash()

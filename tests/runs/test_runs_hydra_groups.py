@@ -62,7 +62,8 @@ def outcome(overrides):
         return str(error)
 
 
-@settings(max_examples=6, phases=[Phase.generate])  # composing whole takes a tenth of a second
+@pytest.mark.integration
+@settings(max_examples=120, phases=[Phase.generate])  # composing whole takes a tenth of a second
 @given(st.lists(SOME_GROUPS, max_size=5), st.lists(SOME_VALUES, max_size=4), st.randoms(use_true_random=False))
 def test_the_quick_way_gives_what_hydra_gives(groups, values, random):
     overrides = [*groups, *values]
@@ -73,13 +74,6 @@ def test_the_quick_way_gives_what_hydra_gives(groups, values, random):
         assert outcome(overrides) == quick
     if isinstance(quick, tuple):
         assert list(quick[0]) == list(compose.compose(groups)[0]), "the order of a config.yaml's keys"
-
-
-@pytest.mark.integration
-@settings(max_examples=120, phases=[Phase.generate])
-@given(st.lists(SOME_GROUPS, max_size=5), st.lists(SOME_VALUES, max_size=4), st.randoms(use_true_random=False))
-def test_the_quick_way_gives_what_hydra_gives_many_times(groups, values, random):
-    test_the_quick_way_gives_what_hydra_gives.hypothesis.inner_test(groups, values, random)
 
 
 def test_what_is_interpolated_follows():

@@ -39,6 +39,7 @@ def seconds(function):
     return min(times)
 
 
+@pytest.mark.integration
 def test_three_hundred_runs_are_read_by_everything(tmp_path, monkeypatch):
     made, store = store_of(300, tmp_path)
     assert len({job.id for job in made.jobs}) == 300

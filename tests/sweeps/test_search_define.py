@@ -24,6 +24,7 @@ def test_the_odyssey_is_nine_studies_of_one_space():
     assert odyssey.baseline == odyssey.studies[0].key
 
 
+@pytest.mark.integration
 def test_the_command_line_replaces_what_the_experiment_says():
     smaller = define(["experiment=odyssey", "hidden_size=32", "budget=smoke"], trials=3)
     assert [d.key for d in smaller.space] == ["optimizer.lr", "optimizer.momentum", "input_noise"]

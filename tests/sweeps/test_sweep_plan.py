@@ -147,6 +147,7 @@ def test_the_quickstart_is_what_its_file_says():
     assert {job.config["tracker"]["name"] for job in made.jobs} == {"none"}
 
 
+@pytest.mark.integration
 def test_what_the_user_says_replaces_what_the_experiment_says():
     made = plan(["experiment=quickstart", "budget=smoke", "seed=7", "dataset=temporal_order"])
     assert {(job.config["budget"]["name"], job.seed, job.dataset) for job in made.jobs} == {
@@ -184,6 +185,7 @@ def test_a_broken_experiment_is_one_sentence(lab):
         plan(["experiment=broken"])
 
 
+@pytest.mark.integration
 def test_an_experiment_knows_its_sizes():
     """The peephole ablation by budget: fewer seeds to try it, Moving MNIST for a GPU; each with controls of its own."""
     asked = {
