@@ -20,6 +20,7 @@ import rnnbench
 from reports.synthetic import fill_store, make_record, make_records
 from rnnbench.cli import main
 from rnnbench.runs import registry
+from rnnbench.runs.host import source_hash
 from rnnbench.store import Store
 
 COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify", "tune", "search",
@@ -269,7 +270,9 @@ def test_a_recorded_run_is_shown_and_not_repeated(call, tmp_path):
     line = ("run", "cell=rnn", "budget=smoke", "tracker=none")
     run_id = call("sweep", "--dry-run", "cell=rnn", "budget=smoke").out.split()[1]
     store = Store.open(tmp_path / "results")
-    path = store.write(make_record("rnn") | {"id": run_id, "finished": "2026-01-02T03:04:05+00:00"})
+    path = store.write(
+        make_record("rnn") | {"id": run_id, "source_hash": None, "finished": "2026-01-02T03:04:05+00:00"}
+    )
     before = path.read_bytes()
     said = call(*line)
     assert (said.code, said.err) == (0, "already recorded (2026-01-02T03:04:05+00:00):\n")
@@ -315,6 +318,16 @@ def test_a_run_from_start_to_show(call, tmp_path):
     assert f"ok  {run_id}" in shown.out
     assert "rnnbench run cell=gru budget=smoke budget.updates=8 hidden_size=8" in shown.out
     assert call("leaderboard", "--format", "csv").code == 0
+    path = Store.open(tmp_path / "results").record_path(run_id)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"source_hash": "0123456789ab"}))
+    known = call(*line)
+    assert known.code == 0
+    assert known.err.splitlines()[1:] == [
+        "stale: the source of nn/, datasets/ or training/ has changed since", "do it again with --retry",
+    ]  # fmt: skip
+    assert call(*line, "--retry").code == 0
+    assert json.loads(path.read_text())["source_hash"] == source_hash()
+    assert path.with_name("record.stale-1.json").exists()
 
 
 @pytest.mark.integration
@@ -338,9 +351,17 @@ def test_the_leaderboard_is_printed_and_written(call, tmp_path):
     assert all(label in said.out for label in ("RNN 64", "LSTM 64", "GRU 64"))
     files = sorted(path.name for path in (tmp_path / "results" / "tables").iterdir())
     assert {"leaderboard.csv", "leaderboard.md", "leaderboard.parquet"} <= set(files)
-    assert said.err.startswith("written: results/tables/leaderboard.csv, ")
+    assert "\nwritten: results/tables/leaderboard.csv, " in said.err
     markdown = call("leaderboard", "--format", "markdown")
     assert markdown.out == (tmp_path / "results" / "tables" / "leaderboard.md").read_text()
+
+
+def test_runs_of_other_source_are_counted_and_noted(call, store):
+    fill_store(store, [make_record("mgu", seed=s) | {"source_hash": source_hash()} for s in range(2)])
+    said = call("leaderboard", "--format", "csv")
+    assert "stale: 9 of 11 runs were made by other source (see notes)\n" in said.err
+    notes = {row["label"]: row["notes"] for row in csv.DictReader(io.StringIO(said.out))}
+    assert notes == {"GRU 64": "3 stale", "LSTM 64": "3 stale", "RNN 64": "3 stale", "MGU 64": ""}
 
 
 @pytest.mark.usefixtures("store")

@@ -144,3 +144,47 @@ def test_what_is_refused_before_any_trial_leaves_nothing(tmp_path, call):
     assert (said.returncode, said.stderr.count("\n")) == (2, 1)
     assert "nothing to search" in said.stderr
     assert not (tmp_path / "r").exists()
+
+
+def made_by_other_source(results, runs):
+    store = Store.open(results)
+    for run in runs:
+        path = store.record_path(run)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"source_hash": "0123456789ab"}))
+
+
+def test_a_search_asks_about_records_of_other_source(tmp_path, call):
+    command = ["tune", *TINY, *SPACE, *RANDOM, "--trials", "2", "--final-seeds", "1"]
+    assert call(*command, results=tmp_path).returncode == 0
+    before = manifest(tmp_path)["search"]["trials"]
+    one = before[0]["id"]
+    made_by_other_source(tmp_path, [one])
+    asked = call(*command, results=tmp_path)
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("rnnbench: 1 of the 3 runs has a stale record (the source of")
+    assert asked.stderr.endswith("does it again: the search begins anew.\n")
+    assert manifest(tmp_path)["search"]["trials"] == before
+    shown = call("search", "s", "--no-figures", results=tmp_path)
+    assert "1 of 3 runs is stale" in shown.stderr
+    accepted = call(*command, "--accept-stale", results=tmp_path)
+    assert (accepted.returncode, manifest(tmp_path)["search"]["trials"]) == (0, before)
+    again = call(*command, "--rerun-stale", results=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert manifest(tmp_path)["search"]["trials"] == before, "a random search draws the same values again"
+    assert not json.loads(Store.open(tmp_path).record_path(one).read_text())["source_hash"].startswith("0123")
+    assert (Store.open(tmp_path).folder(one) / "record.stale-1.json").exists()
+    assert (tmp_path / "tune" / "s.stale-1.journal").exists()
+
+
+def test_a_search_does_not_take_another_sweeps_stale_record(tmp_path, call):
+    command = ["tune", *TINY, *SPACE, *RANDOM, "--trials", "1"]
+    assert call(*command, results=tmp_path).returncode == 0
+    run = rows(tmp_path, "trial")[0]["id"]
+    made_by_other_source(tmp_path, [run])
+    for known in ("tune/s.journal", "sweeps/s.json"):
+        (tmp_path / known).unlink()
+    asked = call(*command, results=tmp_path)
+    assert asked.returncode == 2, asked.stderr
+    assert "the run has a stale record" in asked.stderr
+    assert call(*command, "--accept-stale", results=tmp_path).returncode == 0
+    assert [row["id"] for row in rows(tmp_path, "trial")] == [run]

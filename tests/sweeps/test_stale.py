@@ -14,6 +14,10 @@ from rnnbench.sweeps import stale
 from rnnbench.sweeps.outlook import look_ahead
 
 
+def ids(made):
+    return [job.id for job in made.jobs]
+
+
 @pytest.mark.parametrize(
     ("source_hash", "expected"),
     [("0123456789ab", True), (None, False), (host.source_hash(), False)],
@@ -31,7 +35,7 @@ def test_without_stale_records_there_is_nothing_to_choose(tmp_path):
     made = planned("cell=rnn", "seed=range(3)")
     store = filled(tmp_path, made, 2)
     for choice in (None, "accept", "rerun"):
-        stale.settle(store, made.jobs, choice)
+        stale.settle(store, ids(made), choice)
     assert len(store.records()) == 2
 
 
@@ -39,13 +43,13 @@ def test_stale_records_stop_a_sweep_until_the_user_chooses(tmp_path):
     made = planned("cell=rnn", "seed=range(4)")
     store = filled(tmp_path, made, 2, source_hash="0123456789ab")
     with pytest.raises(BadInput) as caught:
-        stale.settle(store, made.jobs)
+        stale.settle(store, ids(made))
     assert str(caught.value) == (
         "2 of the 4 runs have stale records (the source of nn/, datasets/ or training/ has changed since); "
         "--accept-stale counts them as done, --rerun-stale sets them aside and does them again."
     )
     assert len(store.records()) == 2
-    stale.settle(store, made.jobs, "accept")
+    stale.settle(store, ids(made), "accept")
     assert len(store.records()) == 2
     assert look_ahead(made, store, 1).counts == {"new": 2, "stale": 2}
 
@@ -59,7 +63,7 @@ def test_run_again_the_old_record_is_set_aside_and_kept(tmp_path):
     folder.mkdir(parents=True)
     attempts.write_outcome(folder, "killed", "gone", 1.0, own_death=True)
     assert attempts.deaths(store.folder(run)) == 1
-    stale.settle(store, made.jobs, "rerun")
+    stale.settle(store, ids(made), "rerun")
     assert attempts.deaths(store.folder(run)) == 0, "they are not held against the new run"
     assert list(store.records()) == [made.jobs[1].id]
     kept = json.loads((store.folder(run) / "record.stale-1.json").read_text())
@@ -69,7 +73,7 @@ def test_run_again_the_old_record_is_set_aside_and_kept(tmp_path):
 def test_a_record_without_a_hash_counts_as_done(tmp_path):
     made = planned("cell=rnn", "seed=range(2)")
     store = filled(tmp_path, made, 2, source_hash=None)
-    assert stale.find(store, made.jobs) == []
+    assert stale.find(store, ids(made)) == []
     assert look_ahead(made, store, 1).counts == {"done": 2}
 
 

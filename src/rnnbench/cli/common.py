@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnbench import __version__
 from rnnbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rnnbench.store import Store
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -101,3 +104,14 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def stale_remarks(store: Store, name: str) -> list[str]:
+    """What the reader of a sweep's tables must know of its stale runs; nothing of a published set."""
+    from rnnbench.sweeps import stale
+    from rnnbench.sweeps.retry import manifest_runs
+
+    if not (store.root.parent / "sweeps" / f"{name}.json").exists():
+        return []
+    said = stale.remark(store, manifest_runs(store.root.parent, name))
+    return [said] if said else []

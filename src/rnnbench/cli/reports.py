@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import FAILED, OK, Commands, console, positive, whole
+from rnnbench.cli.common import FAILED, OK, Commands, console, positive, stale_remarks, whole
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -61,9 +61,11 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.searched import searches, with_searches
     from rnnbench.reports.tables import to_markdown, to_rich, write
     from rnnbench.store import Store
+    from rnnbench.sweeps.stale import is_stale
 
     store = Store.open(args.results)
     frame = with_searches(store_frame(store), searches(store.root.parent))
+    frame["stale"] = frame["source_hash"].map(is_stale, na_action="ignore").fillna(False).astype(bool)
     for problem in store.problems.values():
         print(f"left out: {problem}", file=sys.stderr)
     if frame.empty:
@@ -76,6 +78,8 @@ def _leaderboard(args: argparse.Namespace) -> int:
         print(to_markdown(table) if args.format == "markdown" else table.to_csv(index=False), end="")
     for reason, cells in skipped_cells(store.root.parent).items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
+    if count := int(frame["stale"].sum()):
+        print(f"stale: {count} of {len(frame)} runs were made by other source (see notes)", file=sys.stderr)
     print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
     return OK
 
@@ -86,7 +90,7 @@ def _ablation(args: argparse.Namespace) -> int:
 
     store = Store.open(args.results)
     shown, _, remarks = main_ablation(store, args.name, args.output, figures=not args.no_figures)
-    for remark in remarks:
+    for remark in [*remarks, *stale_remarks(store, args.name)]:
         print(remark, file=sys.stderr)
     console().print(shown)
     return OK

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
         "run", _run, "Train and test one network; its record goes to results/runs/<id>/.", epilog=OVERRIDES + EXIT
     )
     run.add_argument("overrides", nargs="*", metavar="key=value")
-    run.add_argument("--retry", action="store_true", help="do a failed run again; its old record is set aside")
+    run.add_argument("--retry", action="store_true", help="do a failed or stale run again; its old record is set aside")
     listing = commands.add("list", _list, "List what can be chosen.")
     listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, or any group")
     show = commands.add("show", _show, "Everything about one run.")
@@ -27,6 +27,7 @@ def _run(args: argparse.Namespace) -> int:
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import experiment_asked, read
     from rnnbench.store import Store
+    from rnnbench.sweeps.stale import is_stale
     from rnnbench.tracking.push import Mirrored, answer_agent
 
     if name := experiment_asked(args.overrides):
@@ -34,14 +35,17 @@ def _run(args: argparse.Namespace) -> int:
         raise BadInput(f"experiment={name} is a whole {whole}; use `rnnbench {command} experiment={name}`.")
     job, store = prepare(args.overrides), Store.open(args.results)
     record = store.read(job.id)
-    if record is not None and record["status"] != "ok" and args.retry:
+    old = record is not None and is_stale(record["source_hash"])
+    if record is not None and (record["status"] != "ok" or old) and args.retry:
         from rnnbench.runs.attempts import forgive
 
         forgive(store.folder(job.id))
-        store.set_aside(job.id)
+        store.set_aside(job.id, "failed" if record["status"] != "ok" else "stale")
         record = None
     if recorded := record is not None:
         print(f"already recorded ({record['finished']}):", file=sys.stderr)
+        if old:
+            print("stale: the source of nn/, datasets/ or training/ has changed since", file=sys.stderr)
         if problem := answer_agent(
             Mirrored(record, store.history(job.id)), job.config["tracker"], store.folder(job.id)
         ):
@@ -56,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
             print(f"rnnbench: interrupted: {error}; the same command resumes.", file=sys.stderr)
             return INTERRUPTED
     console().print(run_summary(record, store.folder(job.id)))
-    if recorded and record["status"] != "ok":
+    if recorded and (record["status"] != "ok" or old):
         print("do it again with --retry", file=sys.stderr)
     return OK if record["status"] == "ok" else FAILED
 

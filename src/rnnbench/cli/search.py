@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rnnbench.cli.common import EXIT, INTERRUPTED, OK, OVERRIDES, Commands, console, positive, whole
-from rnnbench.cli.sweeps import engine, engine_options
+from rnnbench.cli.common import EXIT, INTERRUPTED, OK, OVERRIDES, Commands, console, positive, stale_remarks, whole
+from rnnbench.cli.sweeps import engine, engine_options, stale_options
 
 SPACE = """\
 A space is written in Hydra's sweep grammar, on the command line or in the experiment's yaml:
@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
     tune.add_argument("--final-seeds", type=whole, metavar="N", help="fresh seeds for each winner (default: 0)")
     tune.add_argument("--seed", type=whole, metavar="S", help="of the search itself (default: 0)")
     tune.add_argument("--name", help="the search's name (default: the experiment's)")
+    stale_options(tune, "set them aside and search again from the first trial")
     engine_options(tune)
     shown = commands.add(
         "search",
@@ -51,10 +52,9 @@ def _search(args: argparse.Namespace) -> int:
     from rnnbench.reports.search_main import main_search
     from rnnbench.store import Store
 
-    shown, _, remarks = main_search(
-        Store.open(args.results), args.name, args.output, figures=not args.no_figures
-    )  # fmt: skip
-    for remark in remarks:
+    store = Store.open(args.results)
+    shown, _, remarks = main_search(store, args.name, args.output, figures=not args.no_figures)
+    for remark in [*remarks, *stale_remarks(store, args.name)]:
         print(remark, file=sys.stderr)
     console().print(shown)
     return OK
@@ -68,7 +68,7 @@ def _tune(args: argparse.Namespace) -> int:
     from rnnbench.reports.search_main import main_search
     from rnnbench.sweeps.search.tune import Tune
 
-    tune = Tune(search, args.results, options=engine(args))
+    tune = Tune(search, args.results, stale=args.stale, options=engine(args))
     code = tune.run()
     for line in tune.summary():
         print(line, file=sys.stderr)

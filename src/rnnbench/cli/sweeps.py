@@ -29,15 +29,7 @@ def add(commands: Commands) -> None:
     sweep.add_argument("--name", help="the sweep's name: W&B group and manifest (default: the experiment's)")
     sweep.add_argument("--retry-failed", action="store_true", help="do failed runs again; old records are set aside")
     sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing (rnnbench plan)")
-    stale = sweep.add_mutually_exclusive_group()
-    stale.add_argument(
-        "--accept-stale", action="store_const", dest="stale", const="accept",
-        help="count records made by other source as done",
-    )  # fmt: skip
-    stale.add_argument(
-        "--rerun-stale", action="store_const", dest="stale", const="rerun",
-        help="do their runs again; old records are set aside",
-    )  # fmt: skip
+    stale_options(sweep, "do their runs again; old records are set aside")
     add_listing(sweep)
     sweep.add_argument(
         "--detach", action="store_true", help="go on in the background, output in results/sweeps/NAME.log"
@@ -63,6 +55,16 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     clean.add_argument("--yes", action="store_true", help="do not ask")
     clean.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+
+
+def stale_options(command: Parser, again: str) -> None:
+    """--accept-stale and --rerun-stale, as args.stale."""
+    stale = command.add_mutually_exclusive_group()
+    stale.add_argument(
+        "--accept-stale", action="store_const", dest="stale", const="accept",
+        help="count records made by other source as done",
+    )  # fmt: skip
+    stale.add_argument("--rerun-stale", action="store_const", dest="stale", const="rerun", help=again)
 
 
 def engine_options(command: Parser) -> None:

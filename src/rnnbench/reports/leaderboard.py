@@ -24,7 +24,7 @@ AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "op
 USED = tuple(dict.fromkeys((
     "id", *BLOCK, *ROW, *AXES, "label", "entry", "status", "reason", "value", "val", "training", "floor", "floor_name",
     "target", "params", "live_params", "train_seconds", "steps_per_second", "device", "host", "threads", "torch",
-    "source_hash", "dirty", "stage",
+    "source_hash", "dirty", "stage", "stale",
 )))  # fmt: skip
 
 COLUMNS: dict[str, str] = {
@@ -62,7 +62,8 @@ def leaderboard(frame: pd.DataFrame, *, dataset: str | None = None, budget: str 
     - params, live_params; train_seconds (s), steps_per_second (1/s): medians over the ok runs. Speeds compare only
       under one device, precision and backend; none is given where a row's runs had several machines or torch versions
     - device (its kind), precision, backend
-    - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know
+    - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know (`stale`
+      runs are counted where frame has such a column: of those that own records by other source)
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
 
     dataset, budget: show these only. Raises BadInput where no run has them.
@@ -165,6 +166,8 @@ def _notes(mine: pd.DataFrame, others: pd.DataFrame, one_machine: bool) -> list[
         notes.append("several machines or torch versions: no times")
     if (versions := mine["source_hash"].nunique()) > 1:
         notes.append(f"{versions} versions of the code")
+    if "stale" in mine and mine["stale"].any():
+        notes.append(f"{mine['stale'].sum()} stale")
     if mine["dirty"].fillna(False).any():
         notes.append("uncommitted changes")
     if lost := failures(others):

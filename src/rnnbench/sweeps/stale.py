@@ -7,14 +7,13 @@ unknown: they count as done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from rnnbench import index
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
 from rnnbench.runs.host import known_source_hashes
-from rnnbench.runs.plan import Job
 from rnnbench.store import Store
 
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
@@ -25,37 +24,44 @@ def is_stale(source_hash: str | None) -> bool:
     return source_hash is not None and source_hash not in known_source_hashes()
 
 
-def find(store: Store, jobs: Sequence[Job]) -> list[str]:
-    """The ids among these jobs whose record is stale, in order."""
-    known, _ = index.of_runs(store, [job.id for job in jobs], "source_hash")
-    return _stale(jobs, known)
+def find(store: Store, runs: Sequence[str]) -> list[str]:
+    """Those of these ids whose record is stale, in order."""
+    known, _ = index.of_runs(store, runs, "source_hash")
+    return [run for run in runs if run in known and is_stale(known[run]["source_hash"])]
 
 
-def settle(store: Store, jobs: Sequence[Job], choice: Choice = None) -> None:
-    """Do with the stale records of a sweep what the user chose, before anything runs.
+def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: str = "") -> list[str]:
+    """Do with the stale records among these runs what the user chose, before anything runs; the ids set aside.
 
     Of a choice to run them again the old records are set aside (record.stale-N.json), and what their runs died of
-    before is not held against the new ones. Raises BadInput where there are stale records and no choice was made.
+    before is not held against the new ones. again: what doing them again means, where it means more than that.
+    Raises BadInput where there are stale records and no choice was made.
     """
     if choice == "accept":
-        return
-    stale = find(store, jobs)
+        return []
+    stale = find(store, runs)
     if stale and choice is None:
-        raise BadInput(sentence(len(stale), len(jobs)))
+        raise BadInput(sentence(len(stale), len(runs), again))
     for run in stale:
         attempts.forgive(store.folder(run))
         store.set_aside(run, "stale")
+    return stale
 
 
-def sentence(count: int, of: int) -> str:
+def sentence(count: int, of: int, again: str = "") -> str:
     """What there is to decide, in one sentence."""
     one = count == 1
+    runs = f"{count} of the {of} runs {'has a stale record' if one else 'have stale records'}"
     return (
-        f"{count} of the {of} runs {'has a stale record' if one else 'have stale records'} (the source of nn/, "
-        f"datasets/ or training/ has changed since); --accept-stale counts {'it' if one else 'them'} as done, "
-        f"--rerun-stale sets {'it aside and does it' if one else 'them aside and does them'} again."
+        f"{runs if of > 1 else 'the run has a stale record'} (the source of nn/, datasets/ or training/ has changed "
+        f"since); --accept-stale counts {'it' if one else 'them'} as done, --rerun-stale sets "
+        f"{'it aside and does it' if one else 'them aside and does them'} again{again}."
     )
 
 
-def _stale(jobs: Sequence[Job], known: Mapping[str, Mapping[str, str | None]]) -> list[str]:
-    return [job.id for job in jobs if job.id in known and is_stale(known[job.id]["source_hash"])]
+def remark(store: Store, runs: Sequence[str]) -> str:
+    """What a reader of tables must know of these runs; empty where none is stale."""
+    if not (count := len(find(store, runs))):
+        return ""
+    be = "is" if count == 1 else "are"
+    return f"{count} of {len(runs)} runs {be} stale: the source of nn/, datasets/ or training/ has changed since"

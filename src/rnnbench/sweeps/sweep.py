@@ -101,7 +101,7 @@ class Sweep:
 
     def _todo(self) -> list[Job]:
         """The jobs without a record; failed ones again where asked, their old record set aside."""
-        stale.settle(self.store, self.plan.jobs, self.stale)
+        stale.settle(self.store, [job.id for job in self.plan.jobs], self.stale)
         todo = []
         for job in self.plan.jobs:
             record = self._look_up(job)

@@ -47,6 +47,15 @@ def open_journal(path: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
 
+def set_aside(path: Path) -> None:
+    """Move a journal to NAME.stale-N.journal: the search begins anew, nothing is lost."""
+    n = 1
+    while (aside := path.with_name(f"{path.stem}.stale-{n}{path.suffix}")).exists():
+        n += 1
+    if path.exists():
+        os.replace(path, aside)
+
+
 def _cut_torn_line(path: Path) -> None:
     """Nobody writes while we hold the lock, so an end without a line break was torn by a death."""
     if not path.exists():

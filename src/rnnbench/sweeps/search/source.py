@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store
+from rnnbench.sweeps import stale
 from rnnbench.sweeps.executors.base import Running
 from rnnbench.sweeps.search.studies import OneStudy
 
@@ -20,9 +21,15 @@ class SearchSource:
 
     split = "val"  # what a trial's line shows: nobody watches a search by its test values
 
-    def __init__(self, studies: Sequence[OneStudy], store: Store, noted: Callable[[Job | None], None]) -> None:
-        """noted: called with every job that is taken, and with None whenever a trial ended."""
-        self.studies, self.store, self.noted = studies, store, noted
+    def __init__(
+        self,
+        studies: Sequence[OneStudy],
+        store: Store,
+        noted: Callable[[Job | None], None],
+        choice: stale.Choice = None,
+    ) -> None:
+        """noted: called with every job that is taken, and with None at every end; choice: what of stale records."""
+        self.studies, self.store, self.noted, self.choice = studies, store, noted, choice
         self.found = 0  # trials whose run was in the store already
         self._back: deque[Job] = deque()
         self._open: dict[str, list[tuple[OneStudy, int]]] = {}  # a run may be two trials': values may come again
@@ -34,7 +41,7 @@ class SearchSource:
         return len(self._back) + sum(study.left for study in self.studies)
 
     def take(self) -> Job | None:
-        """The next trial that is neither recorded nor running."""
+        """The next trial that is neither recorded nor running. Raises BadInput at a stale record without a choice."""
         if self._back:
             return self._back.popleft()
         while waiting := [study for study in self.studies if study.left]:
@@ -46,6 +53,7 @@ class SearchSource:
             if len(self._open[job.id]) > 1:
                 continue
             self.noted(job)
+            stale.settle(self.store, [job.id], self.choice)  # another sweep may have left one
             if (record := self.store.read(job.id)) is None:
                 return job
             self.found += 1

@@ -13,10 +13,11 @@ from typing import Any
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store, write_atomic
+from rnnbench.sweeps import stale
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.plan import Plan
 from rnnbench.sweeps.search.definition import Search
-from rnnbench.sweeps.search.journal import open_journal
+from rnnbench.sweeps.search.journal import open_journal, set_aside
 from rnnbench.sweeps.search.source import SearchSource
 from rnnbench.sweeps.search.studies import OneStudy
 from rnnbench.sweeps.source import Listed
@@ -25,17 +26,23 @@ from rnnbench.sweeps.sweep import Result, Sweep
 ANSWERS = ("ok", "diverged", "pruned")  # ends that say something of the values that were tried
 
 
+ANEW = ": the search begins anew"
 RULES = ("baseline", "sampler", "pruner", "final_seeds", "seed", "top", "objectives")
 
 
 @dataclass
 class Tune:
-    """A search over a store. workers: trials at once; options: what its sweeps take (see `Sweep`)."""
+    """A search over a store. workers: trials at once; options: what its sweeps take (see `Sweep`).
+
+    stale: what is done with records made by other source; to run them again is to search again from the first trial.
+    Raises BadInput where there are such records and no choice was made.
+    """
 
     search: Search
     results: str | Path | None
     workers: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    stale: stale.Choice = None
     interrupted: bool = False
     stopped: str | None = None  # by a limit, or because going on would not help
     open: dict[str, str] = field(default_factory=dict)
@@ -44,10 +51,14 @@ class Tune:
         self.store = Store.open(self.results)
         self.options = {"workers": self.workers, **self.options}
         folder = self.store.root.parent
-        storage = open_journal(folder / "tune" / f"{self.search.name}.journal")
+        journal = folder / "tune" / f"{self.search.name}.journal"
+        self._earlier = self._earlier_rows()
+        if stale.settle(self.store, [row["id"] for row in self._earlier if row["id"]], self.stale, again=ANEW):
+            set_aside(journal)  # what was learned of other source is not gone on with
+            self._earlier = []
+        storage = open_journal(journal)
         self.studies = [OneStudy(self.search, study, storage) for study in self.search.studies]
         self.finals: list[dict[str, Any]] = []
-        self._earlier = self._earlier_finals()
         self.plan = Plan(self.search.name, ())
         self._written = ""
 
@@ -55,7 +66,7 @@ class Tune:
         """Do what is not done yet; returns the exit code: 0, 1 where runs failed or are open, 130 interrupted."""
         self.store.root.mkdir(parents=True, exist_ok=True)
         self.write_manifest()
-        source = SearchSource(self.studies, self.store, self._noted)
+        source = SearchSource(self.studies, self.store, self._noted, self.stale)
         if source.left:
             self._sweep(source, source.left)
         if self.interrupted or self.open or any(s.closed < self.search.trials for s in self.studies):
@@ -86,6 +97,7 @@ class Tune:
                     })  # fmt: skip
         self.plan.jobs += jobs
         self.write_manifest()
+        stale.settle(self.store, [job.id for job in jobs], self.stale)
         todo = [job for job in jobs if self._record(job.id) is None]
         if todo:
             self._sweep(Listed(todo), len(todo))
@@ -145,19 +157,20 @@ class Tune:
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
         write_atomic(folder / f"{search.name}.json", json.dumps({**content, **planned}, indent=1) + "\n")
 
-    def _earlier_finals(self) -> list[dict[str, Any]]:
-        """Finals that the manifest knows of: more trials may bring another winner, and the old finals stay known."""
+    def _earlier_rows(self) -> list[dict[str, Any]]:
+        """Trials and finals that the manifest knows of."""
         try:
             known = json.loads((self.store.root.parent / "sweeps" / f"{self.search.name}.json").read_text())
-            return [row for row in known["search"]["trials"] if row["stage"] != "trial"]
+            return list(known["search"]["trials"])
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
     def _all_finals(self) -> list[dict[str, Any]]:
-        """The finals of today's winners, and as `former final` those of earlier winners."""
+        """The finals of today's winners, and as `former final` those of earlier winners: they stay known."""
         wanted = {row["id"] for row in self.finals}
-        over = [row | {"stage": "former final"} for row in self._earlier if row["id"] not in wanted]
-        return self.finals + (over if self.finals else self._earlier)
+        earlier = [row for row in self._earlier if row["stage"] != "trial"]
+        over = [row | {"stage": "former final"} for row in earlier if row["id"] not in wanted]
+        return self.finals + (over if self.finals else earlier)
 
     def _statuses(self) -> dict[str, list[str]]:
         """Statuses of the records of trials and finals."""
