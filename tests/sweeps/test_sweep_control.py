@@ -211,6 +211,9 @@ def test_what_a_store_does_not_need_is_found_and_nothing_else(tmp_path):
     os.utime(stale, (old, old))
     said_to_run(tmp_path, "here")
     (tmp_path / "sweeps" / "mine.json").write_text(json.dumps({"runs": ["a4", "a9"]}))
+    begun = folder(".begun-a7-1", "config.yaml")
+    half, fresh = folder(".merge-a8-123", "record.json"), folder(".merge-a9-124", "record.json")
+    os.utime(half, (old - 3600, old - 3600))
     found = clean.find(store)
     assert [(each.what, each.path.relative_to(tmp_path).as_posix(), each.bytes) for each in found[:4]] == [
         (clean.ORPHAN, "runs/a1", 200),
@@ -218,16 +221,21 @@ def test_what_a_store_does_not_need_is_found_and_nothing_else(tmp_path):
         (clean.TEMPORARY, "runs/a2/.record.json.abc", 100),
         (clean.TEMPORARY, "runs/a2/attempts/001/.outcome.json.def", 100),
     ]
-    assert [each.path for each in found[4:]] == [stale]
-    assert clean.text(found)[:3] == [
+    assert [(each.what, each.path) for each in found[4:]] == [
+        (clean.BEGUN, begun), (clean.TEMPORARY, half), (clean.TEMPORARY, stale),
+    ]  # fmt: skip
+    assert clean.text(found)[:5] == [
         "1 unfinished runs that no sweep asks for: 200 bytes",
         f"  {orphan}  200 bytes",
+        "1 unfinished runs that stepped aside for a merged record: 100 bytes",
+        f"  {begun}  100 bytes",
         "1 checkpoints of finished runs: 100 bytes",
     ]
     assert all(clean.remove(each) for each in found)
     assert store.ids() == ["a2", "a3", "a4", "a5", "a6"]
     assert sorted(path.name for path in store.folder("a2").iterdir()) == ["attempts", "best.pt", "record.json"]
     assert clean.find(store) == []
+    assert fresh.exists(), "a merge may be at it"
     alive.close("interrupted")
     assert [each.path for each in clean.find(store) if each.what == clean.ORPHAN] == [store.folder("a6")]
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from rnnbench.runs import attempts
 from rnnbench.store import Store
 from rnnbench.sweeps import control
+from rnnbench.sweeps.merge import OLD_SECONDS
 from rnnbench.sweeps.retry import all_manifest_runs
 
 LAST = "last.ckpt"  # runs.checkpoint.LAST: that module needs torch, this one does not
-ORPHAN, CHECKPOINT, TEMPORARY = (
+ORPHAN, BEGUN, CHECKPOINT, TEMPORARY = (
     "unfinished runs that no sweep asks for",
+    "unfinished runs that stepped aside for a merged record",
     "checkpoints of finished runs",
     "files that killed writers left",
 )
@@ -23,7 +25,7 @@ ORPHAN, CHECKPOINT, TEMPORARY = (
 
 @dataclass(frozen=True)
 class Find:
-    """Something to remove. what: which of the three; bytes: its size."""
+    """Something to remove. what: which of the four; bytes: its size."""
 
     what: str
     path: Path
@@ -47,8 +49,15 @@ def find(store: Store) -> list[Find]:
         if store.record_path(run_id).exists() and (folder / LAST).exists():
             found.append(Find(CHECKPOINT, folder / LAST, size(folder / LAST)))
         found += [Find(TEMPORARY, path, size(path)) for path in attempts.temporaries(folder) if stale(path)]
+    found += [Find(BEGUN, path, size(path)) for path in sorted(store.root.glob(".begun-*"))]
+    found += [Find(TEMPORARY, path, size(path)) for path in _of_merges(store.root)]
     found += [Find(TEMPORARY, path, size(path)) for path in _of_sweeps(store.root.parent / "sweeps")]
     return found
+
+
+def _of_merges(root: Path) -> list[Path]:
+    """Half copies of merges that were killed."""
+    return sorted(path for path in root.glob(".merge-*") if stale(path, OLD_SECONDS))
 
 
 def _of_sweeps(folder: Path) -> Iterator[Path]:
@@ -65,10 +74,10 @@ def has_record(folder: Path) -> bool:
     return any(folder.glob("record*.json"))
 
 
-def stale(path: Path) -> bool:
-    """Whether nobody has written it for a minute."""
+def stale(path: Path, seconds: float = attempts.STALE_SECONDS) -> bool:
+    """Whether nobody has written it for so long."""
     try:
-        return time.time() - path.stat().st_mtime > attempts.STALE_SECONDS
+        return time.time() - path.stat().st_mtime > seconds
     except OSError:
         return False
 
@@ -101,7 +110,7 @@ def remove(found: Find) -> bool:
 def text(found: list[Find]) -> list[str]:
     """What is there to remove, by kind, with sizes."""
     lines = []
-    for what in (ORPHAN, CHECKPOINT, TEMPORARY):
+    for what in (ORPHAN, BEGUN, CHECKPOINT, TEMPORARY):
         some = [each for each in found if each.what == what]
         if some:
             lines.append(f"{len(some)} {what}: {in_words(sum(each.bytes for each in some))}")
