@@ -209,6 +209,9 @@ def test_what_is_no_search_is_refused(store, tmp_path):
         main_search(store, "plain")
     with pytest.raises(BadInput, match="no search and no published set 'x'"):
         main_search(store, "x")
+    (tmp_path / "sweeps" / "plain.json").write_text("{")
+    with pytest.raises(BadInput, match=r"plain\.json is damaged; the sweep's command, given again, writes it anew"):
+        main_search(store, "plain")
 
 
 # the leaderboard
