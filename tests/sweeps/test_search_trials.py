@@ -81,6 +81,14 @@ def test_a_grid_does_every_point_once_in_order(tmp_path):
     assert points == [(rate, size) for rate in (0.1, 0.01) for size in (4, 8, 12)]
 
 
+def test_a_grid_goes_on_whatever_order_its_keys_are_typed_in(tmp_path):
+    keys = ("optimizer.lr=0.1,0.01", "hidden_size=range(4,13,4)")
+    one, other = (search(*order, sampler="grid") for order in (keys, keys[::-1]))
+    jobs = do(source_of(opened(one, tmp_path), tmp_path), most=2) + do(source_of(opened(other, tmp_path), tmp_path))
+    points = {(job.config["optimizer"]["lr"], job.config["hidden_size"]) for job in jobs}
+    assert len(points) == len(jobs) == 6, "no point twice, none left out"
+
+
 def test_selection_never_reads_test(tmp_path):
     made = search(RATE, sampler="random", trials=8)
     studies = opened(made, tmp_path)
@@ -284,6 +292,16 @@ def test_a_poor_trial_is_given_up_and_a_good_one_is_not(tmp_path, monkeypatch, s
     assert len(given_up) == states.count("pruned")
     assert next(iter(given_up.values())).startswith(f"{pruner}: val/accuracy 0.")
     assert [row.number for row in studies[0].winners()] == [0]
+
+
+def test_a_trial_at_its_last_update_is_not_given_up(tmp_path, monkeypatch, spec_known):
+    source = source_of(opened(search(RATE, sampler="random", trials=4, pruner="asha"), tmp_path), tmp_path)
+    for level in (0.9, 0.8, 0.7, 0.1):
+        job = source.take()
+        history = [{"step": 60, "val/accuracy": level}]
+        monkeypatch.setattr(Store, "history", lambda store, run, history=history: history)
+        assert source.prune([Running(job)]) == {}, "what is left of it is its test"
+        source.tell(job, ended(job.config, level))
 
 
 def test_the_pruner_is_told_each_row_once_and_of_no_test(tmp_path, monkeypatch, spec_known):

@@ -42,6 +42,7 @@ class OneStudy:
     def __init__(self, search: Search, study: Study, storage: BaseStorage) -> None:
         """Raises BadInput where the journal holds a study of this name that was searched by other rules."""
         self.search, self.study = search, study
+        self._space = search.space
         self.optuna = optuna.create_study(
             study_name=study.key, storage=storage, load_if_exists=True,
             directions=["minimize"] * len(search.objectives), sampler=self._sampler(0),
@@ -55,13 +56,17 @@ class OneStudy:
             raise BadInput(
                 f"the search {search.name} was begun with other {changed}; give this one a --name of its own."
             )
+        elif (order := list(known["space"])) != [dimension.key for dimension in search.space]:
+            # A grid counts through its lists in their order: of keys typed in another one it keeps the first command's.
+            self._space = tuple(sorted(search.space, key=lambda dimension: order.index(dimension.key)))
+            self.optuna.sampler = self._sampler(0)
         trials = self.optuna.get_trials(deepcopy=False)
         self.taken = len(trials)
         self._orphans = [t.number for t in trials if t.state == TrialState.RUNNING and gone(t.user_attrs.get("owner"))]
         self._reported: dict[int, float] = {}
 
     def _sampler(self, known: int) -> optuna.samplers.BaseSampler:
-        return make_sampler(self.search.sampler, self.search.seed, self.study.key, self.search.space, known)
+        return make_sampler(self.search.sampler, self.search.seed, self.study.key, self._space, known)
 
     @property
     def left(self) -> int:
@@ -126,7 +131,7 @@ class OneStudy:
         for row in new:
             self._reported[number] = row["step"]
             trial.report(_loss(row[f"val/{metric}"], goal), int(row["step"]))
-            if trial.should_prune():
+            if row["step"] < budget["updates"] and trial.should_prune():  # else it is paid for, and only to be tested
                 return f"{self.search.pruner}: val/{metric} {row[f'val/{metric}']:.4g} at update {row['step']:.0f}"
         return None
 
