@@ -86,18 +86,18 @@ def mine(tmp_path, monkeypatch):
 
 
 HEAD = "base: {dataset: digits, budget: smoke}\n"
-LIST = "space: {optimizer.lr: '0.1,0.2'}"
+LIST = "search: {space: {optimizer.lr: '0.1,0.2'}}\n"
 
 
 def test_what_the_command_line_says_replaces_a_variants_dataset(mine):
-    mine(HEAD + "variants: [{dataset: digits}, {dataset: adding}]\nsearch: {%s}\n" % LIST)
+    mine(HEAD + "variants: [{dataset: digits}, {dataset: adding}]\n" + LIST)
     assert [study.key for study in define(["experiment=mine"]).studies] == ["dataset=digits", "dataset=adding"]
     (study,) = define(["experiment=mine", "dataset=jsb"]).studies
     assert "dataset=jsb" in study.overrides
 
 
 def test_studies_of_one_network_are_told_apart(mine):
-    mine(HEAD + "variants: [{optimizer: sgd}, {optimizer: adam}]\nsearch: {%s}\n" % LIST)
+    mine(HEAD + "variants: [{optimizer: sgd}, {optimizer: adam}]\n" + LIST)
     assert [study.label for study in define(["experiment=mine"]).studies] == [
         "LSTM · optimizer=sgd", "LSTM · optimizer=adam",
     ]  # fmt: skip
@@ -106,13 +106,13 @@ def test_studies_of_one_network_are_told_apart(mine):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("search: {%s}\nbudgets: [smoke]" % LIST, "`budgets` is a mapping from a budget"),
-        ("search: {%s}\nbudgets: {smoke: 3}" % LIST, "`budgets` is a mapping from a budget"),
-        ("search: {objectives: 3, %s}" % LIST, "unknown objective 3"),
+        (LIST + "budgets: [smoke]\n", "`budgets` is a mapping from a budget"),
+        (LIST + "budgets: {smoke: 3}\n", "`budgets` is a mapping from a budget"),
+        ("search: {objectives: 3, space: {optimizer.lr: '0.1,0.2'}}\n", "unknown objective 3"),
     ],
 )
 def test_an_experiment_that_is_none_is_refused_in_a_sentence(mine, text, said):
-    mine(HEAD + text + "\n")
+    mine(HEAD + text)
     with pytest.raises(BadInput, match=said):
         define(["experiment=mine", "budget=smoke"])
 
