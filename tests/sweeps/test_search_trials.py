@@ -219,6 +219,18 @@ def test_a_run_that_is_recorded_already_is_not_done_again(tmp_path, monkeypatch)
     assert (source.found, [row.state for row in studies[0].rows()]) == (1, ["complete"] * 3)
 
 
+def test_a_trial_that_was_done_again_is_what_its_record_says_now(tmp_path):
+    made = search(RATE, sampler="random", trials=3)
+    values = iter([0.5, None, 0.4])
+    jobs = do(source_of(opened(made, tmp_path), tmp_path), lambda config: ended(config, next(values)))
+    (study,) = opened(made, tmp_path)
+    again = {jobs[1].id: ended({}, 0.9), jobs[0].id: ended({}, None, "diverged")}
+    study.follow(lambda run: again.get(run))
+    assert [row.state for row in study.rows()] == ["fail", "complete", "complete"]
+    assert [row.number for row in study.winners()] == [1]
+    assert source_of([study], tmp_path).left == 0, "and no trial more is asked for"
+
+
 def test_a_line_torn_by_a_kill_costs_that_line_only(tmp_path):
     made = search(RATE, sampler="random", trials=4)
     do(source_of(opened(made, tmp_path), tmp_path), most=2)

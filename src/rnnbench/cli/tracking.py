@@ -100,8 +100,8 @@ def _groups(results: Path) -> dict[str, str]:
 def agent_words(words: Sequence[str], options: Sequence[str]) -> list[str]:
     """A command's words with ``wandb agent``'s ``--optimizer.lr=0.01`` as overrides. options: the command's own.
 
-    None is null, and a group's True and False are the on and off that a YAML file took for booleans. So they are without
-    hyphens (${args_no_hyphens}): nobody else writes None, for what Hydra has is null.
+    None is null, and a group's True and False are the on and off that a YAML file took for booleans; without hyphens
+    (${args_no_hyphens}) as well: nobody else writes None, for what Hydra has is null.
     """
     from rnnbench.runs.registry import GROUPS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rnnbench.errors import AxisRefused, BadInput
+from rnnbench.record import RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.sweeps.search.definition import Search, Study
 from rnnbench.sweeps.search.journal import gone, me
@@ -64,6 +65,22 @@ class OneStudy:
         self.taken = len(trials)
         self._orphans = [t.number for t in trials if t.state == TrialState.RUNNING and gone(t.user_attrs.get("owner"))]
         self._reported: dict[int, float] = {}
+        self._recorded: dict[int, tuple[str, tuple[float, ...]]] = {}  # state and losses that a record says
+
+    def follow(self, read: Callable[[str], Mapping[str, Any] | None]) -> None:
+        """The store has the last word on trials that are over: one that failed may have been done again since, and a
+        journal cannot be told twice. (Its sampler goes on from what it was told.) read: a run's record by its id."""
+        for trial in self.optuna.get_trials(deepcopy=False):
+            if not trial.state.is_finished() or (run := trial.user_attrs.get("run")) is None:
+                continue
+            try:
+                record = read(run)
+            except (RecordError, OSError):  # what is damaged is said where it is counted
+                continue
+            if record is not None:
+                losses = losses_of(record, self.search.objectives)
+                state = "pruned" if record["status"] == "pruned" else "fail" if losses is None else "complete"
+                self._recorded[trial.number] = state, losses or ()
 
     def _sampler(self, known: int) -> optuna.samplers.BaseSampler:
         return make_sampler(self.search.sampler, self.search.seed, self.study.key, self._space, known)
@@ -140,12 +157,12 @@ class OneStudy:
         return [self._row(trial) for trial in self.optuna.get_trials(deepcopy=False)]
 
     def _row(self, trial: FrozenTrial) -> Row:
-        losses = tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else ()
+        told = tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else ()
+        state, losses = self._recorded.get(trial.number, (trial.state.name.lower(), told))
         attrs = trial.user_attrs
         return Row(
-            self.study.key, trial.number, attrs.get("run"), trial.state.name.lower(), losses, dict(trial.params),
-            attrs.get("reason", ""),
-        )  # fmt: skip
+            self.study.key, trial.number, attrs.get("run"), state, losses, dict(trial.params), attrs.get("reason", "")
+        )
 
     def winners(self) -> list[Row]:
         """The trial with the lowest loss; of several objectives, all that none beats in every one."""

@@ -54,6 +54,8 @@ class Tune:
     def run(self) -> int:
         """Do what is not done yet; returns the exit code: 0, 1 where runs failed or are open, 130 interrupted."""
         self.store.root.mkdir(parents=True, exist_ok=True)
+        for study in self.studies:
+            study.follow(self.store.read)
         self.write_manifest()
         source = SearchSource(self.studies, self.store, self._noted)
         if source.left:
