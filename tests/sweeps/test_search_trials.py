@@ -209,6 +209,16 @@ def test_a_trial_that_another_process_has_is_left_to_it(tmp_path):
     assert study.closed == 3
 
 
+def test_a_trial_of_another_machine_is_taken_again_where_no_search_runs_there(tmp_path):
+    made = search(RATE, sampler="random", trials=1)
+    source_of(opened(made, tmp_path), tmp_path).take()
+    storage = open_journal(tmp_path / "tune" / "searched.journal")
+    there = me() | {"host": "elsewhere"}
+    storage.set_trial_user_attr(OneStudy(made, made.studies[0], storage).optuna.trials[0]._trial_id, "owner", there)
+    assert OneStudy(made, made.studies[0], storage, {("elsewhere", there["pid"])}).left == 0
+    assert OneStudy(made, made.studies[0], storage, {("elsewhere", -1)}).left == 1
+
+
 def test_a_run_that_is_recorded_already_is_not_done_again(tmp_path, monkeypatch):
     made = search(RATE, sampler="random", trials=3)
     jobs = do(source_of(opened(made, tmp_path / "a"), tmp_path))

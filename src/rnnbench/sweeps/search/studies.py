@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +40,17 @@ class Row:
 class OneStudy:
     """A study in the journal, opened or made."""
 
-    def __init__(self, search: Search, study: Study, storage: BaseStorage) -> None:
-        """Raises BadInput where the journal holds a study of this name that was searched by other rules."""
+    def __init__(
+        self,
+        search: Search,
+        study: Study,
+        storage: BaseStorage,
+        elsewhere: Collection[tuple[str, int]] | None = None,
+    ) -> None:
+        """elsewhere: see `journal.gone`.
+
+        Raises BadInput where the journal holds a study of this name that was searched by other rules.
+        """
         self.search, self.study = search, study
         self._space = search.space
         self.optuna = optuna.create_study(
@@ -63,7 +72,8 @@ class OneStudy:
             self.optuna.sampler = self._sampler(0)
         trials = self.optuna.get_trials(deepcopy=False)
         self.taken = len(trials)
-        self._orphans = [t.number for t in trials if t.state == TrialState.RUNNING and gone(t.user_attrs.get("owner"))]
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        self._orphans = [t.number for t in running if gone(t.user_attrs.get("owner"), elsewhere)]
         self._reported: dict[int, float] = {}
         self._recorded: dict[int, tuple[str, tuple[float, ...]]] = {}  # state and losses that a record says
 

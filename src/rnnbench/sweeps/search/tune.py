@@ -13,6 +13,7 @@ from typing import Any
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store, write_atomic
+from rnnbench.sweeps import control
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.plan import Plan
 from rnnbench.sweeps.search.definition import Search
@@ -45,7 +46,9 @@ class Tune:
         self.options = {"workers": self.workers, **self.options}
         folder = self.store.root.parent
         storage = open_journal(folder / "tune" / f"{self.search.name}.journal")
-        self.studies = [OneStudy(self.search, study, storage) for study in self.search.studies]
+        # A search announces itself before it takes a trial: who took one and is not among these is gone.
+        elsewhere = {(seen.host, seen.pid) for seen in control.running(folder)}
+        self.studies = [OneStudy(self.search, study, storage, elsewhere) for study in self.search.studies]
         self.finals: list[dict[str, Any]] = []
         self._earlier = self._earlier_finals()
         self.plan = Plan(self.search.name, ())
