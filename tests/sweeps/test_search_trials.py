@@ -241,6 +241,20 @@ def test_a_trial_that_was_done_again_is_what_its_record_says_now(tmp_path):
     assert source_of([study], tmp_path).left == 0, "and no trial more is asked for"
 
 
+def test_a_trial_that_was_refused_is_offered_again_by_the_next_command(tmp_path):
+    made = search(RATE, sampler="random", trials=3)
+    words = iter(["ok", "refused", "ok"])  # its data was missing: there is no record
+    jobs = do(source_of(opened(made, tmp_path), tmp_path), lambda config: ended(config, 0.5, next(words)))
+    records = {jobs[0].id: ended({}, 0.5), jobs[2].id: ended({}, 0.5)}
+    (study,) = opened(made, tmp_path)
+    study.follow(records.get)
+    source = source_of([study], tmp_path)
+    assert source.left == 1
+    assert [job.id for job in do(source, lambda config: ended(config, 0.9))] == [jobs[1].id]
+    assert [row.state for row in study.rows()] == ["complete"] * 3
+    assert [row.number for row in study.winners()] == [1]
+
+
 def test_a_line_torn_by_a_kill_costs_that_line_only(tmp_path):
     made = search(RATE, sampler="random", trials=4)
     do(source_of(opened(made, tmp_path), tmp_path), most=2)

@@ -76,10 +76,13 @@ class OneStudy:
         self._orphans = [t.number for t in running if gone(t.user_attrs.get("owner"), elsewhere)]
         self._reported: dict[int, float] = {}
         self._recorded: dict[int, tuple[str, tuple[float, ...]]] = {}  # state and losses that a record says
+        self.refused: dict[int, str] = {}  # in an earlier command: trials and their runs
+        self._again: list[int] = []
 
     def follow(self, read: Callable[[str], Mapping[str, Any] | None]) -> None:
         """The store has the last word on trials that are over: one that failed may have been done again since, and a
-        journal cannot be told twice. (Its sampler goes on from what it was told.) read: a run's record by its id."""
+        journal cannot be told twice. (Its sampler goes on from what it was told.) One that was refused, say for missing
+        data, has no record, and is offered again: the journal has it as a failure. read: a run's record by its id."""
         for trial in self.optuna.get_trials(deepcopy=False):
             if not trial.state.is_finished() or (run := trial.user_attrs.get("run")) is None:
                 continue
@@ -88,17 +91,25 @@ class OneStudy:
             except (RecordError, OSError):  # what is damaged is said where it is counted
                 continue
             if record is not None:
-                losses = losses_of(record, self.search.objectives)
-                state = "pruned" if record["status"] == "pruned" else "fail" if losses is None else "complete"
-                self._recorded[trial.number] = state, losses or ()
+                self._note(trial.number, record)
+            elif trial.state == TrialState.FAIL:
+                self.refused[trial.number] = run
+        self._again = list(self.refused)
+
+    def _note(self, number: int, record: Mapping[str, Any]) -> TrialState:
+        losses = losses_of(record, self.search.objectives)
+        ends = {"pruned": TrialState.PRUNED, "ok": TrialState.FAIL if losses is None else TrialState.COMPLETE}
+        state = ends.get(record["status"], TrialState.FAIL)
+        self._recorded[number] = state.name.lower(), losses or ()
+        return state
 
     def _sampler(self, known: int) -> optuna.samplers.BaseSampler:
         return make_sampler(self.search.sampler, self.search.seed, self.study.key, self._space, known)
 
     @property
     def left(self) -> int:
-        """Trials that can be taken: those whose process is gone, and those not asked for yet."""
-        return len(self._orphans) + max(0, self.search.trials - self.taken)
+        """Trials that can be taken: those whose process is gone, those refused before, and those not asked for yet."""
+        return len(self._orphans) + len(self._again) + max(0, self.search.trials - self.taken)
 
     @property
     def closed(self) -> int:
@@ -107,6 +118,14 @@ class OneStudy:
 
     def next(self) -> tuple[int, Job] | None:
         """The next trial and its run; None where its axes do not go together, which is told as a failure."""
+        if self._again:
+            number = self._again.pop(0)
+            try:
+                return number, self.search.job(
+                    self.study, number, self.optuna.get_trials(deepcopy=False)[number].params
+                )
+            except BadInput:
+                return None
         if self._orphans:
             number = self._orphans.pop(0)
             trial = Trial(self.optuna, self.optuna.get_trials(deepcopy=False)[number]._trial_id)
@@ -130,13 +149,8 @@ class OneStudy:
 
     def tell(self, number: int, record: Mapping[str, Any]) -> None:
         """A trial's run is recorded. What is not ok is a failure, except where the pruner gave it up."""
-        losses = losses_of(record, self.search.objectives)
-        if record["status"] == "pruned":
-            self._end(number, TrialState.PRUNED)
-        elif losses is None:
-            self._end(number, TrialState.FAIL)
-        else:
-            self._end(number, TrialState.COMPLETE, losses)
+        state = self._note(number, record)
+        self._end(number, state, self._recorded[number][1] or None)
 
     def _end(self, number: int, state: TrialState, losses: Sequence[float] | None = None) -> None:
         with warnings.catch_warnings():

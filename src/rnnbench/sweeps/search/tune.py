@@ -63,7 +63,8 @@ class Tune:
         source = SearchSource(self.studies, self.store, self._noted)
         if source.left:
             self._sweep(source, source.left)
-        if self.interrupted or self.open or any(s.closed < self.search.trials for s in self.studies):
+        known = {run for study in self.studies for run in study.refused.values()}  # they may be refused for ever
+        if self.interrupted or set(self.open) - known or any(s.closed < self.search.trials for s in self.studies):
             return self._exit_code()
         self._run_finals()
         return self._exit_code()
