@@ -152,6 +152,12 @@ def test_what_cannot_be_searched_is_refused_in_a_sentence(overrides, given, said
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("made", [define, plan])
+def test_one_experiment_at_a_time(made):
+    with pytest.raises(BadInput, match="one experiment at a time: experiment=odyssey,quickstart"):
+        made(["experiment=odyssey,quickstart"])
+
+
 def test_a_search_is_no_sweep_and_a_sweep_no_search():
     with pytest.raises(BadInput, match="experiment=odyssey is a search; use `rnnbench tune experiment=odyssey`"):
         plan(["experiment=odyssey"])

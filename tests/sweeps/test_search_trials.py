@@ -20,7 +20,7 @@ from rnnbench.store import Store
 from rnnbench.sweeps.executors.base import Running
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import me, open_journal
-from rnnbench.sweeps.search.studies import OneStudy
+from rnnbench.sweeps.search.studies import OneStudy, check_studies
 
 pytestmark = pytest.mark.usefixtures("quick")
 SIZE = "hidden_size=tag(log,int(interval(4,64)))"
@@ -273,6 +273,16 @@ def test_another_space_under_one_name_is_refused(tmp_path):
         opened(search("optimizer.lr=interval(0.1,0.2)", trials=2), tmp_path)
     with pytest.raises(BadInput, match="begun with other overrides"):
         opened(search(RATE, "depth=2", trials=2), tmp_path)
+
+
+def test_a_command_without_the_studies_of_the_first_is_refused(tmp_path):
+    two = search(RATE, "dataset=digits,adding", sampler="random", trials=2)
+    do(source_of(opened(two, tmp_path), tmp_path), most=1)
+    storage = open_journal(tmp_path / "tune" / "searched.journal")
+    check_studies(two, storage)
+    check_studies(search(RATE, "dataset=digits,adding,jsb"), storage)
+    with pytest.raises(BadInput, match=r"begun with other studies \(dataset=digits\); give this one a --name"):
+        check_studies(search(RATE), storage)
 
 
 # what a sweep asks of a source

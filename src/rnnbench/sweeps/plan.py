@@ -79,7 +79,7 @@ def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     rest = [o for o in overrides if o not in named]
     if not named:
         return [_untracked(rest)], None
-    if len(named) > 1:
+    if len(named) > 1 or parse(named[0]).is_sweep_override():
         raise BadInput("one experiment at a time: " + ", ".join(named))
     name = str(parse(named[0]).value())
     budgets = [str(parse(o).value()) for o in rest if parse(o).key_or_group == "budget"]

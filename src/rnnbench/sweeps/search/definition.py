@@ -84,7 +84,7 @@ def define(overrides: Sequence[str], *, name: str | None = None, **given: Any) -
         raise BadInput(f"a search's name is letters, digits, '_', '.' and '-', not {name!r}: its files are named so.")
     asked = [o for o in overrides if parse(o).key_or_group == "experiment"]
     rest = [o for o in overrides if o not in asked]
-    if len(asked) > 1:
+    if len(asked) > 1 or any(parse(o).is_sweep_override() for o in asked):
         raise BadInput("one experiment at a time: " + ", ".join(asked))
     experiment = str(parse(asked[0]).value()) if asked else None
     content = _experiment(experiment, rest) if experiment else {}

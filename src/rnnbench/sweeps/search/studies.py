@@ -37,6 +37,18 @@ class Row:
     reason: str
 
 
+def check_studies(search: Search, storage: BaseStorage) -> None:
+    """Raises BadInput where the journal has trials of studies that this command has none of: the manifest lists the
+    studies of one command, and those trials would stand in tables as runs that nobody chose among."""
+    mine = {study.key for study in search.studies}
+    others = [s for s in storage.get_all_studies() if s.study_name not in mine]
+    if lost := [s.study_name for s in others if storage.get_n_trials(s._study_id)]:
+        some = ", ".join(lost[:3]) + ", ..." * (len(lost) > 3)
+        raise BadInput(
+            f"the search {search.name} was begun with other studies ({some}); give this one a --name of its own."
+        )
+
+
 class OneStudy:
     """A study in the journal, opened or made."""
 

@@ -19,7 +19,7 @@ from rnnbench.sweeps.plan import Plan
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import open_journal
 from rnnbench.sweeps.search.source import SearchSource
-from rnnbench.sweeps.search.studies import OneStudy
+from rnnbench.sweeps.search.studies import OneStudy, check_studies
 from rnnbench.sweeps.source import Listed
 from rnnbench.sweeps.sweep import Result, Sweep
 
@@ -46,6 +46,7 @@ class Tune:
         self.options = {"workers": self.workers, **self.options}
         folder = self.store.root.parent
         storage = open_journal(folder / "tune" / f"{self.search.name}.journal")
+        check_studies(self.search, storage)
         # A search announces itself before it takes a trial: who took one and is not among these is gone.
         elsewhere = {(seen.host, seen.pid) for seen in control.running(folder)}
         self.studies = [OneStudy(self.search, study, storage, elsewhere) for study in self.search.studies]
