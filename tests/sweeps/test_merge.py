@@ -250,6 +250,11 @@ def test_the_command_counts_and_a_conflict_is_exit_code_1(two, tmp_path):
     said = call(*words, results=ours.root.parent, cwd=tmp_path)
     counts = "50 copied (48 of a published set, without weights), 1 equal, 0 in conflict, 0 left out"
     assert (said.returncode, said.stdout) == (0, f"{counts}; 1 manifests written\n")
+    damaged = theirs.record_path(made.jobs[2].id)
+    whole = damaged.read_text()
+    damaged.write_text("{")
+    assert call(*words, results=ours.root.parent, cwd=tmp_path).returncode == 1, "something was left out"
+    damaged.write_text(whole)
     ours.set_aside(made.jobs[0].id)
     ours.write(record(made.jobs[0], metrics={"test/accuracy": 0.125}))
     theirs.write(record(made.jobs[0]))

@@ -255,6 +255,14 @@ def test_a_trial_that_was_refused_is_offered_again_by_the_next_command(tmp_path)
     assert [row.number for row in study.winners()] == [1]
 
 
+def test_a_damaged_record_is_left_to_the_sweep(tmp_path):
+    made = search(RATE, sampler="random", trials=2)
+    first, _ = do(source_of(opened(made, tmp_path / "a"), tmp_path))
+    (path := Store.open(tmp_path).record_path(first.id)).parent.mkdir(parents=True)
+    path.write_text("{")
+    assert source_of(opened(made, tmp_path / "b"), tmp_path).take().id == first.id
+
+
 def test_a_line_torn_by_a_kill_costs_that_line_only(tmp_path):
     made = search(RATE, sampler="random", trials=4)
     do(source_of(opened(made, tmp_path), tmp_path), most=2)

@@ -75,6 +75,14 @@ def test_no_run_runs_and_no_time_is_promised(tmp_path):
     assert shown([done])[1].split()[-2:] == ["0", "done"]
 
 
+def test_a_run_that_was_refused_is_not_interrupted(tmp_path):
+    made = planned("cell=rnn", "seed=range(2)", name="missing")
+    store = filled(tmp_path, made, 1)
+    begin(store, made.jobs[1], end="refused")
+    (state,) = look(store)
+    assert (state.interrupted, state.left) == (0, 1)
+
+
 def test_a_search_is_not_done_before_its_last_trial_was_asked_for(tmp_path):
     made = planned("cell=rnn", "seed=range(2)", name="searched")
     store = filled(tmp_path, made, 2)

@@ -126,7 +126,7 @@ def _unfinished(store: Store, folders: Iterable[str]) -> tuple[dict[str, Live], 
         seen = attempts.look(store.folder(run))
         if seen and seen[-1].status == "running":
             live[run] = _live(run, store.folder(run), seen[-1])
-        elif seen:
+        elif seen and seen[-1].status != "refused":  # it never began: the plan calls it new
             waiting.add(run)
     return live, waiting
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rnnbench.record import RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store
 from rnnbench.sweeps.executors.base import Running
@@ -46,7 +47,11 @@ class SearchSource:
             if len(self._open[job.id]) > 1:
                 continue
             self.noted(job)
-            if (record := self.store.read(job.id)) is None:
+            try:
+                record = self.store.read(job.id)
+            except (RecordError, OSError):  # the sweep looks as well, leaves this run open and goes on
+                record = None
+            if record is None:
                 return job
             self.found += 1
             self.tell(job, record)
