@@ -139,6 +139,14 @@ def test_a_pruned_trial_is_a_record_and_a_row(tmp_path):
             assert record["updates"] < 48
 
 
+def test_a_limit_is_shared_by_trials_and_finals(tmp_path, call):
+    command = ["tune", *TINY, *SPACE, *RANDOM, "--trials", "2", "--final-seeds", "2", "--workers", "1"]
+    said = call(*command, "--limit", "3runs", results=tmp_path)
+    assert (said.returncode, len(Store.open(tmp_path).records())) == (130, 3)
+    assert "--limit 3runs is reached" in said.stderr
+    assert call(*command, results=tmp_path).returncode == 0
+
+
 def test_what_is_refused_before_any_trial_leaves_nothing(tmp_path, call):
     said = call("tune", *TINY, "--name", "s", results=tmp_path / "r")
     assert (said.returncode, said.stderr.count("\n")) == (2, 1)

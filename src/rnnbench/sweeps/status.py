@@ -180,7 +180,7 @@ def _not_asked(search: Any, *, finished: bool) -> int:
         finals = max(0, int(search["final_seeds"]) * studies - stages.count("final"))
     except (KeyError, TypeError, ValueError):  # a plain sweep, or a manifest of other making
         return 0
-    return trials + (finals if trials or not finished else 0)
+    return trials + (finals if trials or not (finished or "final" in stages) else 0)
 
 
 def _failure(run: str, row: Mapping[str, Any]) -> Failure:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rnnbench.runs.plan import Job
 from rnnbench.store import Store, write_atomic
 from rnnbench.sweeps import control
 from rnnbench.sweeps.display import Display
+from rnnbench.sweeps.limits import Limits
 from rnnbench.sweeps.plan import Plan
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import open_journal
@@ -54,6 +56,7 @@ class Tune:
         self._earlier = self._earlier_finals()
         self.plan = Plan(self.search.name, ())
         self._written = ""
+        self._began, self._started = time.monotonic(), 0
 
     def run(self) -> int:
         """Do what is not done yet; returns the exit code: 0, 1 where runs failed or are open, 130 interrupted."""
@@ -71,13 +74,23 @@ class Tune:
         return self._exit_code()
 
     def _sweep(self, source: SearchSource | Listed, total: int) -> Result:
-        sweep = Sweep(self.plan, self.results, source=source, **self.options)
+        limits = self.options.get("limits")
+        sweep = Sweep(self.plan, self.results, source=source, **{**self.options, "limits": self._left(limits)})
         result = sweep.run(Display(total, sweep.workers))
+        self._started += sweep.brakes.started
         self.stopped = result.stopped or self.stopped
         self.interrupted |= result.interrupted
         self.open |= result.open
         self.write_manifest()
         return result
+
+    def _left(self, limits: Limits | None) -> Limits | None:
+        """What --limit leaves for the next stage: trials and finals share it."""
+        if limits is None or (limit := limits.limit) is None:
+            return limits
+        runs = None if limit.runs is None else max(0, limit.runs - self._started)
+        seconds = None if limit.seconds is None else max(0.0, limit.seconds - (time.monotonic() - self._began))
+        return replace(limits, limit=replace(limit, runs=runs, seconds=seconds))
 
     def _run_finals(self) -> None:
         """The winner of every study on fresh seeds; what is recorded already is not done again."""
