@@ -275,6 +275,14 @@ def test_a_study_is_one_row_shown_by_its_finals(store):
     assert "in the other trials 1 diverged" in table.loc["lstm", "notes"]
 
 
+def test_of_two_searches_over_the_same_runs_one_has_the_trials_and_the_finals(store):
+    folder = store.root.parent / "sweeps"
+    (folder / "t.json").write_text((folder / "s.json").read_text())
+    table = leaderboard(with_searches(records_frame(store.iterate()), searches(folder.parent)))
+    assert table["trials"].tolist() == [9, 9]
+    assert table["n"].tolist() == [3, 3]
+
+
 def test_an_entry_that_was_also_run_outside_stays_a_row_of_its_own(store):
     first = searches(store.root.parent)["s"]["trials"][0]
     outside = make_record("lstm", seed=77, lr=first["values"]["optimizer.lr"])
