@@ -160,6 +160,14 @@ def _entries(made: Plan) -> dict[str, list[str]]:
     return found
 
 
+def is_search(manifest: Path) -> bool | None:
+    """Whether a manifest is that of a search; None where there is none that can be read."""
+    try:
+        return "search" in json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def write_manifest(made: Plan, results: Path) -> Path:
     """Note a sweep beside the store: its command, its runs, its skipped cells. Tables show the latter."""
     folder = results / "sweeps"

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rnnbench.errors import BadInput
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store, write_atomic
 from rnnbench.sweeps import control
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.limits import Limits
-from rnnbench.sweeps.plan import Plan
+from rnnbench.sweeps.plan import Plan, is_search
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import open_journal
 from rnnbench.sweeps.search.source import SearchSource
@@ -47,6 +48,8 @@ class Tune:
         self.store = Store.open(self.results)
         self.options = {"workers": self.workers, **self.options}
         folder = self.store.root.parent
+        if is_search(folder / "sweeps" / f"{self.search.name}.json") is False:
+            raise BadInput(f"{self.search.name} is the name of a sweep here; give this search a --name of its own.")
         storage = open_journal(folder / "tune" / f"{self.search.name}.journal")
         check_studies(self.search, storage)
         # A search announces itself before it takes a trial: who took one and is not among these is gone.
