@@ -78,10 +78,10 @@ def test_nothing_to_push_and_unknown_names_are_bad_input(tmp_path, monkeypatch, 
 
 def test_what_an_agent_says_are_overrides():
     words = ["run", "--optimizer.lr=0.01", "--cell=lstm", "--clip=None", "--peephole=True", "--retry", "--results=r",
-             "dataset=digits", "--note=True"]  # fmt: skip
+             "dataset=digits", "--note=True", "params=None", "direction=False", "note=False"]  # fmt: skip
     assert agent_words(words, OPTIONS) == [
         "run", "optimizer.lr=0.01", "cell=lstm", "clip=null", "peephole=on", "--retry", "--results=r",
-        "dataset=digits", "note=True",
+        "dataset=digits", "note=True", "params=null", "direction=off", "note=False",
     ]  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_the_forms_that_wandb_itself_makes_give_one_run():
     forms = utils.create_sweep_command_args({"args": {key: {"value": value} for key, value in asked.items()}})
     hyphens = agent_words(["run", *forms["args"]], parser_of_all().options("run"))
     assert hyphens == ["run", "optimizer.lr=0.01", "cell=lstm", "peephole=off", "seed=3", "clip=null"]
-    assert forms["args_no_hyphens"][:2] == ["optimizer.lr=0.01", "cell=lstm"]
+    assert agent_words(["run", *forms["args_no_hyphens"]], parser_of_all().options("run")) == hyphens
 
 
 def test_only_run_takes_them(capsys):

@@ -115,6 +115,46 @@ def test_less_is_better_where_the_goal_says_so():
     assert row_of(search_result("s", rules, records), "gru")["verdict"] == "worse"
 
 
+@pytest.fixture
+def two_datasets():
+    """A search of two cells on two datasets: of one less is better, and none of its figures is the other's."""
+    rules, records = searched(40, {"lstm": 0.0, "gru": 0.2}, finals=3)
+    lower, others = searched(40, {"lstm": 10.0, "gru": 13.0}, finals=3)
+    for n, record in enumerate(others):
+        record |= {"id": f"{n:012x}", "metric": "mse", "goal": "min"}
+        record["metrics"] = {key.replace("accuracy", "mse"): value for key, value in record["metrics"].items()}
+        lower["trials"][n]["id"] = record["id"]
+    for each, dataset in ((rules, "digits"), (lower, "adding")):
+        for row in [*each["studies"], *each["trials"]]:
+            key = "key" if "key" in row else "study"
+            row[key] = f"{row[key]} dataset={dataset}"
+    joined = {key: rules[key] + lower[key] for key in ("studies", "trials")}
+    return rules | joined | {"baseline": "cell=lstm dataset=digits"}, records + others
+
+
+def test_each_study_is_chosen_by_the_goal_of_its_own_dataset(two_datasets):
+    rules, records = two_datasets
+    result = search_result("s", rules, records)
+    studies = result.studies.set_index("study")
+    trials = result.trials[result.trials["stage"] == "trial"].groupby("study")["val"]
+    for study, best in (("cell=gru dataset=digits", trials.max()), ("cell=gru dataset=adding", trials.min())):
+        assert studies.loc[study, "best_val"] == best[study]
+    assert (result.metric, result.goal) == ("accuracy, mse", "")
+
+
+def test_a_study_is_compared_with_the_baseline_on_its_own_dataset(two_datasets):
+    result = search_result("s", *two_datasets)
+    studies = result.studies.set_index("study")
+    assert studies["verdict"].to_dict() == {
+        "cell=lstm dataset=digits": "baseline", "cell=gru dataset=digits": "better",
+        "cell=lstm dataset=adding": "baseline", "cell=gru dataset=adding": "worse",
+    }  # fmt: skip
+    assert studies.loc["cell=gru dataset=adding", "method"] == "bootstrap, Bonferroni over 2", "two are compared"
+    said = " ".join(result.sentences)
+    assert " accuracy and ± " in said
+    assert " mse: smaller differences" in said
+
+
 def test_at_the_papers_size_welchs_test_is_corrected():
     from scipy.stats import ttest_ind
 
@@ -180,6 +220,14 @@ def test_files_are_the_same_bytes_every_time_and_say_what_was_searched(store, tm
     assert (tmp_path / "a" / "search_trials.csv").read_text().count("\n") == 1 + 24
 
 
+def test_a_final_that_failed_is_said():
+    rules, records = searched(9, {"lstm": 0.0}, finals=3)
+    records[-1] |= {"status": "diverged", "metrics": {}}
+    result = search_result("s", rules, records)
+    assert row_of(result, "lstm")["finals"] == 2
+    assert "Of 3 runs on fresh seeds 1 diverged: the winners' figures are of the others." in result.sentences
+
+
 def test_a_search_that_is_not_finished_says_so(store):
     rules, records = searched(9, {"lstm": 0.0})
     result = search_result("s", rules, records[:5])
@@ -209,6 +257,9 @@ def test_what_is_no_search_is_refused(store, tmp_path):
         main_search(store, "plain")
     with pytest.raises(BadInput, match="no search and no published set 'x'"):
         main_search(store, "x")
+    (tmp_path / "sweeps" / "plain.json").write_text("{")
+    with pytest.raises(BadInput, match=r"plain\.json is damaged; the sweep's command, given again, writes it anew"):
+        main_search(store, "plain")
 
 
 # the leaderboard
@@ -222,6 +273,14 @@ def test_a_study_is_one_row_shown_by_its_finals(store):
     assert table["n"].tolist() == [3, 3]
     assert table["mean"].to_dict() == pytest.approx({"lstm": 0.5, "gru": 0.7}), "of the finals, not of the trials"
     assert "in the other trials 1 diverged" in table.loc["lstm", "notes"]
+
+
+def test_of_two_searches_over_the_same_runs_one_has_the_trials_and_the_finals(store):
+    folder = store.root.parent / "sweeps"
+    (folder / "t.json").write_text((folder / "s.json").read_text())
+    table = leaderboard(with_searches(records_frame(store.iterate()), searches(folder.parent)))
+    assert table["trials"].tolist() == [9, 9]
+    assert table["n"].tolist() == [3, 3]
 
 
 def test_an_entry_that_was_also_run_outside_stays_a_row_of_its_own(store):
@@ -255,3 +314,13 @@ def test_of_several_objectives_the_front_is_shown_each_with_its_own_finals():
     assert [row["on fresh seeds, test"] for row in cells] == ["0.7", "", "", "", "0.4"]
     assert row_of(result, "lstm")["final_test"] == 0.7, "of the best by validation, not of all winners together"
     assert "## The front" in to_markdown(result, importance(result))
+
+
+def test_a_study_without_a_value_is_no_part_of_the_front():
+    rules, records = searched(6, {"lstm": 0.0, "gru": 0.1})
+    rules["objectives"] = ["metric", "params"]
+    for record in records:
+        record["params"] = 100
+        if record["axes"]["cell"] == "gru":
+            record |= {"status": "diverged", "metrics": {}}
+    assert {row["study"] for row in front_cells(search_result("s", rules, records))} == {"LSTM"}

@@ -24,6 +24,7 @@ def one(text):
         ("hidden_size=int(interval(20,200))", "int", (20, 200), "linear", None),
         ("hidden_size=tag(log, int(interval(20, 200)))", "int", (20, 200), "log", None),
         ("hidden_size=range(8,33,8)", "int", (8, 32), "linear", 8),
+        ("hidden_size=range(32,7,-8)", "int", (8, 32), "linear", 8),
         ("depth.dropout=range(0,0.5,0.1)", "float", (0, 0.4), "linear", 0.1),
     ],
 )
@@ -53,6 +54,11 @@ def test_lists_are_choices_and_lists_of_lists_as_well():
     assert [one("optimizer.lr=choice(0.1,0.2)").override(n) for n in (0, 1)] == ["optimizer.lr=0.1", "optimizer.lr=0.2"]
     assert one("forecast.sizes=[8],[8,8]").override(1) == "forecast.sizes=[8,8]"
     assert set(one("direction=glob(bi*)").texts) == {"direction='bidirectional'", "direction='bidirectional_sum'"}
+
+
+def test_a_choice_has_its_place_whatever_hydra_shuffles():
+    assert one("optimizer.lr=shuffle(0.3,0.1,0.2)").texts == one("optimizer.lr=shuffle(0.2,0.3,0.1)").texts
+    assert one("direction=glob(bi*)").text == "bidirectional,bidirectional_sum", "one more would be another space"
 
 
 def test_the_grid_of_a_dimension():

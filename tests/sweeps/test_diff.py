@@ -37,6 +37,11 @@ def test_the_keys_that_make_two_ids(store):
     assert "no record of A and B here" in text
 
 
+def test_quotes_that_are_not_closed_are_said(store):
+    with pytest.raises(BadInput, match="No closing quotation; close its quotes"):
+        side(store, "cell='lstm")
+
+
 def test_one_id_where_only_what_watches_differs(store):
     a, b = side(store, "cell=gru tracker=none"), side(store, "cell=gru tracker=wandb clip=1")
     assert a.id == b.id

@@ -64,6 +64,21 @@ def test_their_store_is_left_as_it_is(two):
     assert tree(theirs.root.parent) == before
 
 
+def test_what_a_search_remembers_comes_along_and_is_never_overwritten(two):
+    _, ours, theirs = two
+    (journal := theirs.root.parent / "tune" / "s.journal").parent.mkdir()
+    journal.write_text("their trials\n")
+    assert merge(ours, [theirs.root.parent]).notes == []
+    copied = ours.root.parent / "tune" / "s.journal"
+    assert copied.read_text() == "their trials\n"
+    copied.write_text("their trials\nand ours\n")
+    assert merge(ours, [theirs.root.parent]).notes == [], "what went on here knows theirs"
+    journal.write_text("other trials\n")
+    (note,) = merge(ours, [theirs.root.parent]).notes
+    assert note.startswith("the search s is kept as it is here")
+    assert copied.read_text() == "their trials\nand ours\n"
+
+
 def test_the_runs_folder_itself_is_a_source(two):
     _, ours, theirs = two
     assert merge(ours, [theirs.root]).copied == 2
@@ -235,6 +250,11 @@ def test_the_command_counts_and_a_conflict_is_exit_code_1(two, tmp_path):
     said = call(*words, results=ours.root.parent, cwd=tmp_path)
     counts = "50 copied (48 of a published set, without weights), 1 equal, 0 in conflict, 0 left out"
     assert (said.returncode, said.stdout) == (0, f"{counts}; 1 manifests written\n")
+    damaged = theirs.record_path(made.jobs[2].id)
+    whole = damaged.read_text()
+    damaged.write_text("{")
+    assert call(*words, results=ours.root.parent, cwd=tmp_path).returncode == 1, "something was left out"
+    damaged.write_text(whole)
     ours.set_aside(made.jobs[0].id)
     ours.write(record(made.jobs[0], metrics={"test/accuracy": 0.125}))
     theirs.write(record(made.jobs[0]))

@@ -9,6 +9,8 @@ from rnnbench.errors import BadInput
 from rnnbench.sweeps.plan import plan
 from rnnbench.sweeps.search.definition import define
 
+SIZE = "hidden_size=tag(log,int(interval(4,64)))"
+
 
 def test_the_odyssey_is_nine_studies_of_one_space():
     odyssey = define(["experiment=odyssey"])
@@ -64,6 +66,64 @@ def test_a_trials_seed_is_its_number_and_a_finals_is_fresh():
     assert "seed=7" in jobs[1].command
 
 
+def test_a_search_without_a_name_is_called_by_what_it_searches():
+    few, more, other = (define([RATE, "cell=rnn"], **given) for given in (
+        {"trials": 4}, {"trials": 9, "final_seeds": 2}, {"sampler": "random"}))  # fmt: skip
+    assert few.name == more.name != other.name
+    assert "--trials 9 --final-seeds 2" in more.command
+
+
+def test_its_command_says_the_objectives_as_they_are_typed():
+    assert search(SIZE, objectives=["metric", "params"]).command.endswith("--objectives metric,params --name searched")
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Writes an experiment of one's own: its yaml."""
+    (tmp_path / "experiment").mkdir()
+    monkeypatch.setenv("RNNBENCH_CONFIG_DIR", str(tmp_path))
+    return (tmp_path / "experiment" / "mine.yaml").write_text
+
+
+HEAD = "base: {dataset: digits, budget: smoke}\n"
+LIST = "search: {space: {optimizer.lr: '0.1,0.2'}}\n"
+
+
+def test_what_the_command_line_says_replaces_a_variants_dataset(mine):
+    mine(HEAD + "variants: [{dataset: digits}, {dataset: adding}]\n" + LIST)
+    assert [study.key for study in define(["experiment=mine"]).studies] == ["dataset=digits", "dataset=adding"]
+    (study,) = define(["experiment=mine", "dataset=jsb"]).studies
+    assert "dataset=jsb" in study.overrides
+
+
+def test_studies_of_one_network_are_told_apart(mine):
+    mine(HEAD + "variants: [{optimizer: sgd}, {optimizer: adam}]\n" + LIST)
+    assert [study.label for study in define(["experiment=mine"]).studies] == [
+        "LSTM · optimizer=sgd", "LSTM · optimizer=adam",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LIST + "budgets: [smoke]\n", "`budgets` is a mapping from a budget"),
+        (LIST + "budgets: {smoke: 3}\n", "`budgets` is a mapping from a budget"),
+        ("search: {objectives: 3, space: {optimizer.lr: '0.1,0.2'}}\n", "unknown objective 3"),
+    ],
+)
+def test_an_experiment_that_is_none_is_refused_in_a_sentence(mine, text, said):
+    mine(HEAD + text)
+    with pytest.raises(BadInput, match=said):
+        define(["experiment=mine", "budget=smoke"])
+
+
+def test_one_choice_that_does_not_go_together_refuses_no_other():
+    made = search("cell=gru,lstm", "peephole=on")
+    assert [d.texts for d in made.space] == [("cell='gru'", "cell='lstm'")]
+    with pytest.raises(BadInput, match="takes no peephole"):
+        search("cell=gru,mgu", "peephole=on")
+
+
 def test_a_grid_has_as_many_trials_as_points():
     assert search("optimizer.lr=0.1,0.2,0.3", "hidden_size=range(8,33,8)", sampler="grid").trials == 12
 
@@ -82,6 +142,7 @@ def test_a_grid_has_as_many_trials_as_points():
         ([RATE], {"sampler": "grid"}, "a grid takes lists"),
         (["optimizer.rate=interval(0.1,0.2)"], {}, "unknown option 'optimizer.rate'"),
         (["cell=gru", "peephole=on", RATE], {}, "none of its variants can be run"),
+        ([RATE, "seed=100003"], {}, "seeds from 100000 on are the winner's"),
         ([RATE], {"name": "no/name"}, "a search's name is letters"),
     ],
 )
@@ -89,6 +150,12 @@ def test_what_cannot_be_searched_is_refused_in_a_sentence(overrides, given, said
     with pytest.raises(BadInput, match=said.replace("(", r"\(").replace("?", r"\?")) as refused:
         search(*overrides, **given)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("made", [define, plan])
+def test_one_experiment_at_a_time(made):
+    with pytest.raises(BadInput, match="one experiment at a time: experiment=odyssey,quickstart"):
+        made(["experiment=odyssey,quickstart"])
 
 
 def test_a_search_is_no_sweep_and_a_sweep_no_search():

@@ -20,7 +20,7 @@ from rnnbench.store import Store
 from rnnbench.sweeps.executors.base import Running
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import me, open_journal
-from rnnbench.sweeps.search.studies import OneStudy
+from rnnbench.sweeps.search.studies import OneStudy, check_studies
 
 pytestmark = pytest.mark.usefixtures("quick")
 SIZE = "hidden_size=tag(log,int(interval(4,64)))"
@@ -79,6 +79,14 @@ def test_a_grid_does_every_point_once_in_order(tmp_path):
     jobs = do(source_of(opened(made, tmp_path), tmp_path))
     points = [(job.config["optimizer"]["lr"], job.config["hidden_size"]) for job in jobs]
     assert points == [(rate, size) for rate in (0.1, 0.01) for size in (4, 8, 12)]
+
+
+def test_a_grid_goes_on_whatever_order_its_keys_are_typed_in(tmp_path):
+    keys = ("optimizer.lr=0.1,0.01", "hidden_size=range(4,13,4)")
+    one, other = (search(*order, sampler="grid") for order in (keys, keys[::-1]))
+    jobs = do(source_of(opened(one, tmp_path), tmp_path), most=2) + do(source_of(opened(other, tmp_path), tmp_path))
+    points = {(job.config["optimizer"]["lr"], job.config["hidden_size"]) for job in jobs}
+    assert len(points) == len(jobs) == 6, "no point twice, none left out"
 
 
 def test_selection_never_reads_test(tmp_path):
@@ -201,6 +209,16 @@ def test_a_trial_that_another_process_has_is_left_to_it(tmp_path):
     assert study.closed == 3
 
 
+def test_a_trial_of_another_machine_is_taken_again_where_no_search_runs_there(tmp_path):
+    made = search(RATE, sampler="random", trials=1)
+    source_of(opened(made, tmp_path), tmp_path).take()
+    storage = open_journal(tmp_path / "tune" / "searched.journal")
+    there = me() | {"host": "elsewhere"}
+    storage.set_trial_user_attr(OneStudy(made, made.studies[0], storage).optuna.trials[0]._trial_id, "owner", there)
+    assert OneStudy(made, made.studies[0], storage, {("elsewhere", there["pid"])}).left == 0
+    assert OneStudy(made, made.studies[0], storage, {("elsewhere", -1)}).left == 1
+
+
 def test_a_run_that_is_recorded_already_is_not_done_again(tmp_path, monkeypatch):
     made = search(RATE, sampler="random", trials=3)
     jobs = do(source_of(opened(made, tmp_path / "a"), tmp_path))
@@ -209,6 +227,40 @@ def test_a_run_that_is_recorded_already_is_not_done_again(tmp_path, monkeypatch)
     source = source_of(studies, tmp_path)
     assert [job.id for job in do(source)] == [jobs[0].id, jobs[2].id]
     assert (source.found, [row.state for row in studies[0].rows()]) == (1, ["complete"] * 3)
+
+
+def test_a_trial_that_was_done_again_is_what_its_record_says_now(tmp_path):
+    made = search(RATE, sampler="random", trials=3)
+    values = iter([0.5, None, 0.4])
+    jobs = do(source_of(opened(made, tmp_path), tmp_path), lambda config: ended(config, next(values)))
+    (study,) = opened(made, tmp_path)
+    again = {jobs[1].id: ended({}, 0.9), jobs[0].id: ended({}, None, "diverged")}
+    study.follow(lambda run: again.get(run))
+    assert [row.state for row in study.rows()] == ["fail", "complete", "complete"]
+    assert [row.number for row in study.winners()] == [1]
+    assert source_of([study], tmp_path).left == 0, "and no trial more is asked for"
+
+
+def test_a_trial_that_was_refused_is_offered_again_by_the_next_command(tmp_path):
+    made = search(RATE, sampler="random", trials=3)
+    words = iter(["ok", "refused", "ok"])  # its data was missing: there is no record
+    jobs = do(source_of(opened(made, tmp_path), tmp_path), lambda config: ended(config, 0.5, next(words)))
+    records = {jobs[0].id: ended({}, 0.5), jobs[2].id: ended({}, 0.5)}
+    (study,) = opened(made, tmp_path)
+    study.follow(records.get)
+    source = source_of([study], tmp_path)
+    assert source.left == 1
+    assert [job.id for job in do(source, lambda config: ended(config, 0.9))] == [jobs[1].id]
+    assert [row.state for row in study.rows()] == ["complete"] * 3
+    assert [row.number for row in study.winners()] == [1]
+
+
+def test_a_damaged_record_is_left_to_the_sweep(tmp_path):
+    made = search(RATE, sampler="random", trials=2)
+    first, _ = do(source_of(opened(made, tmp_path / "a"), tmp_path))
+    (path := Store.open(tmp_path).record_path(first.id)).parent.mkdir(parents=True)
+    path.write_text("{")
+    assert source_of(opened(made, tmp_path / "b"), tmp_path).take().id == first.id
 
 
 def test_a_line_torn_by_a_kill_costs_that_line_only(tmp_path):
@@ -229,6 +281,16 @@ def test_another_space_under_one_name_is_refused(tmp_path):
         opened(search("optimizer.lr=interval(0.1,0.2)", trials=2), tmp_path)
     with pytest.raises(BadInput, match="begun with other overrides"):
         opened(search(RATE, "depth=2", trials=2), tmp_path)
+
+
+def test_a_command_without_the_studies_of_the_first_is_refused(tmp_path):
+    two = search(RATE, "dataset=digits,adding", sampler="random", trials=2)
+    do(source_of(opened(two, tmp_path), tmp_path), most=1)
+    storage = open_journal(tmp_path / "tune" / "searched.journal")
+    check_studies(two, storage)
+    check_studies(search(RATE, "dataset=digits,adding,jsb"), storage)
+    with pytest.raises(BadInput, match=r"begun with other studies \(dataset=digits\); give this one a --name"):
+        check_studies(search(RATE), storage)
 
 
 # what a sweep asks of a source
@@ -284,6 +346,16 @@ def test_a_poor_trial_is_given_up_and_a_good_one_is_not(tmp_path, monkeypatch, s
     assert len(given_up) == states.count("pruned")
     assert next(iter(given_up.values())).startswith(f"{pruner}: val/accuracy 0.")
     assert [row.number for row in studies[0].winners()] == [0]
+
+
+def test_a_trial_at_its_last_update_is_not_given_up(tmp_path, monkeypatch, spec_known):
+    source = source_of(opened(search(RATE, sampler="random", trials=4, pruner="asha"), tmp_path), tmp_path)
+    for level in (0.9, 0.8, 0.7, 0.1):
+        job = source.take()
+        history = [{"step": 60, "val/accuracy": level}]
+        monkeypatch.setattr(Store, "history", lambda store, run, history=history: history)
+        assert source.prune([Running(job)]) == {}, "what is left of it is its test"
+        source.tell(job, ended(job.config, level))
 
 
 def test_the_pruner_is_told_each_row_once_and_of_no_test(tmp_path, monkeypatch, spec_known):

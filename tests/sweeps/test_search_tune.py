@@ -139,6 +139,29 @@ def test_a_pruned_trial_is_a_record_and_a_row(tmp_path):
             assert record["updates"] < 48
 
 
+def test_a_limit_is_shared_by_trials_and_finals(tmp_path, call):
+    command = ["tune", *TINY, *SPACE, *RANDOM, "--trials", "2", "--final-seeds", "2", "--workers", "1"]
+    said = call(*command, "--limit", "3runs", results=tmp_path)
+    assert (said.returncode, len(Store.open(tmp_path).records())) == (130, 3)
+    assert "--limit 3runs is reached" in said.stderr
+    assert call(*command, results=tmp_path).returncode == 0
+
+
+def test_a_sweep_and_a_search_do_not_take_each_others_name(tmp_path, call):
+    (tmp_path / "sweeps").mkdir()
+    path = tmp_path / "sweeps" / "s.json"
+    for content, words, said in (
+        ({"search": {}}, ["sweep", *TINY, "--name", "s"], "s is the name of a search here"),
+        ({"skipped": []}, ["tune", *TINY, *SPACE, *RANDOM], "s is the name of a sweep here"),
+    ):
+        path.write_text(text := json.dumps({"command": "x", "runs": []} | content))
+        refused = call(*words, results=tmp_path)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+        assert said in refused.stderr
+        assert path.read_text() == text
+    assert not (tmp_path / "tune").exists()
+
+
 def test_what_is_refused_before_any_trial_leaves_nothing(tmp_path, call):
     said = call("tune", *TINY, "--name", "s", results=tmp_path / "r")
     assert (said.returncode, said.stderr.count("\n")) == (2, 1)

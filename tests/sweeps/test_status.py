@@ -75,6 +75,32 @@ def test_no_run_runs_and_no_time_is_promised(tmp_path):
     assert shown([done])[1].split()[-2:] == ["0", "done"]
 
 
+def test_a_run_that_was_refused_is_not_interrupted(tmp_path):
+    made = planned("cell=rnn", "seed=range(2)", name="missing")
+    store = filled(tmp_path, made, 1)
+    begin(store, made.jobs[1], end="refused")
+    (state,) = look(store)
+    assert (state.interrupted, state.left) == (0, 1)
+
+
+def test_a_search_is_not_done_before_its_last_trial_was_asked_for(tmp_path):
+    made = planned("cell=rnn", "seed=range(2)", name="searched")
+    store = filled(tmp_path, made, 2)
+    path = tmp_path / "sweeps" / "searched.json"
+    rows = [{"id": job.id, "study": "all", "number": n, "stage": "trial"} for n, job in enumerate(made.jobs)]
+    rows.append({"id": None, "study": "all", "number": 2, "stage": "trial"})  # its axes did not go together
+    manifest = json.loads(path.read_text())
+
+    def left(**rules):
+        rules = {"studies": [{"key": "all"}], "trials": rows, "final_seeds": 2, **rules}
+        path.write_text(json.dumps(manifest | {"search": rules}))
+        (state,) = look(store)
+        return state.left
+
+    assert left(trials_each=8) == 5 + 2, "trials, and the winner's finals"
+    assert left(trials_each=3) == 0, "a study without a winner has no finals"
+
+
 def test_a_run_that_has_only_just_begun_is_running(tmp_path):
     made = planned("cell=rnn", "seed=range(2)", name="young")
     store = filled(tmp_path, made, 0)

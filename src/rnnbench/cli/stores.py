@@ -119,4 +119,4 @@ def _merge(args: argparse.Namespace) -> int:
         f"{found.copied} copied{frozen}, {found.equal} equal, {len(found.conflicts)} in conflict, "
         f"{len(found.problems)} left out{begun}; {found.manifests} manifests written"
     )
-    return FAILED if found.conflicts else OK
+    return FAILED if found.conflicts or found.problems else OK

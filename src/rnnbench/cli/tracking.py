@@ -100,17 +100,18 @@ def _groups(results: Path) -> dict[str, str]:
 def agent_words(words: Sequence[str], options: Sequence[str]) -> list[str]:
     """A command's words with ``wandb agent``'s ``--optimizer.lr=0.01`` as overrides. options: the command's own.
 
-    None is null, and a group's True and False are the on and off that a YAML file took for booleans.
+    None is null, and a group's True and False are the on and off that a YAML file took for booleans; without hyphens
+    (${args_no_hyphens}) as well: nobody else writes None, for what Hydra has is null.
     """
     from rnnbench.runs.registry import GROUPS
 
     found = []
     for word in words:
-        match = re.fullmatch(r"--([\w.@/]+)=(.*)", word, re.DOTALL)
-        if match is None or f"--{match[1]}" in options:
+        match = re.fullmatch(r"(--)?([\w.@/]+)=(.*)", word, re.DOTALL)
+        if match is None or (match[1] and f"--{match[2]}" in options):
             found.append(word)
             continue
-        key, value = match[1], match[2]
+        key, value = match[2], match[3]
         if value in ("True", "False") and key in GROUPS:
             value = {"True": "on", "False": "off"}[value]
         found.append(f"{key}={'null' if value == 'None' else value}")

@@ -42,14 +42,10 @@ class SearchResult:
     rules: Mapping[str, Any]
     trials: pd.DataFrame
     studies: pd.DataFrame
-    metric: str
-    goal: str
+    metric: str  # of several datasets all there are, in words
+    goal: str  # empty where two studies' goals differ
+    goals: Mapping[str, str]  # of each study
     sentences: tuple[str, ...]
-
-    @property
-    def sign(self) -> int:
-        """1 where more is better."""
-        return 1 if self.goal == "max" else -1
 
 
 def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> SearchResult:
@@ -57,15 +53,27 @@ def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping
     most = max((row["number"] + 1 for row in rules["trials"]), default=0)
     rules = {"trials_each": most, **rules}  # a manifest that was cut short may not say how many were wanted
     frame = records_frame(records)
-    metric, goal = (frame[key].dropna().iloc[0] for key in ("metric", "goal"))
-    trials = _trials(rules, frame, goal)
-    searched = [study["key"] for study in rules["studies"]]
-    rows = [_study(key, rules, trials, goal) for key in searched]
+    metrics, goals = (_by_study(rules, frame, key) for key in ("metric", "goal"))
+    metric = ", ".join(dict.fromkeys(metrics.values()))
+    trials = _trials(rules, frame, goals)
+    rows = [_study(study["key"], rules, trials, goals[study["key"]]) for study in rules["studies"]]
     studies = pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=dt) for key, dt in STUDIES.items()})
-    return SearchResult(name, rules, trials, studies, metric, goal, tuple(_sentences(rules, trials, studies, metric)))
+    said = tuple(_sentences(rules, trials, studies, metrics))
+    goal = goals[rules["studies"][0]["key"]] if len(set(goals.values())) == 1 else ""
+    return SearchResult(name, rules, trials, studies, metric, goal, goals, said)
 
 
-def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goal: str) -> pd.DataFrame:
+def _by_study(rules: Mapping[str, Any], frame: pd.DataFrame, key: str) -> dict[str, str]:
+    """The metric, or its goal, of each study: two studies may be of two datasets."""
+    known = frame.set_index("id")[key].dropna()
+    found: dict[str, str] = {}
+    for each in rules["trials"]:
+        if each["id"] in known.index:
+            found.setdefault(each["study"], str(known[each["id"]]))
+    return {study["key"]: found.get(study["key"], str(known.iloc[0])) for study in rules["studies"]}
+
+
+def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goals: Mapping[str, str]) -> pd.DataFrame:
     """One row a trial or final. chosen: `best` or `top` among a study's trials, by validation alone."""
     records = frame.set_index("id")
     labels = {study["key"]: study["label"] for study in rules["studies"]}
@@ -85,8 +93,10 @@ def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goal: str) -> pd.Data
         rows.append(row | {dimension["key"]: each["values"].get(dimension["key"]) for dimension in rules["space"]})
     columns = [*TRIALS, *(dimension["key"] for dimension in rules["space"]), "id"]
     trials = pd.DataFrame(rows, columns=columns)
-    for _, part in trials[trials["stage"] == "trial"].groupby("study"):
-        order = _by_validation(part, goal)
+    for study, part in trials[trials["stage"] == "trial"].groupby("study"):
+        if study not in goals:  # of a manifest that was joined with another
+            continue
+        order = _by_validation(part, goals[str(study)])
         trials.loc[order.index[: _top(len(part), rules)], "chosen"] = "top"
         trials.loc[order.index[:1], "chosen"] = "best"
     return trials
@@ -132,16 +142,17 @@ def finals_of(trials: pd.DataFrame, study: str, number: int | None) -> pd.DataFr
 
 def front(result: SearchResult) -> pd.DataFrame:
     """Of several objectives: the trials that none beats in all of them, by study and validation, best first."""
-    sign = -result.sign
     parts = []
     for study in result.rules["studies"]:
         mine = result.trials[(result.trials["study"] == study["key"]) & (result.trials["stage"] == "trial")]
         mine = mine[mine["val"].notna()]
+        goal = result.goals[study["key"]]
+        sign = -1 if goal == "max" else 1
         losses = np.column_stack([
             sign * mine["val"] if each == "metric" else mine[each] for each in result.rules["objectives"]
         ]).astype(float)  # fmt: skip
         beaten = [bool(((losses <= one).all(axis=1) & (losses < one).any(axis=1)).any()) for one in losses]
-        parts.append(_by_validation(mine[[not each for each in beaten]], result.goal))
+        parts.append(_by_validation(mine[~np.array(beaten, dtype=bool)], goal))
     return pd.concat(parts)
 
 
@@ -165,9 +176,8 @@ def _effect(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str)
         "method": "",
         "verdict": "",
     }
-    base = rules.get("baseline")
-    keys = [study["key"] for study in rules["studies"]]
-    if base not in keys:
+    base, comparisons = _baseline(key, rules), _comparisons(rules)
+    if base is None:
         return nothing
     if key == base:
         return nothing | {"verdict": "baseline"}
@@ -182,15 +192,30 @@ def _effect(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str)
     if min(len(mine), len(theirs)) >= WELCH_FROM:
         from scipy.stats import ttest_ind
 
-        p = float(ttest_ind(ours, others, equal_var=False).pvalue) * (len(keys) - 1)
-        row |= {"p": min(1.0, p), "method": f"Welch, Bonferroni over {len(keys) - 1}"}
+        p = float(ttest_ind(ours, others, equal_var=False).pvalue) * comparisons
+        row |= {"p": min(1.0, p), "method": f"Welch, Bonferroni over {comparisons}"}
         decided = row["p"] < ALPHA
     else:
-        row["method"] = f"bootstrap, Bonferroni over {len(keys) - 1}"
-        least, most = _interval(resampled, ALPHA / (len(keys) - 1))
+        row["method"] = f"bootstrap, Bonferroni over {comparisons}"
+        least, most = _interval(resampled, ALPHA / comparisons)
         decided = not least <= 0 <= most
     better = (row["difference"] > 0) == (goal == "max")
     return row | {"verdict": ("better" if better else "worse") if decided else "not decided"}
+
+
+def _baseline(key: str, rules: Mapping[str, Any]) -> str | None:
+    """The study that one is compared with: the baseline, of several datasets the one on its own."""
+    words = [str(rules.get("baseline")).split(), key.split()]
+    theirs, ours = ([word for word in each if word.startswith("dataset=")] for each in words)
+    found = " ".join([*(word for word in words[0] if word not in theirs), *ours])
+    known = {" ".join(sorted(study["key"].split())): study["key"] for study in rules["studies"]}
+    return known.get(" ".join(sorted(found.split()))) if len(theirs) == len(ours) else None
+
+
+def _comparisons(rules: Mapping[str, Any]) -> int:
+    """How many studies are compared with a baseline."""
+    keys = [study["key"] for study in rules["studies"]]
+    return sum(_baseline(key, rules) not in (None, key) for key in keys)
 
 
 def _best_share(trials: pd.DataFrame, rules: Mapping[str, Any], goal: str, *, seed: int = 0) -> np.ndarray:
@@ -220,14 +245,21 @@ def _interval(values: np.ndarray, alpha: float = ALPHA) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _sentences(rules: Mapping[str, Any], trials: pd.DataFrame, studies: pd.DataFrame, metric: str) -> list[str]:
+def _sentences(
+    rules: Mapping[str, Any], trials: pd.DataFrame, studies: pd.DataFrame, metrics: Mapping[str, str]
+) -> list[str]:
     """What the size of the search can decide, and what it cannot."""
+    metric, comparisons = ", ".join(dict.fromkeys(metrics.values())), _comparisons(rules)
     said = [
         f"Trials, the winner and the best {100 * float(rules['top']):g}% of trials are chosen by val/{metric} alone; "
         f"every test/{metric} here is of what was chosen so, or of the winner on fresh seeds."
     ]
     if (unfinished := int((trials["status"] == "open").sum())) > 0:
         said.append(f"{unfinished} runs are not finished: the figures will change.")
+    finals = trials.loc[trials["stage"] == "final", "status"]
+    if failed := Counter(finals[~finals.isin(["ok", "open"])]):
+        counts = ", ".join(f"{n} {status}" for status, n in sorted(failed.items()))
+        said.append(f"Of {len(finals)} runs on fresh seeds {counts}: the winners' figures are of the others.")
     if len(rules["objectives"]) > 1:
         said.append(
             "Several objectives: finals are of every trial that none beats in all of "
@@ -241,14 +273,15 @@ def _sentences(rules: Mapping[str, Any], trials: pd.DataFrame, studies: pd.DataF
     if n >= WELCH_FROM:
         return [
             *said,
-            f"{n} trials a study, {k} compared: Welch's test, Bonferroni over {len(studies) - 1} comparisons.",
+            f"{n} trials a study, {k} compared: Welch's test, Bonferroni over {comparisons} comparisons.",
         ]
-    half = ((compared["high"] - compared["low"]) / 2).median()
+    halves = ((compared["high"] - compared["low"]) / 2).groupby(compared["study"].map(metrics), sort=False).median()
+    wide = " and ".join(f"± {short(half, 2)} {name}" for name, half in halves.items())
     open_ = compared.loc[compared["verdict"] == "not decided", "label"].tolist()
     said.append(
         f"{n} trials a study leave {k} to compare. The 95% intervals are bootstraps over whole trials, half of them "
-        f"wider than ± {short(half, 2)} {metric}: smaller differences cannot be decided at this size. A verdict asks "
-        f"the interval at {100 * (1 - ALPHA / (len(studies) - 1)):.2f}% (Bonferroni over {len(studies) - 1}) to "
+        f"wider than {wide}: smaller differences cannot be decided at this size. A verdict asks "
+        f"the interval at {100 * (1 - ALPHA / comparisons):.2f}% (Bonferroni over {comparisons}) to "
         "leave out 0."
     )
     if open_:

@@ -49,8 +49,8 @@ def _best(axes: Axes, result: SearchResult) -> None:
             axes.axvline(row["top_test"], color=BASE, linewidth=1, linestyle="--")
     axes.set_yticks(range(len(studies)), studies["label"])
     axes.invert_yaxis()
-    better = "more" if result.goal == "max" else "less"
-    axes.set_xlabel(f"test/{result.metric} ({better} is better)", fontsize=9)
+    better = {"max": " (more is better)", "min": " (less is better)"}.get(result.goal, "")
+    axes.set_xlabel(f"test/{result.metric}{better}", fontsize=9)
     share = 100 * float(result.rules["top"])
     said = f"best {share:g}% of trials by validation (bar: mean)"
     said += "; diamonds: winner on fresh seeds" if (trials["stage"] == "final").any() else ""

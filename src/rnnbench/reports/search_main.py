@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.importance import importance
-from rnnbench.reports.publish import published, read_published
+from rnnbench.reports.publish import published, read_manifest, read_published
 from rnnbench.reports.search import SearchResult, search_result
 from rnnbench.reports.search_figures import draw
 from rnnbench.reports.search_tables import FIGURES, to_rich, write_search
@@ -62,7 +62,7 @@ def _read(store: Store, name: str) -> tuple[Path, Mapping[str, Any], list[dict[s
     manifest = results / "sweeps" / f"{name}.json"
     if not manifest.exists():
         return _read_published(results, name)
-    content = json.loads(manifest.read_text(encoding="utf-8"))
+    content = read_manifest(results, name)
     if "search" not in content:
         raise BadInput(
             f"{name} is a sweep, not a search; `rnnbench leaderboard` and `rnnbench ablation {name}` read it."

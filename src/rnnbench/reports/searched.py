@@ -32,8 +32,10 @@ def with_searches(frame: pd.DataFrame, found: Mapping[str, Mapping[str, Any]]) -
     stages: dict[str, tuple[str, str]] = {}
     for name, search in found.items():
         for each in _rows(search):
-            key = f"search {name}: {each['study']}"
-            if each["id"] and stages.get(each["id"], ("", ""))[1] != "trial":
+            key, known = f"search {name}: {each['study']}", stages.get(each["id"])
+            # Of two searches that share runs the first has them, finals as well: else its winner would be shown by the
+            # very trial it was chosen for. What any search has chosen among is a trial.
+            if each["id"] and (known is None or (known[1] != "trial" and each["stage"] == "trial")):
                 stages[each["id"]] = (key, each["stage"])
     if not stages or frame.empty:
         return frame

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs.compose import expand, parse
@@ -106,9 +106,13 @@ def _dimension(override: Override, text: str) -> Dimension:
         steps = list(value.range())
         if len(steps) > 1 and not value.shuffle:
             kind = "int" if all(isinstance(v, int) for v in steps) else "float"
-            last = steps[-1] if kind == "int" else _clean(steps[-1])
-            return Dimension(key, asked, kind, steps[0], last, _clean(abs(value.step)))
+            low, high = (step if kind == "int" else _clean(step) for step in (min(steps), max(steps)))
+            return Dimension(key, asked, kind, low, high, _clean(abs(value.step)))
     texts = tuple(each[0] for each in expand([text]))
+    if getattr(value, "shuffle", False):
+        texts = tuple(sorted(texts))  # a choice is remembered as its place: the next command must find it there
+    if isinstance(value, Glob):  # said as what it finds today: with one more in the folder it is another space
+        asked = ",".join(each.partition("=")[2].strip("'") for each in texts)
     if not texts or (isinstance(value, ChoiceSweep) and len(set(texts)) < len(texts)):
         raise BadInput(f"{text!r}: a search needs values, each once.")
     return Dimension(key, asked, "choice", texts=texts)

@@ -46,7 +46,11 @@ def side(store: Store, asked: str) -> Side:
     It is looked for in the store, then in published sets. Raises BadInput.
     """
     if "=" in asked:
-        job = prepare(shlex.split(asked))
+        try:
+            words = shlex.split(asked)
+        except ValueError as error:
+            raise BadInput(f"cannot read {asked!r}: {error}; close its quotes.") from None
+        job = prepare(words)
         return Side(asked, job.id, job.config, store.read(job.id))
     try:
         run = store.find(asked)

@@ -55,6 +55,7 @@ def merge(store: Store, sources: list[str | Path], *, unfinished: bool = False) 
             runs = folder if kind == "store" else folder / "runs"
             _merge_runs(store, Store(runs), found, unfinished)
             _merge_manifests(store, runs.parent / "sweeps", found)
+            _merge_journals(store, runs.parent / "tune", found)
     return found
 
 
@@ -229,6 +230,24 @@ def _merge_manifests(store: Store, folder: Path, found: Merged) -> None:
             _join_manifest(store, path.stem, content, found)
         except (OSError, ValueError, KeyError, TypeError) as error:
             found.problems.append(f"{path}: not a sweep's manifest ({error})")
+
+
+def _merge_journals(store: Store, folder: Path, found: Merged) -> None:
+    """What a search remembers, so that its command goes on here. Two journals of one name are not joined: each counts
+    its own trials."""
+    for path in sorted(folder.glob("*.journal")):
+        ours = store.root.parent / "tune" / path.name
+        try:
+            theirs = path.read_bytes()
+            if not ours.exists():
+                ours.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(ours, theirs)
+            elif not ours.read_bytes().startswith(theirs):
+                found.notes.append(
+                    f"the search {path.stem} is kept as it is here; trials of {path} are runs, and no more"
+                )
+        except OSError as error:
+            found.problems.append(f"{path}: {error}")
 
 
 def _join_manifest(store: Store, name: str, theirs: Mapping[str, Any], found: Merged) -> None:

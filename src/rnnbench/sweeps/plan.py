@@ -79,7 +79,7 @@ def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     rest = [o for o in overrides if o not in named]
     if not named:
         return [_untracked(rest)], None
-    if len(named) > 1:
+    if len(named) > 1 or parse(named[0]).is_sweep_override():
         raise BadInput("one experiment at a time: " + ", ".join(named))
     name = str(parse(named[0]).value())
     budgets = [str(parse(o).value()) for o in rest if parse(o).key_or_group == "budget"]
@@ -158,6 +158,14 @@ def _entries(made: Plan) -> dict[str, list[str]]:
     for job, overrides in zip(made.jobs, asked, strict=True):
         found.setdefault(" ".join(o for o in overrides if o not in common), []).append(job.id)
     return found
+
+
+def is_search(manifest: Path) -> bool | None:
+    """Whether a manifest is that of a search; None where there is none that can be read."""
+    try:
+        return "search" in json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def write_manifest(made: Plan, results: Path) -> Path:

@@ -48,7 +48,8 @@ class Failure:
 
 @dataclass
 class State:
-    """A sweep. left: runs without a record, those in hand and the interrupted ones among them."""
+    """A sweep. left: runs without a record, those in hand and the interrupted ones among them; of a search also those
+    that it has not asked for yet, which no id stands for."""
 
     name: str
     command: str | None
@@ -125,7 +126,7 @@ def _unfinished(store: Store, folders: Iterable[str]) -> tuple[dict[str, Live], 
         seen = attempts.look(store.folder(run))
         if seen and seen[-1].status == "running":
             live[run] = _live(run, store.folder(run), seen[-1])
-        elif seen:
+        elif seen and seen[-1].status != "refused":  # it never began: the plan calls it new
             waiting.add(run)
     return live, waiting
 
@@ -165,9 +166,21 @@ def _state(name: str, runs: Iterable[str], known: _Known, manifest: Mapping[str,
             state.running.append(known.live[run])
         else:
             state.interrupted += run in known.open
+    state.total += _not_asked(manifest.get("search"), finished=not state.left)
     state.failures.sort(key=lambda failure: failure.finished, reverse=True)
     state.mean_seconds = statistics.fmean(seconds) if seconds else None
     return state
+
+
+def _not_asked(search: Any, *, finished: bool) -> int:
+    """How many runs of a search have no values yet: trials, and while there are any to come, one winner's finals."""
+    try:
+        studies, stages = len(search["studies"]), [row["stage"] for row in search["trials"]]
+        trials = max(0, int(search["trials_each"]) * studies - stages.count("trial"))
+        finals = max(0, int(search["final_seeds"]) * studies - stages.count("final"))
+    except (KeyError, TypeError, ValueError):  # a plain sweep, or a manifest of other making
+        return 0
+    return trials + (finals if trials or not (finished or "final" in stages) else 0)
 
 
 def _failure(run: str, row: Mapping[str, Any]) -> Failure:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rnnbench.errors import disk_full
+from rnnbench.errors import BadInput, disk_full
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
@@ -22,7 +22,7 @@ from rnnbench.sweeps.executors import make_executor
 from rnnbench.sweeps.executors.base import Ended, Executor
 from rnnbench.sweeps.limits import Brakes, Limits
 from rnnbench.sweeps.outcomes import Judge, Result, outcome_text
-from rnnbench.sweeps.plan import Plan, write_manifest
+from rnnbench.sweeps.plan import Plan, is_search, write_manifest
 from rnnbench.sweeps.source import Listed, Source
 
 GRACE_SECONDS = 9.0  # what a worker has to checkpoint in when asked to stop
@@ -81,6 +81,8 @@ class Sweep:
         began = time.time()
         self.store.root.mkdir(parents=True, exist_ok=True)
         results = self.store.root.parent
+        if self.manifest and self.source is None and is_search(results / "sweeps" / f"{self.plan.key}.json"):
+            raise BadInput(f"{self.plan.key} is the name of a search here; give this sweep a --name of its own.")
         source = self.source or Listed(self._todo())
         if self.manifest and self.source is None:  # a search keeps one of its own, which grows with every trial
             write_manifest(self.plan, results)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput, nearest
@@ -21,6 +23,7 @@ OBJECTIVES = ("metric", "train_seconds", "params")
 DEFAULTS: dict[str, Any] = {
     "sampler": "tpe", "pruner": "none", "trials": 20, "final_seeds": 0, "seed": 0, "top": 0.1, "objectives": ["metric"],
 }  # fmt: skip
+POINTS = 100  # of a space that are tried for one whose run exists
 FINAL_SEED = 100_000  # finals have seeds from here on: fresh, whatever the number of trials
 
 
@@ -81,7 +84,7 @@ def define(overrides: Sequence[str], *, name: str | None = None, **given: Any) -
         raise BadInput(f"a search's name is letters, digits, '_', '.' and '-', not {name!r}: its files are named so.")
     asked = [o for o in overrides if parse(o).key_or_group == "experiment"]
     rest = [o for o in overrides if o not in asked]
-    if len(asked) > 1:
+    if len(asked) > 1 or any(parse(o).is_sweep_override() for o in asked):
         raise BadInput("one experiment at a time: " + ", ".join(asked))
     experiment = str(parse(asked[0]).value()) if asked else None
     content = _experiment(experiment, rest) if experiment else {}
@@ -95,19 +98,26 @@ def define(overrides: Sequence[str], *, name: str | None = None, **given: Any) -
         raise BadInput(
             "nothing to search: give a key a space, e.g. 'optimizer.lr=tag(log,interval(1e-4,1e-1))' or depth=1,2."
         )
-    variants = [v for variant in content.get("variants") or [{}] for v in expand([*_lines(variant), *data])]
-    variants = [[o for o in variant if parse(o).key_or_group not in taken - {"dataset"}] for variant in variants]
+    lines = [[o for o in _lines(v) if parse(o).key_or_group not in taken] for v in content.get("variants") or [{}]]
+    variants = [variant for each in lines for variant in expand([*each, *data])]
     studies, skipped = _studies(variants, fixed, space)
     if not studies:
         raise BadInput("this search is empty, none of its variants can be run: " + " ".join(skipped[:1]))
     _check(settings, space, studies)
     words = shlex.join(["rnnbench", "tune", *overrides, *_options({**given, "name": name})])
-    made = name or experiment or "tune-" + hashlib.sha256(words.encode()).hexdigest()[:8]
+    made = name or experiment or _unnamed(overrides, given)
     return Search(
         made, words, tuple(studies), tuple(space), tuple(skipped),
         _baseline((content.get("search") or {}).get("baseline"), studies),
         **settings,
     )  # fmt: skip
+
+
+def _unnamed(overrides: Sequence[str], given: Mapping[str, Any]) -> str:
+    """A name for a search without one: of what it searches, so that more trials or more finals are the same search."""
+    rules = _options({key: given.get(key) for key in ("sampler", "pruner", "objectives", "seed")})
+    words = shlex.join(["rnnbench", "tune", *overrides, *rules])
+    return "tune-" + hashlib.sha256(words.encode()).hexdigest()[:8]
 
 
 def _experiment(name: str, rest: Sequence[str]) -> dict[str, Any]:
@@ -118,7 +128,10 @@ def _experiment(name: str, rest: Sequence[str]) -> dict[str, Any]:
     if "search" not in content and "grids" in content:
         raise BadInput(f"experiment={name} lists its runs; give `rnnbench tune` the overrides to search over instead.")
     budgets = [str(parse(o).value()) for o in rest if parse(o).key_or_group == "budget"]
-    size = (content.get("budgets") or {}).get(budgets[-1]) if budgets else None
+    sizes = content.get("budgets") or {}
+    if not isinstance(sizes, dict) or not all(isinstance(size, dict) for size in sizes.values()):
+        raise BadInput(f"experiment {name!r}: `budgets` is a mapping from a budget to its `base` and `search`.")
+    size = sizes.get(budgets[-1]) if budgets else None
     for part in ("base", "search"):
         if not isinstance(content.get(part) or {}, dict) or not isinstance((size or {}).get(part) or {}, dict):
             raise BadInput(f"experiment {name!r}: `{part}` is a mapping.")
@@ -146,7 +159,7 @@ def _settings(search: Mapping[str, Any], given: Mapping[str, Any], experiment: s
         if settings[key] not in choices:
             raise BadInput(f"unknown {key} {settings[key]!r}; {nearest(settings[key], choices)}")
     objectives = settings["objectives"]
-    settings["objectives"] = tuple([objectives] if isinstance(objectives, str) else objectives)
+    settings["objectives"] = tuple(objectives if isinstance(objectives, (list, tuple)) else [objectives])
     for objective in settings["objectives"]:
         if objective not in OBJECTIVES:
             raise BadInput(f"unknown objective {objective!r}; {nearest(str(objective), OBJECTIVES)}")
@@ -170,10 +183,30 @@ def _check(settings: dict[str, Any], space: Sequence[Dimension], studies: Sequen
             size *= len(dimension.grid())
         settings["trials"] = size
     for study in studies:
-        middle = [
-            d.override(0 if d.kind == "choice" else int(d.low) if d.kind == "int" else d.bounds[1]) for d in space
-        ]
-        prepare([*study.overrides, *middle])
+        seeds = [parse(o).value() for o in study.overrides if parse(o).key_or_group == "seed"]
+        if any(isinstance(seed, int) and seed >= FINAL_SEED for seed in seeds):
+            raise BadInput(f"seed={seeds[-1]}: seeds from {FINAL_SEED} on are the winner's; give trials a smaller one.")
+        _try(study, space)
+
+
+def _try(study: Study, space: Sequence[Dimension]) -> None:
+    """One point of the space whose run exists; choices that do not go together are told when they are met."""
+    points = itertools.product(
+        *(
+            range(len(d.texts)) if d.kind == "choice" else [int(d.low) if d.kind == "int" else d.bounds[1]]
+            for d in space
+        )
+    )
+    refusal: AxisRefused | None = None
+    for point in itertools.islice(points, POINTS):
+        try:
+            prepare([*study.overrides, *(d.override(value) for d, value in zip(space, point, strict=True))])
+        except AxisRefused as refused:
+            refusal = refused
+            continue
+        return
+    if refusal is not None:
+        raise refusal
 
 
 def _studies(
@@ -198,7 +231,13 @@ def _studies(
         key = " ".join(_typed(variant)) or "all"
         label = job.axes["label"] + (f" · {job.dataset}" if "dataset" in keys else "")
         studies.setdefault(key, Study(key, label, tuple(overrides)))
-    return list(studies.values()), skipped
+    return _told_apart(list(studies.values())), skipped
+
+
+def _told_apart(studies: list[Study]) -> list[Study]:
+    """Two studies of one network (optimizer=sgd and optimizer=adam) have what sets them apart in their labels."""
+    labels = Counter(study.label for study in studies)
+    return [replace(s, label=f"{s.label} · {s.key}") if labels[s.label] > 1 else s for s in studies]
 
 
 def _baseline(asked: Any, studies: Sequence[Study]) -> str | None:
@@ -230,5 +269,8 @@ def _typed(overrides: Sequence[str]) -> list[str]:
 
 def _options(given: Mapping[str, Any]) -> list[str]:
     return [
-        word for key, value in given.items() if value is not None for word in (f"--{key.replace('_', '-')}", str(value))
+        word
+        for key, value in given.items()
+        if value is not None
+        for word in (f"--{key.replace('_', '-')}", ",".join(value) if isinstance(value, (list, tuple)) else str(value))
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,13 @@ def me() -> dict[str, Any]:
     return {"host": platform.node(), "pid": process.pid, "born": process.create_time()}
 
 
-def gone(owner: Any) -> bool:
-    """Whether the process that took a trial is no more; on another machine nobody can tell, and it counts as alive."""
+def gone(owner: Any, elsewhere: Collection[tuple[str, int]] | None = None) -> bool:
+    """Whether the process that took a trial is no more. elsewhere: host and process of the searches that are known to
+    run now; without it nobody can tell of another machine, and a process there counts as alive."""
     if not isinstance(owner, dict) or owner == me():
         return True
     if owner.get("host") != platform.node():
-        return False
+        return elsewhere is not None and (owner.get("host"), owner.get("pid")) not in elsewhere
     try:
         process = psutil.Process(owner["pid"])
         return abs(process.create_time() - owner["born"]) > 2.0 or process.status() == psutil.STATUS_ZOMBIE

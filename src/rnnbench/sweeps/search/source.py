@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rnnbench.record import RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store
 from rnnbench.sweeps import stale
@@ -54,7 +55,11 @@ class SearchSource:
                 continue
             self.noted(job)
             stale.settle(self.store, [job.id], self.choice)  # another sweep may have left one
-            if (record := self.store.read(job.id)) is None:
+            try:
+                record = self.store.read(job.id)
+            except (RecordError, OSError):  # the sweep looks as well, leaves this run open and goes on
+                record = None
+            if record is None:
                 return job
             self.found += 1
             self.tell(job, record)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rnnbench.errors import AxisRefused, BadInput
+from rnnbench.record import RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.sweeps.search.definition import Search, Study
 from rnnbench.sweeps.search.journal import gone, me
@@ -36,12 +37,34 @@ class Row:
     reason: str
 
 
+def check_studies(search: Search, storage: BaseStorage) -> None:
+    """Raises BadInput where the journal has trials of studies that this command has none of: the manifest lists the
+    studies of one command, and those trials would stand in tables as runs that nobody chose among."""
+    mine = {study.key for study in search.studies}
+    others = [s for s in storage.get_all_studies() if s.study_name not in mine]
+    if lost := [s.study_name for s in others if storage.get_n_trials(s._study_id)]:
+        some = ", ".join(lost[:3]) + ", ..." * (len(lost) > 3)
+        raise BadInput(
+            f"the search {search.name} was begun with other studies ({some}); give this one a --name of its own."
+        )
+
+
 class OneStudy:
     """A study in the journal, opened or made."""
 
-    def __init__(self, search: Search, study: Study, storage: BaseStorage) -> None:
-        """Raises BadInput where the journal holds a study of this name that was searched by other rules."""
+    def __init__(
+        self,
+        search: Search,
+        study: Study,
+        storage: BaseStorage,
+        elsewhere: Collection[tuple[str, int]] | None = None,
+    ) -> None:
+        """elsewhere: see `journal.gone`.
+
+        Raises BadInput where the journal holds a study of this name that was searched by other rules.
+        """
         self.search, self.study = search, study
+        self._space = search.space
         self.optuna = optuna.create_study(
             study_name=study.key, storage=storage, load_if_exists=True,
             directions=["minimize"] * len(search.objectives), sampler=self._sampler(0),
@@ -55,18 +78,50 @@ class OneStudy:
             raise BadInput(
                 f"the search {search.name} was begun with other {changed}; give this one a --name of its own."
             )
+        elif (order := list(known["space"])) != [dimension.key for dimension in search.space]:
+            # A grid counts through its lists in their order: of keys typed in another one it keeps the first command's.
+            self._space = tuple(sorted(search.space, key=lambda dimension: order.index(dimension.key)))
+            self.optuna.sampler = self._sampler(0)
         trials = self.optuna.get_trials(deepcopy=False)
         self.taken = len(trials)
-        self._orphans = [t.number for t in trials if t.state == TrialState.RUNNING and gone(t.user_attrs.get("owner"))]
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        self._orphans = [t.number for t in running if gone(t.user_attrs.get("owner"), elsewhere)]
         self._reported: dict[int, float] = {}
+        self._recorded: dict[int, tuple[str, tuple[float, ...]]] = {}  # state and losses that a record says
+        self.refused: dict[int, str] = {}  # in an earlier command: trials and their runs
+        self._again: list[int] = []
+
+    def follow(self, read: Callable[[str], Mapping[str, Any] | None]) -> None:
+        """The store has the last word on trials that are over: one that failed may have been done again since, and a
+        journal cannot be told twice. (Its sampler goes on from what it was told.) One that was refused, say for missing
+        data, has no record, and is offered again: the journal has it as a failure. read: a run's record by its id."""
+        for trial in self.optuna.get_trials(deepcopy=False):
+            if not trial.state.is_finished() or (run := trial.user_attrs.get("run")) is None:
+                continue
+            try:
+                record = read(run)
+            except (RecordError, OSError):  # what is damaged is said where it is counted
+                continue
+            if record is not None:
+                self._note(trial.number, record)
+            elif trial.state == TrialState.FAIL:
+                self.refused[trial.number] = run
+        self._again = list(self.refused)
+
+    def _note(self, number: int, record: Mapping[str, Any]) -> TrialState:
+        losses = losses_of(record, self.search.objectives)
+        ends = {"pruned": TrialState.PRUNED, "ok": TrialState.FAIL if losses is None else TrialState.COMPLETE}
+        state = ends.get(record["status"], TrialState.FAIL)
+        self._recorded[number] = state.name.lower(), losses or ()
+        return state
 
     def _sampler(self, known: int) -> optuna.samplers.BaseSampler:
-        return make_sampler(self.search.sampler, self.search.seed, self.study.key, self.search.space, known)
+        return make_sampler(self.search.sampler, self.search.seed, self.study.key, self._space, known)
 
     @property
     def left(self) -> int:
-        """Trials that can be taken: those whose process is gone, and those not asked for yet."""
-        return len(self._orphans) + max(0, self.search.trials - self.taken)
+        """Trials that can be taken: those whose process is gone, those refused before, and those not asked for yet."""
+        return len(self._orphans) + len(self._again) + max(0, self.search.trials - self.taken)
 
     @property
     def closed(self) -> int:
@@ -75,6 +130,14 @@ class OneStudy:
 
     def next(self) -> tuple[int, Job] | None:
         """The next trial and its run; None where its axes do not go together, which is told as a failure."""
+        if self._again:
+            number = self._again.pop(0)
+            try:
+                return number, self.search.job(
+                    self.study, number, self.optuna.get_trials(deepcopy=False)[number].params
+                )
+            except BadInput:
+                return None
         if self._orphans:
             number = self._orphans.pop(0)
             trial = Trial(self.optuna, self.optuna.get_trials(deepcopy=False)[number]._trial_id)
@@ -98,13 +161,8 @@ class OneStudy:
 
     def tell(self, number: int, record: Mapping[str, Any]) -> None:
         """A trial's run is recorded. What is not ok is a failure, except where the pruner gave it up."""
-        losses = losses_of(record, self.search.objectives)
-        if record["status"] == "pruned":
-            self._end(number, TrialState.PRUNED)
-        elif losses is None:
-            self._end(number, TrialState.FAIL)
-        else:
-            self._end(number, TrialState.COMPLETE, losses)
+        state = self._note(number, record)
+        self._end(number, state, self._recorded[number][1] or None)
 
     def _end(self, number: int, state: TrialState, losses: Sequence[float] | None = None) -> None:
         with warnings.catch_warnings():
@@ -126,7 +184,7 @@ class OneStudy:
         for row in new:
             self._reported[number] = row["step"]
             trial.report(_loss(row[f"val/{metric}"], goal), int(row["step"]))
-            if trial.should_prune():
+            if row["step"] < budget["updates"] and trial.should_prune():  # else it is paid for, and only to be tested
                 return f"{self.search.pruner}: val/{metric} {row[f'val/{metric}']:.4g} at update {row['step']:.0f}"
         return None
 
@@ -135,12 +193,12 @@ class OneStudy:
         return [self._row(trial) for trial in self.optuna.get_trials(deepcopy=False)]
 
     def _row(self, trial: FrozenTrial) -> Row:
-        losses = tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else ()
+        told = tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else ()
+        state, losses = self._recorded.get(trial.number, (trial.state.name.lower(), told))
         attrs = trial.user_attrs
         return Row(
-            self.study.key, trial.number, attrs.get("run"), trial.state.name.lower(), losses, dict(trial.params),
-            attrs.get("reason", ""),
-        )  # fmt: skip
+            self.study.key, trial.number, attrs.get("run"), state, losses, dict(trial.params), attrs.get("reason", "")
+        )
 
     def winners(self) -> list[Row]:
         """The trial with the lowest loss; of several objectives, all that none beats in every one."""

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rnnbench.errors import BadInput
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store, write_atomic
-from rnnbench.sweeps import stale
+from rnnbench.sweeps import control, stale
 from rnnbench.sweeps.display import Display
-from rnnbench.sweeps.plan import Plan
+from rnnbench.sweeps.limits import Limits
+from rnnbench.sweeps.plan import Plan, is_search
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import open_journal, set_aside
 from rnnbench.sweeps.search.source import SearchSource
-from rnnbench.sweeps.search.studies import OneStudy
+from rnnbench.sweeps.search.studies import OneStudy, check_studies
 from rnnbench.sweeps.source import Listed
 from rnnbench.sweeps.sweep import Result, Sweep
 
@@ -51,37 +54,56 @@ class Tune:
         self.store = Store.open(self.results)
         self.options = {"workers": self.workers, **self.options}
         folder = self.store.root.parent
+        if is_search(folder / "sweeps" / f"{self.search.name}.json") is False:
+            raise BadInput(f"{self.search.name} is the name of a sweep here; give this search a --name of its own.")
         journal = folder / "tune" / f"{self.search.name}.journal"
         self._earlier = self._earlier_rows()
         if stale.settle(self.store, [row["id"] for row in self._earlier if row["id"]], self.stale, again=ANEW):
             set_aside(journal)  # what was learned of other source is not gone on with
             self._earlier = []
         storage = open_journal(journal)
-        self.studies = [OneStudy(self.search, study, storage) for study in self.search.studies]
+        check_studies(self.search, storage)
+        # A search announces itself before it takes a trial: who took one and is not among these is gone.
+        elsewhere = {(seen.host, seen.pid) for seen in control.running(folder)}
+        self.studies = [OneStudy(self.search, study, storage, elsewhere) for study in self.search.studies]
         self.finals: list[dict[str, Any]] = []
         self.plan = Plan(self.search.name, ())
         self._written = ""
+        self._began, self._started = time.monotonic(), 0
 
     def run(self) -> int:
         """Do what is not done yet; returns the exit code: 0, 1 where runs failed or are open, 130 interrupted."""
         self.store.root.mkdir(parents=True, exist_ok=True)
+        for study in self.studies:
+            study.follow(self.store.read)
         self.write_manifest()
         source = SearchSource(self.studies, self.store, self._noted, self.stale)
         if source.left:
             self._sweep(source, source.left)
-        if self.interrupted or self.open or any(s.closed < self.search.trials for s in self.studies):
+        known = {run for study in self.studies for run in study.refused.values()}  # they may be refused for ever
+        if self.interrupted or set(self.open) - known or any(s.closed < self.search.trials for s in self.studies):
             return self._exit_code()
         self._run_finals()
         return self._exit_code()
 
     def _sweep(self, source: SearchSource | Listed, total: int) -> Result:
-        sweep = Sweep(self.plan, self.results, source=source, **self.options)
+        limits = self.options.get("limits")
+        sweep = Sweep(self.plan, self.results, source=source, **{**self.options, "limits": self._left(limits)})
         result = sweep.run(Display(total, sweep.workers))
+        self._started += sweep.brakes.started
         self.stopped = result.stopped or self.stopped
         self.interrupted |= result.interrupted
         self.open |= result.open
         self.write_manifest()
         return result
+
+    def _left(self, limits: Limits | None) -> Limits | None:
+        """What --limit leaves for the next stage: trials and finals share it."""
+        if limits is None or (limit := limits.limit) is None:
+            return limits
+        runs = None if limit.runs is None else max(0, limit.runs - self._started)
+        seconds = None if limit.seconds is None else max(0.0, limit.seconds - (time.monotonic() - self._began))
+        return replace(limits, limit=replace(limit, runs=runs, seconds=seconds))
 
     def _run_finals(self) -> None:
         """The winner of every study on fresh seeds; what is recorded already is not done again."""
