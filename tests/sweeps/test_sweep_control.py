@@ -12,6 +12,7 @@ import time
 
 import psutil
 import pytest
+from made_up import filled, planned, record
 from sweeping import TINY, call, claims, start, until
 
 from rnnbench.errors import BadInput
@@ -112,6 +113,21 @@ def test_a_run_whose_config_has_changed_since_is_left_as_it_is():
     assert retry.again(job.id, job.command).id == job.id
     with pytest.raises(BadInput, match=rf"another run today \({job.id}\): its configs have changed"):
         retry.again("0123456789ab", job.command)
+
+
+def test_a_run_that_an_interrupted_retry_has_set_aside_is_still_to_be_done_again(tmp_path):
+    made = planned("cell=rnn", "seed=range(4)", name="mine")
+    store = filled(tmp_path, made, 3, status="timeout", reason="too long")
+    for job in made.jobs[:2]:
+        store.set_aside(job.id)
+    stale = record(made.jobs[1])  # done in the meantime; then its source changed, and its --rerun-stale was interrupted
+    store.write(stale)
+    store.set_aside(stale["id"], "stale")
+    os.utime(store.folder(stale["id"]) / "record.stale-1.json", (time.time() + 5, time.time() + 5))
+    found, lost = retry.failed_runs(store, "mine", {"oom", "timeout"})
+    assert (sorted(job.id for job in found.jobs), lost) == (sorted([made.jobs[0].id, made.jobs[2].id]), {})
+    assert found.command == "rnnbench retry mine --status oom,timeout"
+    assert retry.failed_runs(store, None, {"oom"})[0].jobs == []
 
 
 @pytest.mark.integration
