@@ -229,6 +229,10 @@ def _typed(overrides: Sequence[str]) -> list[str]:
 
 
 def _options(given: Mapping[str, Any]) -> list[str]:
-    return [
-        word for key, value in given.items() if value is not None for word in (f"--{key.replace('_', '-')}", str(value))
-    ]
+    """What the command line said, in its words: a list is written with commas."""
+    said = {
+        key: ",".join(value) if isinstance(value, list) else str(value)
+        for key, value in given.items()
+        if value is not None
+    }
+    return [word for key, text in said.items() for word in (f"--{key.replace('_', '-')}", text)]

@@ -48,7 +48,7 @@ class Tune:
         self.studies = [OneStudy(self.search, study, storage) for study in self.search.studies]
         self.finals: list[dict[str, Any]] = []
         self._earlier = self._earlier_finals()
-        self.plan = Plan(self.search.name, ())
+        self.plan = Plan(self.search.name, (), asked=self.search.command)
         self._written = ""
 
     def run(self) -> int:
