@@ -58,6 +58,9 @@ def test_an_executor_is_named_and_told_its_options(tmp_path):
         make_executor("rai", 1, tmp_path)
     with pytest.raises(BadInput, match="--executor local has no option 'address'"):
         make_executor("local", 1, tmp_path, address="auto")
+    for option in ("name", "size", "results"):  # of Python's own, not of the executor
+        with pytest.raises(BadInput, match=f"--executor local has no option '{option}'"):
+            make_executor("local", 1, tmp_path, **{option: "x"})
 
 
 @pytest.mark.parametrize(("name", "library", "extra"), [("ray", "ray", "ray"), ("slurm", "submitit", "slurm")])
