@@ -7,6 +7,7 @@ unknown: they count as done.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -16,6 +17,7 @@ from rnnbench.runs import attempts
 from rnnbench.runs.host import known_source_hashes
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store
+from rnnbench.sweeps.clean import LAST
 
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
 
@@ -35,7 +37,8 @@ def settle(store: Store, jobs: Sequence[Job], choice: Choice = None) -> None:
     """Do with the stale records of a sweep what the user chose, before anything runs.
 
     Of a choice to run them again the old records are set aside (record.stale-N.json), and what their runs died of
-    before is not held against the new ones. Raises BadInput where there are stale records and no choice was made.
+    before is not held against the new ones. A checkpoint, which a run that was given up leaves, is of the old source:
+    it goes. Raises BadInput where there are stale records and no choice was made.
     """
     if choice == "accept":
         return
@@ -44,7 +47,9 @@ def settle(store: Store, jobs: Sequence[Job], choice: Choice = None) -> None:
         raise BadInput(sentence(len(stale), len(jobs)))
     for run in stale:
         attempts.forgive(store.folder(run))
-        store.set_aside(run, "stale")
+        (store.folder(run) / LAST).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another sweep over this store was faster
+            store.set_aside(run, "stale")
 
 
 def sentence(count: int, of: int) -> str:

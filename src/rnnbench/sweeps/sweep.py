@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -122,7 +123,8 @@ class Sweep:
             return None
         if first and record is not None and record["status"] in self.retry:
             attempts.forgive(self.store.folder(job.id))
-            self.store.set_aside(job.id)
+            with contextlib.suppress(FileNotFoundError):  # another sweep over this store was faster
+                self.store.set_aside(job.id)
             return None
         return record
 
