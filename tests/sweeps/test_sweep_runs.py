@@ -257,6 +257,25 @@ def test_a_worker_that_does_not_stop_is_ended(tmp_path, lab, monkeypatch, presse
     assert [end["status"] for end in ends] == ["interrupted"] * 2, "no death of the runs themselves"
 
 
+@pytest.mark.parametrize(("presses", "reason"), [(1, "the sweep was interrupted"), (2, "not started")])
+def test_ctrl_c_while_workers_are_being_started(tmp_path, monkeypatch, presses, reason):
+    def start(self, job):
+        started.append(job.id)
+        for _ in range(presses):
+            signal.raise_signal(signal.SIGINT)
+        return real(self, job) if presses == 1 else time.sleep(60)  # as long as torch takes from a slow disk
+
+    real, started = Pool._start, []
+    monkeypatch.setattr(Pool, "_start", start)
+    made = plan([*TINY, "cell=rnn", "budget.updates=100000", "seed=range(3)"])
+    began = time.monotonic()
+    result = Sweep(made, tmp_path, workers=2).run(Display(3, 2, Console(file=io.StringIO())))
+    assert time.monotonic() - began < 20
+    assert started == [made.jobs[0].id], "no more are started"
+    assert (result.exit_code, len(result.open)) == (130, 3)
+    assert result.open[started[0]].startswith(reason)
+
+
 def test_a_run_that_another_sweep_has_is_waited_for(tmp_path):
     grid = [*TINY, "cell=rnn", "budget.updates=2000", "budget.val_every=500"]
     other, (job,) = Pool(1, tmp_path), plan(grid).jobs
