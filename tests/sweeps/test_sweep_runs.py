@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import time
 
@@ -139,15 +140,22 @@ def test_deaths_of_whole_sweeps_do_not_count(tmp_path, lab):
     assert attempts.deaths(tmp_path / "runs" / job.id) == 1
 
 
-def test_a_worker_that_dies_before_it_has_claimed_its_run_is_not_tried_for_ever(tmp_path):
-    grid = [*TINY, "cell=rnn,gru"]
+def test_a_worker_that_dies_before_it_has_claimed_its_run_is_not_tried_for_ever(tmp_path, monkeypatch):
+    def start(self, job):
+        if job.id != blocked.id:
+            return real(self, job)
+        ours, theirs = self.context.Pipe()
+        with theirs:
+            process = self.context.Process(target=os._exit, args=(3,))
+            process.start()
+        return process, ours
+
+    grid, real = [*TINY, "cell=rnn,gru"], Pool._start
     blocked = plan(grid).jobs[0]
-    folder = tmp_path / "runs" / blocked.id
-    folder.mkdir(parents=True)
-    (folder / "attempts").write_text("a file where a folder should be")
+    monkeypatch.setattr(Pool, "_start", start)
     result = sweep(*grid, results=tmp_path)
     assert (result.exit_code, statuses(result)) == (1, ["killed", "ok"])
-    assert result.records[blocked.id]["reason"] == "died 3 times; at last the process ended with code 1"
+    assert result.records[blocked.id]["reason"] == "died 3 times; at last the process ended with code 3"
 
 
 def test_a_run_that_hangs_is_ended_from_outside(tmp_path, lab, monkeypatch):
@@ -196,6 +204,17 @@ def test_a_damaged_record_is_named_kept_and_does_not_stop_the_others(tmp_path):
     assert str(damaged) in result.open[rnn]
     assert result.open[rnn].endswith("; move it away to run this again")
     assert damaged.read_text() == '{"schema_version": 1, "id"'
+
+
+def test_a_run_whose_folder_cannot_be_written_is_left_open_and_the_others_finish(tmp_path, capfd):
+    made = plan([*TINY, "cell=rnn,gru"])
+    blocked = tmp_path / "runs" / made.jobs[0].id / "attempts"
+    blocked.parent.mkdir(parents=True)
+    blocked.touch()  # for root, as whom tests may run, a folder is always writable
+    result = sweep(*TINY, "cell=rnn,gru", results=tmp_path)
+    assert (result.exit_code, statuses(result)) == (1, ["ok"])
+    assert result.open == {made.jobs[0].id: f"run {made.jobs[0].id} cannot be claimed: {blocked}: File exists."}
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_sweep_that_fails_itself_leaves_no_worker_behind(tmp_path, monkeypatch):
