@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rnnbench import index
 from rnnbench.record import FINAL, RecordError
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store, write_atomic
@@ -20,6 +21,7 @@ from rnnbench.sweeps.search.journal import open_journal
 from rnnbench.sweeps.search.source import SearchSource
 from rnnbench.sweeps.search.studies import OneStudy
 from rnnbench.sweeps.source import Listed
+from rnnbench.sweeps.stale import is_stale
 from rnnbench.sweeps.sweep import Result, Sweep
 
 ANSWERS = ("ok", "diverged", "pruned")  # ends that say something of the values that were tried
@@ -171,6 +173,12 @@ class Tune:
                 found[stage].append("open" if record is None else str(record["status"]))
         return found
 
+    def _stale(self) -> int:
+        """How many records of trials and finals were made by other source: a search uses them, but not in silence."""
+        runs = [row.run for study in self.studies for row in study.rows() if row.run]
+        known, _ = index.of_runs(self.store, [*runs, *(row["id"] for row in self.finals)], "source_hash")
+        return sum(is_stale(row["source_hash"]) for row in known.values())
+
     def summary(self) -> list[str]:
         """How many trials and finals there are, by status, and how to go on."""
         lines = []
@@ -180,6 +188,10 @@ class Tune:
             parts = [f"{counts[s]} {s}" for s in (*FINAL, "refused", "open") if counts[s]]
             if words:
                 lines.append(f"{len(words)} {stage}{'s' * (len(words) != 1)}: {', '.join(parts)}")
+        if old := self._stale():
+            lines.append(
+                f"{old} of these records {'is' if old == 1 else 'are'} stale (made by other source), and counted"
+            )
         if self.stopped:
             lines.append(f"stopped: {self.stopped}")
         wanted = self.search.trials * len(self.studies)
