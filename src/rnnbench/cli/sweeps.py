@@ -137,7 +137,8 @@ def _sweep(args: argparse.Namespace) -> int:
 
     made = plan(args.overrides, name=args.name)
     if args.dry_run:
-        return show_plan(made, args)
+        again = {"failed": args.retry_failed, "stale": args.stale == "rerun"}
+        return show_plan(made, args, [state for state, asked in again.items() if asked])
     for reason, cells in made.skip_reasons().items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
     if args.detach:
