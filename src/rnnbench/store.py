@@ -140,6 +140,17 @@ class Store:
         os.replace(path, aside)
         return aside
 
+    def last_aside(self, run_id: str) -> dict[str, Any] | None:
+        """The record that was set aside last of a run that has no record now; None where there is none to read."""
+        folder = self.folder(run_id)
+        if self.record_path(run_id).exists():
+            return None
+        asides = sorted(folder.glob("record.*-*.json"), key=lambda path: path.stat().st_mtime_ns)  # of its writing
+        try:
+            return records.loads(asides[-1].read_text(encoding="utf-8"), name=str(asides[-1])) if asides else None
+        except (records.RecordError, UnicodeDecodeError, OSError):
+            return None
+
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """A run's metrics by step, as far as they were written."""
         return read_jsonl(self.folder(run_id) / "history.jsonl")

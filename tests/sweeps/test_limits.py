@@ -17,7 +17,7 @@ def test_a_duration(text, seconds):
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0s", "h", "-3m", "4 weeks", "1h30", "20mm", "nan"])
+@pytest.mark.parametrize("text", ["", "0s", "h", "-3m", "4 weeks", "1h30", "20mm", "nan", "9" * 400])
 def test_no_duration(text):
     with pytest.raises(BadInput, match="is no duration above 0: write it as 90s, 20m or 4h"):
         duration(text)
@@ -28,7 +28,7 @@ def test_a_size(text, size):
     assert memory(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "4", "0G", "-1G", "4 apples"])
+@pytest.mark.parametrize("text", ["", "4", "0G", "-1G", "4 apples", "9" * 400 + "T"])
 def test_no_size(text):
     with pytest.raises(BadInput, match="is no size above 0: write it as 500M or 4G"):
         memory(text)

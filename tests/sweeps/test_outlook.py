@@ -99,6 +99,29 @@ def test_then_from_the_same_cell_and_dataset_scaled_by_updates(tmp_path):
     assert (found.unknown, found.eta(4)) == (1, pytest.approx(121))
 
 
+def test_what_is_asked_for_again_is_to_be_done(tmp_path):
+    made = planned("cell=rnn", "seed=range(5)")
+    store = filled(tmp_path, made, 1)
+    for job, status, source in zip(
+        made.jobs[1:4], ("oom", "ok", "oom"), (None, "0123456789ab", "0123456789ab"), strict=True
+    ):
+        store.write(record(job, status=status, source_hash=source))
+    for again, seeds in (
+        ((), [4]),
+        (("failed",), [1, 3, 4]),
+        (("stale",), [2, 3, 4]),
+        (("failed", "stale"), [1, 2, 3, 4]),
+    ):
+        found = look_ahead(made, store, 1, again)
+        assert [run.job.seed for run in found.todo] == seeds
+        assert found.counts == {"new": 1, "done": 1, "failed": 1, "stale": 2}
+        said = outlook.summary(found)
+        assert said[-1].startswith(f"to do: {len(seeds)} run")
+        assert [f"  {state}: done again" in said for state in ("failed", "stale")] == [
+            s in again for s in ("failed", "stale")
+        ]
+
+
 def test_failed_runs_and_other_devices_say_nothing_of_the_time(tmp_path):
     made = planned("cell=rnn", "seed=range(3)")
     store = filled(tmp_path, made, 0)
@@ -135,14 +158,16 @@ def test_json_and_csv_hold_every_run(varied):
     assert rows[0]["command"].startswith("rnnbench run dataset=digits budget=smoke cell=rnn")
 
 
-def test_nothing_is_written(varied, monkeypatch):
+def test_nothing_is_written(varied):
     made, store = varied
-    before = sorted((path, path.stat().st_mtime_ns) for path in store.root.parent.rglob("*"))
+
+    def files():  # but the heartbeat, and the folder's time with it: a run is alive
+        found = (path for path in store.root.parent.rglob("*") if "heartbeat" not in path.name)
+        return sorted((path, path.stat().st_mtime_ns if path.is_file() else 0) for path in found)
+
+    before = files()
     look_ahead(made, store, 1)
-    after = sorted((path, path.stat().st_mtime_ns) for path in store.root.parent.rglob("*"))
-    assert [entry for entry in after if entry[0].name != "heartbeat"] == [
-        entry for entry in before if entry[0].name != "heartbeat"
-    ]
+    assert files() == before
 
 
 WATCHED = """

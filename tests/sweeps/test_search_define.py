@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from searching import RATE, search
 
 from rnnbench.errors import BadInput
 from rnnbench.sweeps.plan import plan
 from rnnbench.sweeps.search.definition import define
+from rnnbench.sweeps.search.tune import Tune
 
 SIZE = "hidden_size=tag(log,int(interval(4,64)))"
 
@@ -32,6 +35,13 @@ def test_the_command_line_replaces_what_the_experiment_says():
     assert [d.key for d in smaller.space] == ["optimizer.lr", "optimizer.momentum", "input_noise"]
     assert "hidden_size=32" in smaller.studies[0].overrides
     assert (smaller.trials, smaller.final_seeds) == (3, 1), "the option, and the experiment's size of that budget"
+
+
+def test_its_command_can_be_given_again(tmp_path):
+    made = search(RATE, trials=3, objectives=["metric", "params"])
+    words = shlex.split(made.command)
+    assert words[-6:] == ["--trials", "3", "--objectives", "metric,params", "--name", "searched"]
+    assert Tune(made, tmp_path).plan.command == made.command, "what `rnnbench stop` says resumes it"
 
 
 def test_two_datasets_are_two_studies_and_are_never_searched():

@@ -12,6 +12,7 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import attempts, host
 from rnnbench.sweeps import stale
 from rnnbench.sweeps.outlook import look_ahead
+from rnnbench.sweeps.sweep import Sweep
 
 
 def ids(made):
@@ -63,11 +64,30 @@ def test_run_again_the_old_record_is_set_aside_and_kept(tmp_path):
     folder.mkdir(parents=True)
     attempts.write_outcome(folder, "killed", "gone", 1.0, own_death=True)
     assert attempts.deaths(store.folder(run)) == 1
+    (store.folder(run) / "last.ckpt").touch()
     stale.settle(store, ids(made), "rerun")
+    assert not (store.folder(run) / "last.ckpt").exists(), "nothing of the old source goes on in the new run"
     assert attempts.deaths(store.folder(run)) == 0, "they are not held against the new run"
     assert list(store.records()) == [made.jobs[1].id]
     kept = json.loads((store.folder(run) / "record.stale-1.json").read_text())
     assert (kept["id"], kept["source_hash"]) == (run, "0123456789ab")
+
+
+def test_two_sweeps_may_choose_at_the_same_moment(tmp_path, monkeypatch):
+    made = planned("cell=rnn", "seed=range(2)")
+    store = filled(tmp_path, made, 2, source_hash="0123456789ab")
+
+    def other(folder):
+        if (folder / "record.json").exists():
+            store.set_aside(folder.name, "stale")
+
+    monkeypatch.setattr(attempts, "forgive", other)  # between the look and the move
+    stale.settle(store, ids(made), "rerun")
+    assert store.records() == {}
+    for job in made.jobs:
+        store.write(record(job, status="oom", reason="too much"))
+    assert Sweep(made, tmp_path, retry_failed=True)._todo() == made.jobs
+    assert [len(list(store.folder(job.id).glob("record.*.json"))) for job in made.jobs] == [2, 2]
 
 
 def test_a_record_without_a_hash_counts_as_done(tmp_path):

@@ -12,12 +12,14 @@ import time
 
 import psutil
 import pytest
+from made_up import filled, planned, record
 from sweeping import TINY, call, claims, start, until
 
+from rnnbench.cli import main
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
 from rnnbench.store import Store
-from rnnbench.sweeps import clean, control, retry
+from rnnbench.sweeps import clean, control, retry, stale
 from rnnbench.sweeps.plan import plan
 
 ME = psutil.Process()
@@ -114,6 +116,21 @@ def test_a_run_whose_config_has_changed_since_is_left_as_it_is():
         retry.again("0123456789ab", job.command)
 
 
+def test_a_run_that_an_interrupted_retry_has_set_aside_is_still_to_be_done_again(tmp_path):
+    made = planned("cell=rnn", "seed=range(4)", name="mine")
+    store = filled(tmp_path, made, 3, status="timeout", reason="too long")
+    for job in made.jobs[:2]:
+        store.set_aside(job.id)
+    done = record(made.jobs[1])  # done in the meantime; then its source changed, and its --rerun-stale was interrupted
+    store.write(done)
+    store.set_aside(done["id"], "stale")
+    os.utime(store.folder(done["id"]) / "record.stale-1.json", (time.time() + 5, time.time() + 5))
+    found, lost = retry.failed_runs(store, "mine", {"oom", "timeout"})
+    assert (sorted(job.id for job in found.jobs), lost) == (sorted([made.jobs[0].id, made.jobs[2].id]), {})
+    assert found.command == "rnnbench retry mine --status oom,timeout"
+    assert retry.failed_runs(store, None, {"oom"})[0].jobs == []
+
+
 @pytest.mark.integration
 def test_failed_runs_of_a_sweep_are_done_again_by_their_status(tmp_path):
     grid = [*TINY, "cell=dying", "cell.after=9", f"cell.once='{tmp_path / 'once'}'", "seed=0"]
@@ -141,6 +158,26 @@ def test_failed_runs_of_a_sweep_are_done_again_by_their_status(tmp_path):
     whole = call("retry", "--status", "diverged", results=tmp_path, cwd=tmp_path)
     assert (whole.returncode, whole.stderr.splitlines()[-3].split(":")[0]) == (1, "1 run"), whole.stderr
     assert len(claims(tmp_path, diverged)) == 2
+
+
+@pytest.mark.parametrize("word", ["--detach", "--det", "--de"])
+def test_a_detached_command_is_not_detached_again(tmp_path, monkeypatch, capsys, word):
+    started = []
+    monkeypatch.setattr(control, "detach", lambda words, *more: started.append(words) or (1, tmp_path / "log"))
+    assert main(["sweep", *TINY, "cell=rnn", word, "--results", str(tmp_path)]) == 0
+    assert started == [["sweep", *TINY, "cell=rnn", "--results", str(tmp_path)]]
+    assert capsys.readouterr().out.startswith("detached: ")
+
+
+def test_what_is_wrong_is_said_before_a_sweep_is_detached(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(control, "detach", None)
+    made = planned("cell=rnn", "seed=range(2)")
+    filled(tmp_path, made, 1, source_hash="0123456789ab")
+    words = ["sweep", *made.overrides, "--detach", "--results", str(tmp_path)]
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"rnnbench: {stale.sentence(1, 2)}\n"
+    assert main([*words, "--accept-stale", "--gpus", "99"]) == 2
+    assert "--gpus 99: torch sees" in capsys.readouterr().err
 
 
 @pytest.mark.integration
@@ -292,6 +329,8 @@ def test_clean_asks_and_says_what_it_removes(tmp_path):
         (["--gpus", "0"], "--gpus 0: torch sees none."),
         (["--executor", "ray", "--gpus", "0"], "--gpus and --per-gpu are for this machine; --executor ray places"),
         (["--per-gpu", "2"], "--per-gpu: these runs compute on the CPU; use --workers."),
+        (["--executor-option", "size=1"], "--executor local has no option 'size'."),
+        (["--executor-option", "memory=1"], "--executor-option has no 'memory': --memory limits memory, --gpus names"),
     ],
 )
 def test_a_wrong_option_is_one_sentence_and_2(tmp_path, words, sentence):

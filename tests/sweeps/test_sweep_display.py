@@ -121,3 +121,5 @@ def test_the_summary_counts_names_failures_and_says_how_to_go_on():
 def test_the_outcome_is_the_main_figure_or_the_reason():
     assert outcome_text(record()) == "test/accuracy 0.9167"
     assert outcome_text(record("oom", "out of memory")) == "out of memory"
+    without = record() | {"metrics": {"test/accuracy": None}}  # a test figure beyond a float is null in JSON
+    assert outcome_text(without) == "test/accuracy not finite"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from sweeping import TINY, comparable, sweep
+from sweeping import TINY, comparable, sweep, until
 
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts, registry
@@ -58,6 +58,9 @@ def test_an_executor_is_named_and_told_its_options(tmp_path):
         make_executor("rai", 1, tmp_path)
     with pytest.raises(BadInput, match="--executor local has no option 'address'"):
         make_executor("local", 1, tmp_path, address="auto")
+    for option in ("name", "size", "results"):  # of Python's own, not of the executor
+        with pytest.raises(BadInput, match=f"--executor local has no option '{option}'"):
+            make_executor("local", 1, tmp_path, **{option: "x"})
 
 
 @pytest.mark.parametrize(("name", "library", "extra"), [("ray", "ray", "ray"), ("slurm", "submitit", "slurm")])
@@ -118,6 +121,19 @@ def test_a_death_is_noted_where_it_happened(lab, host):
     assert answer.word == "died"
     assert "SIGKILL" in answer.sentence
     assert attempts.deaths(Store.open(host.place.results).folder(job.id)) == 1
+
+
+@pytest.mark.integration
+def test_a_kill_by_the_sweep_is_no_death_of_the_run(lab, host):
+    job = prepare([*TINY, "cell=dying", "cell.after=9", "cell.how=hang", "tracker=none"])
+    folder = Store.open(host.place.results).folder(job.id)
+    for tries in (1, 2):
+        host.start(job)
+        until(lambda tries=tries: len(attempts.look(folder)) == tries and (folder / "config.yaml").exists())
+        host.kill()
+        assert answer_of(host).word == "died"
+    assert attempts.deaths(folder) == 0
+    assert [seen.status for seen in attempts.look(folder)] == ["interrupted"] * 2
 
 
 @pytest.mark.integration

@@ -113,6 +113,7 @@ def test_a_sweep_of_skipped_cells_only_is_a_plan():
         (["cell=rnn", "seed=1.5"], "seed must be a whole number"),
         (["cell=rnn", "seed=true"], "seed must be a whole number"),
         (["cell=rnn", "seed=range(0)"], "this sweep is empty"),
+        (["cell=rnn", "seed=range(0,9,0)"], "cannot read 'seed=range(0,9,0)': range() arg 3 must not be zero"),
         (["cell=rnn", "seed=range(3,3)", "depth=1,2"], "this sweep is empty"),
         (["cell=rnn", "cell="], "unknown cell ''"),
         (["optimizer.lr=interval(0,1)"], "is a continuous range; a sweep takes lists"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import time
 
@@ -139,15 +140,22 @@ def test_deaths_of_whole_sweeps_do_not_count(tmp_path, lab):
     assert attempts.deaths(tmp_path / "runs" / job.id) == 1
 
 
-def test_a_worker_that_dies_before_it_has_claimed_its_run_is_not_tried_for_ever(tmp_path):
-    grid = [*TINY, "cell=rnn,gru"]
+def test_a_worker_that_dies_before_it_has_claimed_its_run_is_not_tried_for_ever(tmp_path, monkeypatch):
+    def start(self, job):
+        if job.id != blocked.id:
+            return real(self, job)
+        ours, theirs = self.context.Pipe()
+        with theirs:
+            process = self.context.Process(target=os._exit, args=(3,))
+            process.start()
+        return process, ours
+
+    grid, real = [*TINY, "cell=rnn,gru"], Pool._start
     blocked = plan(grid).jobs[0]
-    folder = tmp_path / "runs" / blocked.id
-    folder.mkdir(parents=True)
-    (folder / "attempts").write_text("a file where a folder should be")
+    monkeypatch.setattr(Pool, "_start", start)
     result = sweep(*grid, results=tmp_path)
     assert (result.exit_code, statuses(result)) == (1, ["killed", "ok"])
-    assert result.records[blocked.id]["reason"] == "died 3 times; at last the process ended with code 1"
+    assert result.records[blocked.id]["reason"] == "died 3 times; at last the process ended with code 3"
 
 
 def test_a_run_that_hangs_is_ended_from_outside(tmp_path, lab, monkeypatch):
@@ -196,6 +204,17 @@ def test_a_damaged_record_is_named_kept_and_does_not_stop_the_others(tmp_path):
     assert str(damaged) in result.open[rnn]
     assert result.open[rnn].endswith("; move it away to run this again")
     assert damaged.read_text() == '{"schema_version": 1, "id"'
+
+
+def test_a_run_whose_folder_cannot_be_written_is_left_open_and_the_others_finish(tmp_path, capfd):
+    made = plan([*TINY, "cell=rnn,gru"])
+    blocked = tmp_path / "runs" / made.jobs[0].id / "attempts"
+    blocked.parent.mkdir(parents=True)
+    blocked.touch()  # for root, as whom tests may run, a folder is always writable
+    result = sweep(*TINY, "cell=rnn,gru", results=tmp_path)
+    assert (result.exit_code, statuses(result)) == (1, ["ok"])
+    assert result.open == {made.jobs[0].id: f"run {made.jobs[0].id} cannot be claimed: {blocked}: File exists."}
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_sweep_that_fails_itself_leaves_no_worker_behind(tmp_path, monkeypatch):
@@ -252,9 +271,30 @@ def test_a_worker_that_does_not_stop_is_ended(tmp_path, lab, monkeypatch, presse
     result = Sweep(made, tmp_path, workers=2).run(Pressing(tmp_path, "runs/*/config.yaml", presses))
     assert time.monotonic() - began < 10
     assert result.exit_code == 130
-    assert result.open == {job.id: "interrupted before its checkpoint" for job in made.jobs}
+    assert set(result.open) == {job.id for job in made.jobs}
+    either = {"interrupted before its checkpoint", "the sweep was interrupted while it was being prepared"}
+    assert set(result.open.values()) <= either, "a slow start is met before the cell hangs"
     ends = [outcome for job in made.jobs for outcome in claims(tmp_path, job.id)]
     assert [end["status"] for end in ends] == ["interrupted"] * 2, "no death of the runs themselves"
+
+
+@pytest.mark.parametrize(("presses", "reason"), [(1, "the sweep was interrupted"), (2, "not started")])
+def test_ctrl_c_while_workers_are_being_started(tmp_path, monkeypatch, presses, reason):
+    def start(self, job):
+        started.append(job.id)
+        for _ in range(presses):
+            signal.raise_signal(signal.SIGINT)
+        return real(self, job) if presses == 1 else time.sleep(60)  # as long as torch takes from a slow disk
+
+    real, started = Pool._start, []
+    monkeypatch.setattr(Pool, "_start", start)
+    made = plan([*TINY, "cell=rnn", "budget.updates=100000", "seed=range(3)"])
+    began = time.monotonic()
+    result = Sweep(made, tmp_path, workers=2).run(Display(3, 2, Console(file=io.StringIO())))
+    assert time.monotonic() - began < 20
+    assert started == [made.jobs[0].id], "no more are started"
+    assert (result.exit_code, len(result.open)) == (130, 3)
+    assert result.open[started[0]].startswith(reason)
 
 
 def test_a_run_that_another_sweep_has_is_waited_for(tmp_path):

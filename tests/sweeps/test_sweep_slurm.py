@@ -141,10 +141,12 @@ def slurm_commands(tmp_path, monkeypatch):
 def test_sbatch_is_told_the_options_and_scancel_the_end(tmp_path, slurm_commands):
     from rnnbench.runs.plan import prepare
 
-    executor = make_executor("slurm", 2, tmp_path / "results", partition="small", time="90", mem="6", account="me")
+    executor = make_executor("slurm", 2, tmp_path / "results", partition="small", time="90", mem="6", account="me",
+                             name="mine")  # fmt: skip
     executor.submit(prepare([*TINY, "tracker=none"]))
     told = next((tmp_path / "results" / "slurm").glob("*.sh")).read_text()
-    for line in ("partition=small", "time=90", "mem=6GB", "account=me", "signal=USR2@120", "cpus-per-task=1"):
+    for line in ("partition=small", "time=90", "mem=6GB", "account=me", "signal=USR2@120", "cpus-per-task=1",
+                 "job-name=mine"):  # fmt: skip
         assert f"#SBATCH --{line}\n" in told
     assert "#SBATCH --gpus-per-node=0\n" in told
     (run,) = executor.running
@@ -160,8 +162,9 @@ def test_sbatch_is_told_the_options_and_scancel_the_end(tmp_path, slurm_commands
 
 
 def test_an_option_that_sbatch_does_not_have_is_refused(tmp_path, slurm_commands):
-    with pytest.raises(BadInput, match="Unknown argument 'partion'"):
-        make_executor("slurm", 1, tmp_path, partion="gpu")
+    for option in ("partion", "size"):  # the latter is a name of ours as well
+        with pytest.raises(BadInput, match=f"Unknown argument '{option}'"):
+            make_executor("slurm", 1, tmp_path, **{option: "gpu"})
     with pytest.raises(BadInput, match="neither slurm nor local"):
         make_executor("slurm", 1, tmp_path, cluster="debug")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, console, positive
@@ -57,13 +58,13 @@ def _plan(args: argparse.Namespace) -> int:
     return show_plan(plan(args.overrides, name=args.name), args)
 
 
-def show_plan(made: Plan, args: argparse.Namespace) -> int:
-    """Print how a plan stands in the store: its runs to stdout, counts and cost to stderr."""
+def show_plan(made: Plan, args: argparse.Namespace, again: Collection[str] = ()) -> int:
+    """Print how a plan stands in the store: its runs to stdout, counts and cost to stderr. again: see `look_ahead`."""
     from rnnbench.store import Store
     from rnnbench.sweeps import outlook
     from rnnbench.sweeps.sweep import available_cores
 
-    found = outlook.look_ahead(made, Store.open(args.results), args.workers or available_cores())
+    found = outlook.look_ahead(made, Store.open(args.results), args.workers or available_cores(), again)
     if args.format == "json":
         sys.stdout.write(outlook.as_json(found))
     elif args.format == "csv":

@@ -84,7 +84,7 @@ def engine_options(command: Parser) -> None:
         help="a run's memory limit, its code included: 4G; beyond it, it is tried once more and then recorded as oom",
     )  # fmt: skip
     command.add_argument(
-        "--limit", type=_late("limits", "Limit.read"), metavar="TIME|N",
+        "--limit", type=_late("limits", "Limit.read"), metavar="TIME|Nruns",
         help="stop after 4h (running runs write their checkpoints) or 200runs (running runs go on to their end)",
     )  # fmt: skip
     command.add_argument("--max-failures", type=positive, metavar="N", help="stop after so many failed runs")
@@ -106,12 +106,15 @@ def engine(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.executor != "local" and (args.gpus is not None or args.per_gpu is not None):
         raise BadInput(f"--gpus and --per-gpu are for this machine; --executor {args.executor} places its runs itself.")
+    options = pairs(args.executor_option, "--executor-option")
+    if taken := [name for name in ("memory", "devices") if name in options]:
+        raise BadInput(f"--executor-option has no {taken[0]!r}: --memory limits memory, --gpus names devices.")
     return {
         "workers": args.workers,
         "gpus": args.gpus,
         "per_gpu": args.per_gpu,
         "executor": args.executor,
-        "options": pairs(args.executor_option, "--executor-option"),
+        "options": options,
         "limits": Limits(args.timeout, args.memory, args.limit, args.max_failures),
     }
 
@@ -136,12 +139,25 @@ def _sweep(args: argparse.Namespace) -> int:
 
     made = plan(args.overrides, name=args.name)
     if args.dry_run:
-        return show_plan(made, args)
+        again = {"failed": args.retry_failed, "stale": args.stale == "rerun"}
+        return show_plan(made, args, [state for state, asked in again.items() if asked])
     for reason, cells in made.skip_reasons().items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
     if args.detach:
+        _check(made, args)
         return detach(args, made.key)
     return _run(made, args, retry_failed=args.retry_failed, stale=args.stale)
+
+
+def _check(made: Plan, args: argparse.Namespace) -> None:
+    """Raise here what would else be the only line of a log: BadInput on GPUs, options and stale records."""
+    from rnnbench.store import Store
+    from rnnbench.sweeps import stale
+    from rnnbench.sweeps.sweep import Sweep
+
+    Sweep(made, args.results, **engine(args))
+    if args.stale is None:
+        stale.settle(Store.open(args.results), [job.id for job in made.jobs])
 
 
 def _run(made: Plan, args: argparse.Namespace, **more: Any) -> int:
@@ -158,9 +174,9 @@ def detach(args: argparse.Namespace, name: str) -> int:
     from rnnbench.store import Store
     from rnnbench.sweeps import control
 
-    engine(args)  # what does not go together is said here
     results = Store.open(args.results).root.parent
-    words = [word for word in args.words if not (word.startswith("--det") and "--detach".startswith(word))]
+    # also as `--de`, which argparse takes for it: with it left in, each would start the next, without end
+    words = [word for word in args.words if not (len(word) > len("--") and "--detach".startswith(word))]
     pid, log = control.detach(words, results, name)
     where = f" --results {args.results}" if args.results else ""
     print(f"detached: sweep {name}, process {pid}, output in {log}")

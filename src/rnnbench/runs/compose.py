@@ -72,7 +72,10 @@ def _elements(override: Override) -> list[Any]:
         if override.key_or_group not in registry.GROUPS:
             raise BadInput(f"{override.input_line!r}: glob(...) picks choices of a group.")
         return list(value.filter(list(registry.choices(override.key_or_group))))
-    return list(override.sweep_iterator())
+    try:
+        return list(override.sweep_iterator())
+    except ValueError as error:  # range(0,9,0)
+        raise BadInput(f"cannot read {override.input_line!r}: {error}.") from None
 
 
 def _text(override: Override, value: Any) -> str:

@@ -72,7 +72,12 @@ def attempt(
     stop = stop or StopRequest()
     tracker = make_tracker(job.config["tracker"], warn=_warn)  # before the claim: its options may be wrong
     folder = store.folder(job.id)
-    claim = attempts.claim(folder)
+    try:
+        claim = attempts.claim(folder)
+    except OSError as error:
+        if disk_full(error):
+            raise
+        raise BadInput(f"run {job.id} cannot be claimed: {error.filename or folder}: {error.strerror}.") from None
     if claim is None:
         raise Busy(f"run {job.id} ({job.title}) is being done by another process; it can be watched in {folder}.")
     if own_output:

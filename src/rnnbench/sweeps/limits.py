@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ def duration(text: str) -> float:
     elif re.fullmatch(r"(\d+(\.\d+)?\s*(d|h|min|m|s)\s*)+", text) is None:
         parts = []
     seconds = float(sum(float(number) * SECONDS[unit] for number, unit in parts))
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise BadInput(f"{text!r} is no duration above 0: write it as 90s, 20m or 4h")
     return seconds
 
@@ -33,10 +34,10 @@ def duration(text: str) -> float:
 def memory(text: str) -> int:
     """4G, 500M as bytes. Raises BadInput."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?B)?", text, re.IGNORECASE)
-    size = int(float(match[1]) * BYTES[match[2].upper()]) if match else 0
-    if size <= 0:
+    size = float(match[1]) * BYTES[match[2].upper()] if match else 0.0
+    if not 1 <= size < math.inf:  # more digits than a float has
         raise BadInput(f"{text!r} is no size above 0: write it as 500M or 4G")
-    return size
+    return int(size)
 
 
 def as_memory(size: float) -> str:

@@ -167,4 +167,5 @@ def outcome_text(record: Mapping[str, Any], split: str = "test") -> str:
     if record["status"] != "ok":
         return str(record["reason"])
     metric = f"{split}/{record['metric']}"
-    return f"{metric} {record['metrics'][metric]:.4g}"
+    value = record["metrics"].get(metric)
+    return f"{metric} not finite" if value is None else f"{metric} {value:.4g}"  # JSON has no infinity (record.dumps)

@@ -8,11 +8,12 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from rnnbench import index
+from rnnbench.record import FINAL
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
 from rnnbench.store import Store
@@ -45,12 +46,13 @@ class Standing:
 
 @dataclass
 class Outlook:
-    """A plan against a store. estimate: of what is to be done."""
+    """A plan against a store. estimate: of what is to be done; again: the states that are done again, as asked."""
 
     plan: Plan
     runs: list[Standing]
     estimate: Estimate
     workers: int
+    again: frozenset[str] = frozenset()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -60,11 +62,14 @@ class Outlook:
 
     @property
     def todo(self) -> list[Standing]:
-        return [run for run in self.runs if run.state in TODO]
+        return _to_do(self.runs, self.again)
 
 
-def look_ahead(plan: Plan, store: Store, workers: int) -> Outlook:
-    """How each run of a plan stands in the store, and what the rest will take on so many workers."""
+def look_ahead(plan: Plan, store: Store, workers: int, again: Collection[str] = ()) -> Outlook:
+    """How each run of a plan stands in the store, and what the rest will take on so many workers.
+
+    again: states that count as to be done, `failed` for --retry-failed and `stale` for --rerun-stale.
+    """
     if store.root.parent.is_file():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(store.root.parent))
     loaded = index.load(store)
@@ -79,8 +84,15 @@ def look_ahead(plan: Plan, store: Store, workers: int) -> Outlook:
             runs.append(Standing(job, state, found["status"], found["reason"] or ""))
         else:
             runs.append(_unrecorded(job, store))
-    todo = [run.job for run in runs if run.state in TODO]
-    return Outlook(plan, runs, estimate(todo, loaded), workers)
+    todo = [run.job for run in _to_do(runs, again)]
+    return Outlook(plan, runs, estimate(todo, loaded), workers, frozenset(again))
+
+
+def _to_do(runs: Iterable[Standing], again: Collection[str]) -> list[Standing]:
+    def failed(run: Standing) -> bool:  # a stale record, too
+        return "failed" in again and run.status in FINAL and run.status != "ok"
+
+    return [run for run in runs if run.state in (*TODO, *again) or failed(run)]
 
 
 def _unrecorded(job: Job, store: Store) -> Standing:
@@ -100,7 +112,11 @@ def summary(outlook: Outlook) -> list[str]:
     parts += [f"{cells} skipped cell{'s' * (cells != 1)}"] * bool(cells)
     n = len(plan.jobs)
     lines = [f"{plan.name or 'sweep'}: {n} run{'s' * (n != 1)}: " + ", ".join(parts or ["nothing"])]
-    lines += [f"  {state}: {ADVICE[state]}" for state in outlook.counts if state in ADVICE]
+    for state in outlook.counts:
+        if state in outlook.again:
+            lines.append(f"  {state}: done again")
+        elif state in ADVICE:
+            lines.append(f"  {state}: {ADVICE[state]}")
     lines += [f"  skipped: {k} cell{'s' * (k != 1)}: {reason}" for reason, k in plan.skip_reasons().items()]
     return [*lines, _cost(outlook)]
 

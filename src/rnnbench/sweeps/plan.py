@@ -30,17 +30,22 @@ class Skipped:
 
 @dataclass
 class Plan:
-    """A sweep's jobs, each once and in order, and its skipped cells. name: of the experiment, or what --name says."""
+    """A sweep's jobs, each once and in order, and its skipped cells. name: of the experiment, or what --name says.
+
+    asked: the command, where it is none of `rnnbench sweep`.
+    """
 
     name: str | None
     overrides: tuple[str, ...]
     ablation: dict[str, Any] | None = None  # what an experiment says of its ablation (reports.ablation)
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    asked: str | None = None
 
     @property
     def command(self) -> str:
-        return shlex.join(["rnnbench", "sweep", *self.overrides])
+        """What resumes it."""
+        return self.asked or shlex.join(["rnnbench", "sweep", *self.overrides])
 
     def skip_reasons(self) -> dict[str, int]:
         """How many cells of the grid were skipped, by reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Collection, Iterator
@@ -30,14 +31,21 @@ def statuses(text: str) -> frozenset[str]:
 def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tuple[Plan, dict[str, str]]:
     """The failed runs of a sweep, or of the whole store, as a plan; and those that cannot be made again, with why.
 
-    Raises BadInput where no sweep of that name was planned.
+    A run whose failed record was set aside, by a retry that was interrupted, is still one of them: nothing else resumes
+    it. Raises BadInput where no sweep of that name was planned.
     """
     members = None if name is None else set(manifest_runs(store.root.parent, name))
-    made = Plan(f"{name}.retry" if name else "retry", ("--status", ",".join(sorted(wanted))))
+    words = (*([name] if name else []), "--status", ",".join(sorted(wanted)))
+    made = Plan(f"{name}.retry" if name else "retry", words, asked=shlex.join(["rnnbench", "retry", *words]))
     lost: dict[str, str] = {}
-    for record in store.iterate():
+    seen: set[str] = set()  # a run may go from the one to the other meanwhile
+    set_aside = (record for run in store.ids() if (record := store.last_aside(run)) is not None)
+    for record in itertools.chain(store.iterate(), set_aside):
         if record["status"] not in wanted or (members is not None and record["id"] not in members):
             continue
+        if record["id"] in seen:
+            continue
+        seen.add(record["id"])
         try:
             made.jobs.append(again(record["id"], record["command"] or "", group=name))
         except BadInput as error:

@@ -7,6 +7,7 @@ unknown: they count as done.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,6 +16,7 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
 from rnnbench.runs.host import known_source_hashes
 from rnnbench.store import Store
+from rnnbench.sweeps.clean import LAST
 
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
 
@@ -34,8 +36,9 @@ def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: s
     """Do with the stale records among these runs what the user chose, before anything runs; the ids set aside.
 
     Of a choice to run them again the old records are set aside (record.stale-N.json), and what their runs died of
-    before is not held against the new ones. again: what doing them again means, where it means more than that.
-    Raises BadInput where there are stale records and no choice was made.
+    before is not held against the new ones. A checkpoint, which a run that was given up leaves, is of the old source:
+    it goes. again: what doing them again means, where it means more than that. Raises BadInput where there are stale
+    records and no choice was made.
     """
     if choice == "accept":
         return []
@@ -44,7 +47,9 @@ def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: s
         raise BadInput(sentence(len(stale), len(runs), again))
     for run in stale:
         attempts.forgive(store.folder(run))
-        store.set_aside(run, "stale")
+        (store.folder(run) / LAST).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another sweep over this store was faster
+            store.set_aside(run, "stale")
     return stale
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -71,6 +72,7 @@ class Sweep:
         self.retry = frozenset(FINAL) - {"ok"} if retry_failed else frozenset(retry)
         self.result = Result()
         self._signals = 0
+        self._starting = False  # a worker, which waits for its server to import torch: seconds, at first
         self._stopped = 0.0  # when
         self._seen: set[str] = set()  # looked up in the store
         # What a process that is no worker of ours has in hand, when to look again, and how ours ended, if it did.
@@ -124,12 +126,15 @@ class Sweep:
             return None
         if first and record is not None and record["status"] in self.retry:
             attempts.forgive(self.store.folder(job.id))
-            self.store.set_aside(job.id)
+            with contextlib.suppress(FileNotFoundError):  # another sweep over this store was faster
+                self.store.set_aside(job.id)
             return None
         return record
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
+        if self._signals > 1 and self._starting:
+            raise KeyboardInterrupt
 
     def _loop(self, source: Source, show: Display) -> None:
         own = {"devices": self.devices, "memory": self.limits.memory}
@@ -201,7 +206,7 @@ class Sweep:
 
     def _fill(self, source: Source, pool: Executor) -> None:
         """Give every free worker a run; what is recorded by now, or in another sweep's hands, needs none."""
-        while pool.free and not self.brakes.takes_no_more and (job := source.take()) is not None:
+        while not self._signals and pool.free and not self.brakes.takes_no_more and (job := source.take()) is not None:
             self.result.titles[job.id] = job.title
             if (record := self._look_up(job)) is not None:
                 self.judge.recorded(job, record, None)
@@ -211,8 +216,17 @@ class Sweep:
             elif attempts.alive(self.store.folder(job.id)):
                 self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS, None
             else:
-                self.brakes.started += 1
-                pool.submit(self._limited(job))
+                self._submit(job, source, pool)
+
+    def _submit(self, job: Job, source: Source, pool: Executor) -> None:
+        self.brakes.started += 1
+        try:
+            self._starting = self.executor == "local"  # a job that SLURM has taken is not to be forgotten
+            pool.submit(self._limited(job))
+        except KeyboardInterrupt:  # a worker that was started all the same ends, as it has lost its sweep
+            source.put_back(job)
+        finally:
+            self._starting = False
 
     def _limited(self, job: Job) -> Job:
         """The job with the sweep's time limit: no part of its id."""

@@ -13,7 +13,7 @@ from rnnbench.sweeps.executors.base import Executor
 EXECUTORS = {"local": ("local", "Pool"), "ray": ("ray", "RayExecutor"), "slurm": ("slurm", "SlurmExecutor")}
 
 
-def make_executor(name: str, size: int, results: Path, **options: Any) -> Executor:
+def make_executor(name: str, size: int, results: Path, /, **options: Any) -> Executor:
     """The executor of that name, for up to `size` runs at once. options: its own, those that are None left out.
 
     Raises BadInput where its extra is not installed.

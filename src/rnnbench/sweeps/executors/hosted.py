@@ -84,6 +84,7 @@ class Host:
         # A forked worker imports its parent's main module first, and Ray's or submitit's has no business in a run.
         vars(sys.modules["__main__"]).update(__file__=None, __spec__=None)
         self._pool = Pool(1, place.results, memory=place.memory)
+        self._killed = False
 
     @property
     def busy(self) -> bool:
@@ -91,6 +92,7 @@ class Host:
 
     def start(self, job: Job) -> None:
         """Start a run; only while not busy."""
+        self._killed = False
         self._pool.submit(job)
 
     def poll(self, seconds: float) -> Answer | None:
@@ -98,7 +100,9 @@ class Host:
         for ended in self._pool.poll(seconds):
             # Seen at once here, where its process was; from elsewhere only by a stale heartbeat, a minute later.
             folder = Store.open(self.place.results).folder(ended.job.id)
-            if ended.word == "died":
+            if ended.word == "died" and self._killed:  # no death of the run's own
+                attempts.note_end(folder, "interrupted", "it was ended by its sweep")
+            elif ended.word == "died":
                 attempts.note_death(folder, ended.sentence)
             elif ended.word == "oom":
                 attempts.note_end(folder, "oom", ended.sentence)
@@ -111,6 +115,7 @@ class Host:
 
     def kill(self) -> None:
         """End the run at once."""
+        self._killed = True
         self._pool.kill()
 
     def close(self) -> None:

@@ -84,7 +84,7 @@ class RayExecutor(Executor):
     run's process may hold.
     """
 
-    def __init__(self, size: int, results: Path, *, memory: int | None = None, **options: str) -> None:
+    def __init__(self, size: int, results: Path, /, *, memory: int | None = None, **options: str) -> None:
         given = take_options("ray", options, OPTIONS)
         self.size, self._cpus, self._gpus = size, given["cpus"], given["gpus"]
         self._ray = start_ray(given["address"], size * self._cpus)

@@ -114,7 +114,7 @@ class SlurmExecutor(Executor):
     (account, qos, constraint, ...), by the name that submitit has for it.
     """
 
-    def __init__(self, size: int, results: Path, *, memory: int | None = None, **options: str) -> None:
+    def __init__(self, size: int, results: Path, /, *, memory: int | None = None, **options: str) -> None:
         try:
             self._submitit = importlib.import_module("submitit")
         except ImportError:

@@ -67,7 +67,7 @@ class Tune:
         elsewhere = {(seen.host, seen.pid) for seen in control.running(folder)}
         self.studies = [OneStudy(self.search, study, storage, elsewhere) for study in self.search.studies]
         self.finals: list[dict[str, Any]] = []
-        self.plan = Plan(self.search.name, ())
+        self.plan = Plan(self.search.name, (), asked=self.search.command)
         self._written = ""
         self._began, self._started = time.monotonic(), 0
 
@@ -215,6 +215,9 @@ class Tune:
             parts = [f"{counts[s]} {s}" for s in (*FINAL, "refused", "open") if counts[s]]
             if words:
                 lines.append(f"{len(words)} {stage}{'s' * (len(words) != 1)}: {', '.join(parts)}")
+        trials = [row.run for study in self.studies for row in study.rows() if row.run]
+        if said := stale.remark(self.store, list(dict.fromkeys([*trials, *(row["id"] for row in self.finals)]))):
+            lines.append(said)
         if self.stopped:
             lines.append(f"stopped: {self.stopped}")
         wanted = self.search.trials * len(self.studies)
