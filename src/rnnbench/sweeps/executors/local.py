@@ -22,6 +22,7 @@ from rnnbench.sweeps.limits import as_memory
 from rnnbench.sweeps.worker import work
 
 LOOK_SECONDS = 0.5  # from one look at the workers' memory to the next
+DYING_SECONDS = 10.0  # for a killed fork server to be gone: it takes torch with it
 
 
 @dataclass
@@ -59,10 +60,15 @@ class Pool(Executor):
     def submit(self, job: Job) -> None:
         device = self.devices.take() if self.devices else None
         sent = job if device is None else on_device(job, device)
-        try:
-            process, ours = self._start(sent)
-        except (OSError, EOFError):  # the fork server was killed a moment ago
-            process, ours = self._start(sent)
+        began = time.monotonic()
+        while True:
+            try:
+                process, ours = self._start(sent)
+                break
+            except (OSError, EOFError):  # the fork server was killed a moment ago, and is not quite dead yet
+                if time.monotonic() - began > DYING_SECONDS:
+                    raise
+                time.sleep(0.05)
         self._running.append(LocalRun(job, process, ours, device))
 
     def _start(self, job: Job) -> tuple[BaseProcess, Connection]:
