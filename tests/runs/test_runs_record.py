@@ -18,6 +18,7 @@ from rnnbench.errors import BadInput, MissingData
 from rnnbench.record import KEYS, run_id
 from rnnbench.runs import attempts, build, checkpoint
 from rnnbench.runs import run as runs
+from rnnbench.runs.host import source_hash
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.recording import record_from_outside
 from rnnbench.runs.watch import ProgressLine, StopRequest
@@ -530,6 +531,18 @@ def test_with_a_damaged_checkpoint_it_starts_over(tmp_path, unbroken, damage):
     path = kept.folder(made.id) / "last.ckpt"
     path.write_bytes(path.read_bytes()[:-1000] if damage is None else damage)
     check_equal(kept, made, runs.attempt(made, kept), unbroken)
+
+
+def test_with_a_checkpoint_of_other_source_it_starts_over(tmp_path, unbroken, capsys):
+    made, kept = job(*OPTIONS), store(tmp_path)
+    with pytest.raises(Interrupted):
+        runs.attempt(made, kept, stop=StopAt(7))
+    path = kept.folder(made.id) / "last.ckpt"
+    state = checkpoint.load(path)
+    assert state["source_hash"] == source_hash()
+    checkpoint.save(path, {"source_hash": "0123456789ab"})  # nothing in it that could be gone on with
+    check_equal(kept, made, runs.attempt(made, kept), unbroken)
+    assert "has changed since the checkpoint was written: starting over" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("extra", ['{"step": 12, "val/loss": 1.0}\n', '{"step": 1', "\n\n"])

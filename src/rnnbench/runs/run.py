@@ -161,7 +161,7 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
     _measure_network(model, task.batch(data.train, torch.arange(1)).x[:, :2], facts)
     _write_config(job, folder)
     _stop_where_asked(stop)
-    saved = checkpoint.load(folder / checkpoint.LAST)
+    saved = _resumable(folder)
     tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
     line = ProgressLine(job.title, config["budget"]["updates"], task.spec.metric)
     hooks = RunHooks(folder, tracker, line, stop, saved["progress"] if saved else {})
@@ -176,6 +176,15 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
     finally:
         line.clear()
         facts.setdefault("updates", hooks.update)
+
+
+def _resumable(folder: Path) -> dict[str, Any] | None:
+    """The run's checkpoint; None where there is none, or where other source made it: half a run of each is neither."""
+    saved = checkpoint.load(folder / checkpoint.LAST)
+    if saved is not None and saved.get("source_hash", host.source_hash()) not in host.known_source_hashes():
+        _warn("the source of nn/, datasets/ or training/ has changed since the checkpoint was written: starting over")
+        return None
+    return saved
 
 
 def _stop_where_asked(stop: StopRequest) -> None:

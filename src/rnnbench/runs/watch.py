@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from rnnbench.runs import checkpoint
+from rnnbench.runs.host import source_hash
 from rnnbench.store import write_atomic
 from rnnbench.tracking import Tracker
 
@@ -114,7 +115,7 @@ class RunHooks:
         self.line.show(update, row)
 
     def save(self, state: dict[str, Any]) -> None:
-        checkpoint.save(self.folder / checkpoint.LAST, state)
+        checkpoint.save(self.folder / checkpoint.LAST, {**state, "source_hash": source_hash()})
 
     def stop_asked(self) -> str | None:
         return self.stop.reason
