@@ -14,6 +14,7 @@ from rnnbench.runs.plan import prepare
 from rnnbench.runs.registry import config_dir
 from rnnbench.sweeps import plan as sweeps_plan
 from rnnbench.sweeps.plan import experiment_grids, plan, write_manifest
+from rnnbench.sweeps.retry import all_manifest_runs
 
 
 def chosen(made, *keys):
@@ -242,6 +243,24 @@ def test_the_manifest_holds_runs_and_skipped_cells(tmp_path):
     assert content["command"] == "rnnbench sweep cell=lstm,gru peephole=on 'seed=range(3)'"
     write_manifest(made, tmp_path)
     assert [p.name for p in path.parent.iterdir()] == ["peepholes.json"]
+    assert json.loads(path.read_text())["runs"] == content["runs"]
+    assert "earlier" not in json.loads(path.read_text())
+
+
+def test_a_name_that_is_used_again_keeps_the_runs_of_its_other_grids(tmp_path):
+    wide, narrow, other = (plan([cells, "seed=0"], name="mine") for cells in ("cell=rnn,gru", "cell=gru", "cell=lstm"))
+    for made, earlier in (
+        (wide, []),
+        (narrow, wide.jobs[:1]),
+        (other, [*narrow.jobs, *wide.jobs[:1]]),
+        (wide, other.jobs),
+    ):
+        content = json.loads(write_manifest(made, tmp_path).read_text())
+        assert content["runs"] == [job.id for job in made.jobs]
+        assert content.get("earlier", []) == [job.id for job in earlier]
+    assert all_manifest_runs(tmp_path) == {job.id for made in (wide, other) for job in made.jobs}
+    (tmp_path / "sweeps" / "mine.json").write_text("[]")
+    assert json.loads(write_manifest(wide, tmp_path).read_text())["runs"] == content["runs"]
 
 
 def test_sweeps_without_a_name_have_manifests_of_their_own(tmp_path):

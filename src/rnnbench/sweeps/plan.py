@@ -174,18 +174,33 @@ def is_search(manifest: Path) -> bool | None:
 
 
 def write_manifest(made: Plan, results: Path) -> Path:
-    """Note a sweep beside the store: its command, its runs, its skipped cells. Tables show the latter."""
+    """Note a sweep beside the store: its command, its runs, its skipped cells. Tables show the latter.
+
+    The runs of another grid that had this name before stay known as `earlier`: unfinished ones are still somebody's.
+    """
     folder = results / "sweeps"
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{made.key}.json"
+    runs = [job.id for job in made.jobs]
+    earlier = [run for run in _known_runs(path) if run not in set(runs)]
     content = {
         "name": made.name,
         "command": made.command,
         "planned": datetime.now(UTC).isoformat(timespec="seconds"),
-        "runs": [job.id for job in made.jobs],
+        "runs": runs,
+        **({"earlier": earlier} if earlier else {}),
         "entries": _entries(made),
         **({} if made.ablation is None else {"ablation": made.ablation}),
         "skipped": [{"reason": reason, "cells": n} for reason, n in made.skip_reasons().items()],
     }
-    path = folder / f"{made.key}.json"
     write_atomic(path, json.dumps(content, indent=1) + "\n")
     return path
+
+
+def _known_runs(path: Path) -> list[str]:
+    """All runs that a manifest names; none where there is none, or no readable one."""
+    try:
+        known = json.loads(path.read_text())
+        return [str(run) for run in [*known["runs"], *known.get("earlier", ())]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []

@@ -53,11 +53,15 @@ def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tupl
     return made, lost
 
 
-def manifest_runs(results: Path, name: str) -> list[str]:
-    """The ids of a sweep's runs. Raises BadInput where there is no such sweep."""
+def manifest_runs(results: Path, name: str, *, earlier: bool = False) -> list[str]:
+    """The ids of a sweep's runs; earlier: also of the grids that had this name before.
+
+    Raises BadInput where there is no such sweep.
+    """
     folder = results / "sweeps"
     try:
-        return [str(run) for run in json.loads((folder / f"{name}.json").read_text())["runs"]]
+        known = json.loads((folder / f"{name}.json").read_text())
+        return [str(run) for run in [*known["runs"], *(known.get("earlier", ()) if earlier else ())]]
     except FileNotFoundError:
         known = sorted(path.stem for path in folder.glob("*.json"))
         hint = nearest(name, known) if known else "none was started here."
@@ -69,9 +73,12 @@ def manifest_runs(results: Path, name: str) -> list[str]:
 
 
 def all_manifest_runs(results: Path) -> set[str]:
-    """The ids of every sweep's runs. Raises BadInput on a manifest that cannot be read."""
+    """The ids of every sweep's runs, of today's grids and of earlier ones.
+
+    Raises BadInput on a manifest that cannot be read.
+    """
     names = [path.stem for path in (results / "sweeps").glob("*.json")]
-    return {run for name in names for run in manifest_runs(results, name)}
+    return {run for name in names for run in manifest_runs(results, name, earlier=True)}
 
 
 def again(run_id: str, command: str, *, group: str | None = None) -> Job:
