@@ -39,13 +39,14 @@ SAME = {("peephole", "none"): "off"}
 class Selected:
     """The runs of a selection. frame: of `records_frame`, with `stage` where there are searches; problems: by place,
     why a record could not be read (it is left out); remarks: what else the reader must know; frozen: the ids of runs
-    that come from published sets; words: the selection."""
+    that come from published sets; words: the selection; wanted: the values it asks for, by key."""
 
     frame: pd.DataFrame
     problems: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     frozen: set[str] = field(default_factory=set)
     words: str = ""
+    wanted: dict[str, list[str]] = field(default_factory=dict)
 
 
 def select(store: Store, words: Sequence[str]) -> Selected:
@@ -55,7 +56,7 @@ def select(store: Store, words: Sequence[str]) -> Selected:
     """
     names, wanted = _parsed(words)
     found = _sources(store, names)
-    found.words = " ".join(words)
+    found.words, found.wanted = " ".join(words), wanted
     if found.frame.empty:
         lost = len(found.problems)
         skipped = f" ({lost} record{'s' * (lost != 1)} could not be read)" if lost else ""
