@@ -92,7 +92,7 @@ def test_ranks_are_scipys():
     assert mean_ranks(means) == pytest.approx(stats.rankdata(-means, axis=0).mean(axis=1))
 
 
-@pytest.mark.parametrize("n", [5, 9, 14])
+@pytest.mark.parametrize("n", [5, 9, 14, 40])
 def test_the_signed_rank_test_is_scipys_exact_one(n):
     d = np.random.default_rng(n).normal(0.4, 1, n)
     assert signed_rank_p(d) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rnnbench.reports.paired import holm, sign_flip_p, smallest_p
+from rnnbench.reports.paired import holm, smallest_p
 from rnnbench.reports.stats import FEWEST_FOR_INTERVAL
 
 RESAMPLES = 2_000
@@ -123,21 +123,31 @@ def mean_ranks(means: np.ndarray) -> np.ndarray:
     """
     if means.size == 0:
         return np.full(means.shape[0], math.nan)
-    better = (means[None, :, :] > means[:, None, :]).sum(axis=1)
-    equal = (means[None, :, :] == means[:, None, :]).sum(axis=1)
-    ranks: np.ndarray = (better + (equal + 1) / 2).mean(axis=1)
-    return ranks
+    ranks = np.zeros(len(means))
+    for column in means.T:
+        ordered = np.sort(column)
+        below, upto = (np.searchsorted(ordered, column, side) for side in ("left", "right"))
+        ranks += len(column) - upto + (upto - below + 1) / 2
+    return ranks / means.shape[1]
 
 
 def signed_rank_p(differences: np.ndarray) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test, exact up to 16 differences, also with ties and zeros.
+    """Two-sided p of Wilcoxon's signed-rank test, exact for any number of differences, also with ties and zeros.
 
-    Zeros are ranked and then count for neither side (Pratt). Exact because every sign pattern is counted, where
-    scipy falls back to the normal approximation on ties.
+    Zeros are ranked and then count for neither side (Pratt); 1 where all are zero. Exact because the distribution of
+    the rank sum over all sign patterns is built up rank by rank, where scipy approximates as soon as there are ties.
     """
     size = np.abs(differences)
     ranks = (size[None, :] < size[:, None]).sum(axis=1) + ((size[None, :] == size[:, None]).sum(axis=1) + 1) / 2
-    return sign_flip_p(np.sign(differences) * ranks)
+    double = np.rint(2 * ranks[size > 0]).astype(int)  # ties have half ranks
+    total, won = int(double.sum()), int(np.rint(2 * ranks[differences > 0]).sum())
+    chance = np.zeros(total + 1)
+    chance[0] = 1.0
+    for rank in double:
+        chance[rank:] = (chance[rank:] + chance[:-rank]) / 2
+        chance[:rank] /= 2
+    far = np.abs(2 * np.arange(total + 1) - total) >= abs(2 * won - total)
+    return min(1.0, float(chance[far].sum()))
 
 
 def can_tell_apart(entries: int, tasks: int) -> bool:

@@ -51,7 +51,7 @@ def elo(shares: np.ndarray, anchor: int | None = None, *, seed: int = 0) -> Elo:
     times = np.random.default_rng(seed).multinomial(tasks, [1 / tasks] * tasks, size=RESAMPLES)
     step = max(1, AT_ONCE // (n * n))
     batches = [
-        _anchored(fit(np.einsum("bt,tij->bij", times[at : at + step], wins) + drawn), anchor)
+        _anchored(fit((times[at : at + step] @ wins.reshape(tasks, -1)).reshape(-1, n, n) + drawn), anchor)
         for at in range(0, RESAMPLES, step)
     ]
     low, high = np.quantile(np.concatenate(batches), [ALPHA / 2, 1 - ALPHA / 2], axis=0)
