@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,34 @@ def test_bad_input_is_one_sentence(store, capsys):
     with pytest.raises(SystemExit) as end:
         main(["tables", "--show", "nothing"])
     assert end.value.code == 2
+
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "tables.md").read_text()
+
+
+def shown(command):
+    """The output that the page shows under a command, as words by line."""
+    block = PAGE.split(f"`rnnbench {command}`")[1].split("```text\n")[1].split("```")[0]
+    return [line.split() for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["tables", "quickstart"], ["tables", "convlstm_peephole", "--show", "axes"],
+     ["tables", "tcn_jsb", "--show", "published"],
+     ["compare", "quickstart cell=lstm peephole=off depth=1 direction=forward", "quickstart cell=gru"]],
+    ids=lambda words: words[0] + words[-1],
+)  # fmt: skip
+def test_the_page_shows_what_the_commands_print(words, tmp_path, capsys):
+    command = " ".join(f'"{word}"' if " " in word else word for word in words)
+    assert main([*words, "--results", str(ROOT / "results"), "--output", str(tmp_path)]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    expected = shown(command)
+    assert len(expected) > 4
+    assert printed[: len(expected)] == expected
+
+
+def test_the_page_names_every_table():
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE, re.M)
+    assert rows == list(TABLES)

@@ -82,6 +82,12 @@ def test_a_backend_that_follows_from_the_axis_is_noted():
     assert row["notes"] == "backend native against eager"
 
 
+def test_more_parameters_are_told():
+    records = varied("depth", (1, 2), range(3))
+    records = [r | {"params": r["params"] * (3 if r["axes"]["depth"] == 2 else 2)} for r in records]
+    assert effects(records)["notes"].tolist() == ["parameters ×1.50"]
+
+
 def test_holm_is_over_all_tests_of_an_axis():
     records = varied("depth", (1, 2), range(9)) + varied("depth", (1, 2), range(9), dataset="adding")
     frame = effects(records)

@@ -97,6 +97,12 @@ def test_what_selects_nothing_is_one_sentence(store, words, said):
         select(store, words)
 
 
+def test_a_value_with_a_comma_is_found_whole(store):
+    record = make_record("lstm", seed=77)
+    store.write(record | {"axes": record["axes"] | {"peephole": "hadamard, detach"}})
+    assert len(select(store, ["peephole=hadamard, detach"]).frame) == 1
+
+
 def test_an_empty_store_says_how_to_begin(tmp_path):
     with pytest.raises(BadInput, match="quickstart"):
         select(Store.open(tmp_path), [])

@@ -22,6 +22,7 @@ BASE = {"peephole": "off", "direction": "forward", "depth": "1", "operator": "de
 SAME = {"none": "off"}  # how a peephole that is absent may be called
 FEWEST_FOR_TEST = 8  # a sign-flip test of fewer pairs survives no family
 ALPHA = 0.05
+SIZE = 0.01  # parameters that differ by more than this share are told: a wider network may do as well
 TERMS = (*BLOCK, "device_kind", "precision", "training")
 COLUMNS: dict[str, str] = {
     "axis": "str", "value": "str", "against": "str", "dataset": "str", "protocol": "str", "budget": "str",
@@ -34,7 +35,7 @@ LEGEND = (
     "Gain: the mean difference between runs of one seed that differ in this axis only, with its 95% interval; above 0 "
     "is better, whatever the metric's direction. Score gain: the same where floor to target is 1. p: sign-flip test, "
     "from 8 pairs on, Holm over all tests of the axis. better, worse: p (Holm) ≤ .05; perhaps: the interval alone "
-    "leaves out 0; open: neither."
+    "leaves out 0; open: neither. Parameters are not held equal: the notes say where they differ."
 )
 LEFT = frozenset({"value", "dataset", "entry", "verdict", "notes"})
 Row = dict[str, Any]
@@ -101,6 +102,9 @@ def _effect(axis: str, value: str, mine: pd.DataFrame, base: pd.DataFrame) -> Ro
     floor, target = sign * first["floor"], sign * first["target"]
     backends = [sorted(part["backend"].dropna().unique()) for part in (base, mine)]
     notes = [f"backend {'/'.join(backends[0])} against {'/'.join(backends[1])}"] if backends[0] != backends[1] else []
+    sizes = [float(part["params"].astype("float64").median()) for part in (base, mine)]
+    if sizes[0] > 0 and abs(sizes[1] / sizes[0] - 1) > SIZE:
+        notes.append(f"parameters ×{sizes[1] / sizes[0]:.2f}")
     if lost := len(set(base["seed"]) ^ set(mine["seed"])):
         notes.append(f"{lost} seeds without a pair")
     return {
@@ -134,7 +138,10 @@ def _section(axis: str, rows: Sequence[Row]) -> Section:
     counts = {word: sum(row["verdict"] == word for row in rows) for word in ("better", "worse")}
     rest = len(rows) - sum(counts.values())
     said = f"{len(rows)} comparisons: {counts['better']} better, {counts['worse']} worse, {rest} not told apart"
-    return Section(f"{axis}, against {BASE[axis]}", [_texts(row) for row in rows], said)
+    texts = [_texts(row) for row in rows]
+    blank = {name for name in ("score gain", "p (Holm)", "notes") if not any(text[name] for text in texts)}
+    kept = [{name: text for name, text in each.items() if name not in blank} for each in texts]
+    return Section(f"{axis}, against {BASE[axis]}", kept, said)
 
 
 def _texts(row: Row) -> dict[str, str]:

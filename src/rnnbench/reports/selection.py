@@ -173,7 +173,8 @@ def _matches(frame: pd.DataFrame, key: str, values: Sequence[str]) -> pd.Series[
         return frame["commit"].fillna("").astype(str).str.startswith(tuple(values))
     if key in TEXTS or key == "device":
         column = frame["device_kind" if key == "device" else key]
-        wanted = {SAME.get((key, value), value) for value in values}
+        whole = ",".join(values)  # "hadamard, detach" is one value
+        wanted = {SAME.get((key, value), value) for value in ([whole] if (column == whole).any() else values)}
         return column.map(lambda value: SAME.get((key, value), value), na_action="ignore").isin(list(wanted))
     return _has_option(frame, key, values)
 
