@@ -121,7 +121,7 @@ def loads(text: str, *, name: str = "record") -> dict[str, Any]:
     """Read one record, of this schema or an older one. Raises RecordError, which names it and says what is wrong."""
     try:
         record = json.loads(text, parse_constant=lambda _: None)  # NaN, Infinity: no JSON, but Python writes them
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets in brackets without end
         raise RecordError(f"{name} is not whole JSON ({error})") from None
     if not isinstance(record, dict) or "schema_version" not in record:
         raise RecordError(f"{name} is no rnnbench record: it has no schema_version")

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.errors import BadInput, nearest
+from rnnbench.reports.chosen import ROW, choose
 from rnnbench.reports.coverage import coverage, failures, fill_unknown
 from rnnbench.reports.frames import BLOCK
 from rnnbench.reports.stats import FEWEST_FOR_INTERVAL, mean_ci
@@ -16,8 +17,6 @@ from rnnbench.reports.tables import to_markdown, to_rich, write
 
 __all__ = ["COLUMNS", "leaderboard", "to_markdown", "to_rich", "write"]
 
-# Runs meet in one row only where these are equal as well.
-ROW = ("device_kind", "precision", "backend", "axes")
 AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
 
 # What of a runs frame a row is made from.
@@ -74,9 +73,8 @@ def leaderboard(frame: pd.DataFrame, *, dataset: str | None = None, budget: str 
             if wanted not in names:
                 raise BadInput(f"no finished run has {column} {wanted!r}; " + _known(wanted, names))
             frame = frame[frame[column] == wanted]
-    runs = _slim(fill_unknown(frame.sort_values("id")))
-    grouped = runs.groupby([*BLOCK, *ROW], dropna=False, sort=True)
-    table = _typed([_row(part) for _, part in grouped])
+    runs = choose(_slim(fill_unknown(frame.sort_values("id"))))
+    table = _typed([_row(part) for _, part in runs.groupby("row")])
     for column in ("floor", "floor_name", "target"):
         table[column] = table[column].fillna(_in_block(table, column))
     blocks = [_ranked(_told_apart(block)) for _, block in table.groupby(list(BLOCK), dropna=False, sort=True)]
@@ -102,30 +100,12 @@ def _typed(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=dt) for name, dt in COLUMNS.items()})
 
 
-def _chosen(runs: pd.DataFrame) -> tuple[str, str]:
-    """The entry a row shows, by mean validation value, and a note where that could not decide."""
-    ok = runs[runs["status"] == "ok"]
-    if ok.empty:
-        return str(runs["entry"].min()), ""
-    sign = -1 if ok["goal"].iloc[0] == "max" else 1
-    entries = ok.groupby("entry")["val"].agg(["mean", "size"])
-    worst_first = math.inf
-    order = [
-        (sign * row["mean"] if math.isfinite(row["mean"]) else worst_first, -row["size"], str(entry))
-        for entry, row in entries.iterrows()
-    ]
-    best = min(order)
-    undecided = best[0] == worst_first and runs["entry"].nunique() > 1
-    return best[2], "no validation value to choose by" if undecided else ""
-
-
 def _row(runs: pd.DataFrame) -> dict[str, Any]:
     """One row of the leaderboard from all runs that share its block and axes."""
     searched = runs[runs["stage"] == "trial"] if "stage" in runs else runs.iloc[:0]
-    entry, note = _chosen(runs if searched.empty else searched)  # finals are of the winner only: they choose nothing
-    mine = runs[runs["entry"] == entry]
-    if not searched.empty and (mine["stage"] == "final").any():
-        mine = mine[mine["stage"] == "final"]  # fresh seeds: the trial was chosen for its luck as well
+    mine = runs[runs["shown"]]
+    entry = mine["entry"].iloc[0]
+    note = "no validation value to choose by" if runs["undecided"].iloc[0] else ""
     ok = mine[(mine["status"] == "ok") & mine["value"].notna()]
     mean, low, high = mean_ci(ok["value"])
     first = mine.iloc[0]

@@ -1,0 +1,107 @@
+"""Commands that set results beside each other: tables, compare."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnbench.cli.common import FAILED, OK, Commands, console
+from rnnbench.cli.selecting import EPILOG, add_selection, selected
+from rnnbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rnnbench.reports.export import Table
+
+TABLES = ("across", "tasks", "axes", "cost", "coverage", "published")
+PRINTED = {"csv": "csv", "markdown": "md", "latex": "tex", "json": "json"}
+
+
+def add(commands: Commands) -> None:
+    """tables and compare."""
+    tables = commands.add(
+        "tables",
+        _tables,
+        "Set entries beside each other across datasets; writes every table as csv, md, tex, parquet and json.",
+        epilog=EPILOG,
+    )
+    add_selection(tables)
+    tables.add_argument(
+        "--show", choices=(*TABLES, "all"), metavar="TABLE",
+        help="which is printed: across (default), tasks, axes, cost, coverage, published or all",
+    )  # fmt: skip
+    tables.add_argument("--format", choices=("rich", *PRINTED), default="rich", help="how it is printed")
+    tables.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ in the store)")
+    compare = commands.add(
+        "compare",
+        _compare,
+        "Set two selections of runs against each other: what changed, by how much against the noise, and the speed.",
+        epilog='Each is a selection in quotes: rnnbench compare quickstart "other/results cell=lstm,gru" --gate\n'
+        + EPILOG,
+    )
+    compare.add_argument("a", metavar="A", help="before: a selection, a store, a published set")
+    compare.add_argument("b", metavar="B", help="after")
+    compare.add_argument(
+        "--gate", action="store_true", help="exit code 1 where quality is significantly lost (never for speed)"
+    )
+    compare.add_argument("--format", choices=("rich", *PRINTED), default="rich", help="how it is printed")
+    compare.add_argument("--output", metavar="DIR", help="also write compare.{csv,md,tex,parquet,json} there")
+
+
+def _tables(args: argparse.Namespace) -> int:
+    from rnnbench.reports.coverage import skipped_cells
+    from rnnbench.reports.export import write_table
+    from rnnbench.reports.tables_main import all_tables
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    found = selected(store, args.selection)
+    skipped = {} if args.selection else skipped_cells(store.root.parent)
+    made = all_tables(found.frame, skipped)
+    folder = Path(args.output) if args.output else store.root.parent / "tables"
+    for table in made.values():
+        write_table(table, folder)
+    show = args.show or ("across" if len(made["across"].frame) else "tasks")
+    for name in TABLES if show == "all" else (show,):
+        _print(made[name], args.format)
+    print(f"written: {folder}/{{{','.join(made)}}}.{{csv,md,tex,parquet,json}}", file=sys.stderr)
+    return OK
+
+
+def _print(table: Table, form: str) -> None:
+    from rnnbench.reports.export import WRITERS, to_rich
+
+    if form == "rich":
+        console().print(to_rich(table))
+    else:
+        sys.stdout.write(str(WRITERS[PRINTED[form]](table)))
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from rnnbench.reports.compare import compare
+    from rnnbench.reports.compare_table import compare_table
+    from rnnbench.reports.export import write_table
+    from rnnbench.store import Store
+
+    store = Store.open(args.results)
+    found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)))
+    table = compare_table(found)
+    _print(table, args.format)
+    if args.output:
+        files = write_table(table, Path(args.output))
+        print("written: " + ", ".join(str(file) for file in files), file=sys.stderr)
+    for _, row in found.losses.iterrows():
+        print(f"loss: {row['dataset']} · {row['label']}: {row['verdict']}", file=sys.stderr)
+    return FAILED if args.gate and len(found.losses) else OK
+
+
+def _words(side: str) -> list[str]:
+    """A selection in quotes as words; a folder may have spaces in its name."""
+    if Path(side).is_dir():
+        return [side]
+    try:
+        return shlex.split(side)
+    except ValueError as error:
+        raise BadInput(f"{side!r} is no selection ({error}).") from None

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rnnbench.errors import BadInput
+from rnnbench.reports.compare import COLUMNS, compare, fails_more, t_p, welch
+from rnnbench.reports.compare_table import compare_table
+from rnnbench.reports.export import WRITERS, to_markdown
+from rnnbench.reports.frames import records_frame
+from rnnbench.reports.selection import Selected
+
+from .synthetic import make_record, make_records
+
+
+def side(records, **wanted):
+    return Selected(records_frame(records), wanted=wanted)
+
+
+def runs(cell="lstm", seeds=range(9), shift=0.0, **same):
+    values = {s: 0.8 + shift + 0.02 * np.random.default_rng(s).normal() for s in seeds}
+    return [make_record(cell, seed=s, value=v, **same) for s, v in values.items()]
+
+
+def one(a, b, **wanted):
+    found = compare(side(a), side(b))
+    assert {name: str(dtype) for name, dtype in found.rows.dtypes.items()} == COLUMNS
+    assert len(found.rows) == 1
+    return found.rows.iloc[0], found
+
+
+def noisy(records, spread=0.001):
+    rng = np.random.default_rng(5)
+    key = "test/accuracy"
+    return [r | {"metrics": r["metrics"] | {key: r["metrics"][key] + spread * rng.normal()}} for r in records]
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 5), (8, 8), (20, 4)])
+def test_welch_is_scipys(n, m):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(0, 1, n), rng.normal(0.5, 2, m)
+    theirs = stats.ttest_ind(b, a, equal_var=False)
+    gain, low, high, p = welch(a, b)
+    assert p == pytest.approx(theirs.pvalue)
+    assert (low, high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+    assert gain == pytest.approx(b.mean() - a.mean())
+
+
+def test_the_paired_t_is_scipys():
+    d = np.random.default_rng(1).normal(0.3, 1, 6)
+    assert t_p(d) == pytest.approx(stats.ttest_1samp(d, 0).pvalue)
+    assert t_p(np.zeros(3)) == 1
+    assert t_p(np.full(3, 0.5)) == 0
+
+
+@pytest.mark.parametrize("table", [(0, 5, 5, 5), (1, 8, 6, 8), (3, 3, 1, 4), (0, 3, 0, 3), (2, 10, 2, 3)])
+def test_failing_more_is_fishers_exact_test(table):
+    lost_a, a, lost_b, b = table
+    theirs = stats.fisher_exact([[lost_b, b - lost_b], [lost_a, a - lost_a]], alternative="greater").pvalue
+    assert fails_more(*table) == pytest.approx(theirs)
+
+
+def test_equal_runs_are_the_same_and_no_test():
+    row, found = one(runs(), runs())
+    assert (row["verdict"], row["gain"], row["pairs"], row["speed_ratio"]) == ("same", 0, 9, 1)
+    assert math.isnan(row["p"])
+    assert found.losses.empty
+    assert found.changed == []
+
+
+def test_a_loss_is_paired_by_seed_and_found_under_the_noise_between_seeds():
+    row, found = one(runs(), noisy(runs(shift=-0.005)))
+    assert (row["verdict"], row["test"], row["pairs"]) == ("worse", "flips", 9)
+    assert row["gain"] == pytest.approx(-0.005, abs=0.002)
+    assert len(found.losses) == 1
+    row, _ = one(noisy(runs(shift=-0.005)), runs())
+    assert row["verdict"] == "better"
+
+
+def test_noise_is_no_change():
+    row, found = one(runs(), noisy(runs(), 0.01))
+    assert row["verdict"] == "noise"
+    assert found.losses.empty
+
+
+def test_where_less_is_better_a_rise_is_a_loss():
+    same = {"metric": "accuracy", "goal": "min"}
+    row, _ = one(runs(**same), noisy(runs(shift=0.05, **same)))
+    assert row["verdict"] == "worse"
+    assert row["gain"] < 0
+
+
+def test_few_pairs_take_students_t_and_other_seeds_welchs():
+    row, _ = one(runs(seeds=range(4)), noisy(runs(seeds=range(4), shift=-0.1)))
+    assert (row["test"], row["verdict"]) == ("t", "worse")
+    row, _ = one(runs(seeds=range(5)), runs(seeds=range(10, 15), shift=-0.2))
+    assert (row["test"], row["verdict"], row["pairs"]) == ("welch", "worse", 0)
+    row, _ = one(runs(seeds=range(2)), runs(seeds=range(2), shift=-0.2))
+    assert (row["test"], row["verdict"]) == ("", "too few")
+
+
+def test_holm_is_over_the_rows_in_which_anything_differs():
+    a = [*runs(), *runs("gru"), *runs("rnn")]
+    b = [*noisy(runs(shift=-0.01)), *noisy(runs("gru")), *runs("rnn")]
+    rows = compare(side(a), side(b)).rows.set_index("label")
+    assert rows["verdict"].to_dict() == {"LSTM 64": "worse", "GRU 64": "noise", "RNN 64": "same"}
+    assert rows["p_holm"]["LSTM 64"] == pytest.approx(2 * rows["p"]["LSTM 64"])
+
+
+def test_runs_that_all_fail_are_a_loss_and_so_are_more_that_do():
+    failed = [make_record("lstm", seed=s, status="diverged") for s in range(9)]
+    row, found = one(runs(), failed)
+    assert (row["verdict"], row["n_b"], row["runs_b"]) == ("lost", 0, 9)
+    assert len(found.losses) == 1
+    row, _ = one(runs(), [*runs(seeds=range(3)), *failed[3:]])
+    assert row["verdict"] == "fails more"
+    row, _ = one(runs(), [*runs(seeds=range(8)), failed[8]])
+    assert row["verdict"] == "same"
+    assert one(failed, failed)[0]["verdict"] == "too few"
+
+
+def test_what_is_asked_for_differently_is_what_is_compared():
+    found = compare(side(runs("lstm"), cell=["lstm"]), side(runs("gru", shift=0.1), cell=["gru"]))
+    (row,) = found.rows.to_dict("records")
+    assert (row["label"], row["label_b"], row["verdict"]) == ("LSTM 64", "GRU 64", "better")
+    found = compare(side(runs(lr=0.01)), side(runs(lr=0.1, shift=0.1)))
+    assert "optimizer.lr=0.01 -> adam, optimizer.lr=0.1" in found.rows["notes"][0]
+    found = compare(side(runs(), precision=["32-true"]), side(runs(precision="bf16"), precision=["bf16"]))
+    assert len(found.rows) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"protocol": "other"}, {"data_hash": "ffff"}, {"updates": 9}, {"precision": "bf16"}, {"device": "cuda"}],
+    ids=lambda other: next(iter(other)),
+)  # fmt: skip
+def test_what_does_not_compare_is_refused_with_the_reason(other):
+    name = {"device": "device_kind"}.get(*other, *other)
+    with pytest.raises(BadInput, match=f"another .*{name}"):
+        compare(side(runs()), side(runs(**other)))
+
+
+def test_two_datasets_and_several_entries_for_one_are_refused():
+    with pytest.raises(BadInput, match="two datasets"):
+        compare(side(runs(), dataset=["digits"]), side(runs(), dataset=["adding"]))
+    with pytest.raises(BadInput, match="the second selection has 2 entries"):
+        compare(side(runs(), cell=["lstm"]), side([*runs("gru"), *runs("rnn")], cell=["gru", "rnn"]))
+
+
+def test_what_only_one_side_has_is_listed_and_never_a_loss():
+    found = compare(side([*runs(), *runs("gru")]), side([*runs(), *runs("rnn")]))
+    assert found.only_a == ["digits · small · GRU 64"]
+    assert found.only_b == ["digits · small · RNN 64"]
+    assert found.losses.empty
+
+
+def test_changed_facts_are_said():
+    other = [record | {"source_hash": "aaaa", "git": {"commit": "b" * 40, "dirty": False}} for record in runs()]
+    assert compare(side(runs()), side(other)).changed == [
+        "commit: a1b2c3d4 -> bbbbbbbbbbbb",
+        "source_hash: feedc0de -> aaaa",
+    ]
+
+
+def test_speeds_of_two_machines_have_no_ratio_and_are_never_a_loss():
+    slow = [record | {"steps_per_second": 0.1} for record in runs()]
+    row, found = one(runs(), slow)
+    assert row["speed_ratio"] < 0.01
+    assert found.losses.empty
+    row, _ = one(runs(), [record | {"host": "another"} for record in slow])
+    assert math.isnan(row["speed_ratio"])
+    assert "speeds of several machines" in row["notes"]
+
+
+def test_the_table_has_every_format_and_marks_losses():
+    table = compare_table(compare(side(make_records(seeds=range(9))), side(noisy(runs("gru", shift=-0.2)))))
+    assert "**worse**" in to_markdown(table)
+    assert "1 entry compared: 1 worse" in to_markdown(table)
+    assert "only in the first: digits · small · LSTM 64" in to_markdown(table)
+    assert all(writer(table) for writer in WRITERS.values())

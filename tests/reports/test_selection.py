@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rnnbench.errors import BadInput
+from rnnbench.record import dumps
+from rnnbench.reports.selection import of_published, select
+from rnnbench.store import Store
+
+from .synthetic import fill_store, make_record, make_records
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """Three cells, two datasets, one run with a learning rate, a sweep and a published set."""
+    store = Store.open(tmp_path / "results")
+    fill_store(store, [*make_records(), *make_records(("lstm",), dataset="adding", budget="smoke")])
+    late = make_record(
+        "lstm", lr=0.01, finished="2026-03-04T05:00:00+00:00", git={"commit": "ffff0000", "dirty": False}
+    )
+    store.write(late | {"axes": late["axes"] | {"peephole": "on", "depth": 2}})
+    results = store.root.parent
+    (results / "sweeps").mkdir()
+    runs = [record["id"] for record in make_records(("gru",))]
+    manifest = {"command": "rnnbench sweep x", "runs": [*runs, "0" * 12], "skipped": []}
+    (results / "sweeps" / "mine.json").write_text(json.dumps(manifest))
+    frozen = results / "published" / "frozen"
+    frozen.mkdir(parents=True)
+    lines = [json.dumps(record) for record in make_records(("mgu",))]
+    (frozen / "records.jsonl").write_text("\n".join(lines) + "\n")
+    (frozen / "sweep.json").write_text(json.dumps({"name": "frozen", "command": "x", "skipped": []}))
+    return store
+
+
+def cells(store, *words):
+    return sorted(select(store, words).frame["cell"])
+
+
+def test_no_words_are_the_whole_store(store):
+    assert len(select(store, []).frame) == 13
+
+
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [(["dataset=adding"], 3), (["cell=gru,rnn"], 6), (["cell=gru", "cell=rnn"], 6),
+     (["cell=lstm", "dataset=digits"], 4),
+     (["budget=smoke"], 3), (["depth=2"], 1), (["seed=0"], 5), (["peephole=off"], 12), (["peephole=none"], 12),
+     (["peephole=on"], 1), (["commit=ffff"], 1), (["commit=a1,ffff"], 13), (["optimizer.lr=1e-2"], 1),
+     (["since=2026-02-01"], 1), (["until=2026-01-02"], 12), (["since=2026-03-04", "until=2026-03-04"], 1),
+     (["until=2026-03-04T04:59"], 12), (["device=cpu", "status=ok"], 13), (["hidden_size=64"], 13)],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_words_of_different_keys_hold_together_and_values_are_alternatives(store, words, runs):
+    assert len(select(store, words).frame) == runs
+
+
+def test_names_are_sweeps_published_sets_and_folders(store, tmp_path):
+    assert cells(store, "mine") == ["gru"] * 3
+    assert cells(store, "sweep=mine") == cells(store, "experiment=mine") == ["gru"] * 3
+    assert cells(store, "frozen") == cells(store, "published=frozen") == ["mgu"] * 3
+    assert cells(store, "mine", "frozen") == ["gru"] * 3 + ["mgu"] * 3
+    other = fill_store(Store.open(tmp_path / "other"), make_records(("rnn",)))
+    for folder in (tmp_path / "other", other.root, store.root.parent / "published" / "frozen"):
+        assert len(select(store, [str(folder)]).frame) == 3
+    assert select(store, ["mine", "seed=0"]).frame["seed"].tolist() == [0]
+
+
+def test_a_run_in_two_sources_is_one_run(store):
+    assert len(select(store, ["mine", str(store.root)]).frame) == 13
+
+
+def test_unfinished_runs_of_a_sweep_are_said(store):
+    assert select(store, ["mine"]).remarks == ["1 of the 4 runs of mine are not finished"]
+
+
+def test_runs_of_published_sets_are_known_as_such(store):
+    found = select(store, ["mine", "frozen"])
+    assert set(found.frame.loc[found.frame["id"].isin(list(found.frozen)), "cell"]) == {"mgu"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["datset=digits"], "did you mean dataset"), (["dataset=digit"], "did you mean digits"),
+     (["dataset="], "key=value"),
+     (["=digits"], "key=value"), (["depth=two"], "whole number"), (["depth=7"], "known: 1, 2"),
+     (["nothing"], "no sweep, published set or folder"), (["mime"], "did you mean mine"), (["since=monday"], "no day"),
+     (["since=2027-01-01"], "finished from 2026-01-02 to 2026-03-04"),
+     (["since=2026-01-01,2026-01-02"], "give one day"),
+     (["optimizer.lr=0.5"], "0.01"), (["clip.norm=1"], "none set clip.norm"), (["commit=zz"], "known: a1b2c3d4"),
+     (["cell=gru", "dataset=adding"], "digits")],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_selects_nothing_is_one_sentence(store, words, said):
+    with pytest.raises(BadInput, match=said):
+        select(store, words)
+
+
+def test_a_value_with_a_comma_is_found_whole(store):
+    record = make_record("lstm", seed=77)
+    store.write(record | {"axes": record["axes"] | {"peephole": "hadamard, detach"}})
+    assert len(select(store, ["peephole=hadamard, detach"]).frame) == 1
+
+
+def test_an_empty_store_says_how_to_begin(tmp_path):
+    with pytest.raises(BadInput, match="quickstart"):
+        select(Store.open(tmp_path), [])
+
+
+DAMAGED = {
+    "truncated": dumps(make_record())[:300],
+    "no json": "not a record",
+    "foreign": '{"name": "somebody else\'s"}',
+    "a list": "[1, 2]",
+    "future": json.dumps(make_record() | {"schema_version": 99}),
+    "status": json.dumps(make_record() | {"status": "splendid"}),
+    "nested": "[" * 100_000,
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("kind", [*DAMAGED, "bytes"])
+def test_a_record_that_cannot_be_read_is_named_and_left_out(store, kind):
+    folder = store.folder("badbadbadbad")
+    folder.mkdir()
+    (folder / "record.json").write_bytes(b"\xff\xfe{" if kind == "bytes" else DAMAGED[kind].encode())
+    found = select(store, [])
+    assert len(found.frame) == 13
+    (problem,) = found.problems.values()
+    assert "badbadbadbad" in problem
+
+
+@pytest.mark.parametrize("kind", [*DAMAGED, "bytes"])
+def test_a_damaged_line_of_a_published_set_is_named_and_left_out(store, kind):
+    path = store.root.parent / "published" / "frozen" / "records.jsonl"
+    bad = b"\xff\xfe{" if kind == "bytes" else DAMAGED[kind].replace("\n", "").encode()
+    path.write_bytes(bad + b"\n" + path.read_bytes())
+    found = of_published(path.parent)
+    assert len(found.frame) == 3
+    (problem,) = found.problems.values()
+    assert problem.startswith("frozen, line 1")
+
+
+def test_a_damaged_sweep_file_of_a_published_set_stops_nothing(store):
+    (store.root.parent / "published" / "frozen" / "sweep.json").write_text("{")
+    assert len(select(store, ["frozen"]).frame) == 3

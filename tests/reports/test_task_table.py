@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from rnnbench.reports.chosen import chosen
+from rnnbench.reports.export import to_markdown
+from rnnbench.reports.frames import records_frame
+from rnnbench.reports.leaderboard import leaderboard
+from rnnbench.reports.leagues import leagues
+from rnnbench.reports.task_table import COLUMNS, task_table
+
+from .synthetic import make_record, make_records
+
+ADDING = {"dataset": "adding", "metric": "mse", "goal": "min", "floor": 0.16, "target": 0.0}
+
+
+def tasks(records):
+    return task_table(leagues(chosen(records_frame(records))))
+
+
+def test_no_runs_give_every_column():
+    assert {name: str(dtype) for name, dtype in tasks([]).frame.dtypes.items()} == COLUMNS
+
+
+def test_one_column_a_task_floor_and_target_below():
+    records = [*make_records(), *[make_record("lstm", seed=s, value=0.02 + s / 1000, **ADDING) for s in range(3)]]
+    (section,) = tasks(records).sections
+    assert list(section.rows[0]) == ["entry", "adding mse ↓", "digits accuracy ↑"]
+    assert [row["entry"] for row in section.rows] == ["LSTM 64", "GRU 64", "RNN 64", "(floor)", "(target)"]
+    assert section.rows[1]["adding mse ↓"] == ""
+    assert section.rows[3]["adding mse ↓"] == "0.16"
+
+
+def test_the_means_are_the_leaderboards():
+    records = make_records(lrs=(0.001, 0.01), seeds=range(4))
+    frame, board = tasks(records).frame.set_index("label"), leaderboard(records_frame(records)).set_index("label")
+    for label in board.index:
+        assert frame["mean"][label] == pytest.approx(board["mean"][label])
+        assert frame["score"][label] == pytest.approx(board["score"][label])
+
+
+def test_failures_are_flagged_and_not_in_the_mean():
+    records = [*make_records(("gru",), value=0.9), make_record("gru", seed=3, status="oom")]
+    row = tasks(records).frame.iloc[0]
+    assert (row["mean"], row["n"], row["runs"], row["imputed"]) == (0.9, 3, 4, 1)
+    assert "\\*3/4" in to_markdown(tasks(records))
+
+
+def test_the_best_of_a_column_stands_out_only_where_its_interval_is_apart():
+    clear = [make_record(c, seed=s, value=v + s / 1000) for c, v in (("a", 0.9), ("b", 0.5)) for s in range(3)]
+    assert tasks(clear).frame["standing"].tolist() == ["best", ""]
+    open_ = [make_record(c, seed=s, value=v + s / 10) for c, v in (("a", 0.5), ("b", 0.51)) for s in range(3)]
+    assert tasks(open_).frame["standing"].tolist() == ["tied", "tied"]
+    few = [make_record(c, seed=s, value=v) for c, v in (("a", 0.9), ("b", 0.5)) for s in range(2)]
+    assert set(tasks(few).frame["standing"]) == {""}
+    assert set(tasks(few).frame["mark"]) == {"n<3"}
