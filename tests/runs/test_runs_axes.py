@@ -54,7 +54,7 @@ def test_a_cell_takes_those_of_the_gates_that_it_has():
 
 
 @pytest.mark.parametrize("direction", ["backward", "bidirectional", "bidirectional_sum"])
-@pytest.mark.parametrize("dataset", ["jsb", "nottingham", "piano", "musedata"])
+@pytest.mark.parametrize("dataset", ["jsb", "nottingham", "piano", "musedata", "anbn", "dyck"])
 def test_a_network_that_sees_the_future_is_refused_where_it_is_the_target(dataset, direction):
     text = refused(f"dataset={dataset}", f"direction={direction}", kind=AxisRefused)
     assert f"dataset={dataset} asks to predict" in text
