@@ -15,7 +15,8 @@ from rnnbench.runs import axes, build, registry
 from rnnbench.runs.compose import compose
 from rnnbench.runs.plan import prepare
 
-CELLS = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
+ENTRIES = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
+CELLS = {name: meta for name, meta in ENTRIES.items() if meta.get("recurrent", True)}
 DENSE = [name for name, meta in CELLS.items() if meta["operator"] == "dense"]
 FRAMES = ("cell=convlstm", "dataset=moving_digits")
 PEEPHOLES = {name: registry.read("peephole", name) for name in registry.choices("peephole")}
@@ -388,7 +389,7 @@ def test_axis_choices_are_the_folders():
     listed = axes.axis_choices()
     assert list(listed) == ["cell", "depth", "direction", "peephole", "dataset"]
     assert listed["depth"] == ["1", "2", "3", "4", "6", "8"]
-    assert set(listed["cell"]) == set(CELLS)
+    assert set(listed["cell"]) == set(ENTRIES)
 
 
 def test_noise_on_the_inputs_moves_an_id_only_where_there_is_some():
