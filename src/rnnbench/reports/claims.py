@@ -189,7 +189,7 @@ def _decide(finding: Finding, values: Sequence[float], p: float | None) -> Findi
     shown = f"{short(back(mean))}"
     if math.isfinite(low) and check.relation != "equals":
         shown += f" [{short(back(low))}, {short(back(high))}]"
-    tested = f", p {short(p, 2)}" if p is not None else ""
+    tested = f", p {short(p, 2)} against the bound" if p is not None else ""
     if p is not None and answer == UNKNOWN and smallest_p(n) >= ALPHA:
         tested += " (so few pairs cannot go lower)"
     words = "; ".join(filter(None, [f"{shown}, n={n}{tested}", finding.words]))
