@@ -177,7 +177,7 @@ def test_a_ratio_is_the_geometric_mean_and_says_where_it_was_measured():
     judged = judge(fast_claim, records, {})
     assert judged.verdict == HOLDS
     assert judged.findings[0].mean == pytest.approx(2, rel=0.02)
-    assert judged.compared_on == "torch, cpu, 2 threads"
+    assert judged.evidence == "1 yes (torch, cpu, threads=2)"
     assert judge(fast_claim, [r | {"steps_per_second": 10.0} for r in records], {}).findings[0].answer == "open"
 
 

@@ -63,14 +63,15 @@ class Judged:
 
     @property
     def evidence(self) -> str:
-        """How many checks say what: `4 of 6 checks say yes, 1 no, 1 open`."""
+        """How many checks say what, and of cost, what it was compared on: `4 yes, 1 open (native, cpu, threads=1)`."""
         counts = Counter(finding.answer for finding in self.findings)
-        return ", ".join(f"{counts[word]} {word}" for word in (YES, NO, UNKNOWN) if counts[word])
+        said = ", ".join(f"{counts[word]} {word}" for word in (YES, NO, UNKNOWN) if counts[word])
+        return said + (f" ({self.compared_on})" if self.compared_on else "")
 
     @property
     def compared_on(self) -> str:
         """Backend, device and threads of comparisons of cost."""
-        return "; ".join(sorted({f.compared_on for f in self.findings if f.compared_on}))
+        return "; ".join(sorted({on for f in self.findings for on in f.compared_on.split("; ") if on}))
 
 
 def rules() -> list[str]:
@@ -164,7 +165,7 @@ def _by_seed(
             failed[str(record["status"])] += 1
         if usable and value is not None and (value > 0 or not check.ratio):
             values[int(record["seed"])] = value
-            on.add(f"{record.get('backend')}, {record.get('device')}, {record.get('threads')} threads")
+            on.add(f"{record.get('backend')}, {record.get('device')}, threads={record.get('threads')}")
         elif usable:
             failed[f"without {check.measure.replace('_', ' ')}"] += 1
     return values, notes + [f"{n} {word}" for word, n in failed.items()], on

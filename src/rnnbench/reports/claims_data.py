@@ -49,6 +49,7 @@ class Check:
 
     @property
     def within_difference(self) -> bool:
+        """Whether the bound is one to both sides of 0."""
         return self.relation == "within" and not self.ratio
 
 

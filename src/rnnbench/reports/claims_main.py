@@ -75,7 +75,6 @@ def write_claims(judged: Sequence[Judged], folder: Path) -> list[Path]:
 def to_markdown(judged: Sequence[Judged]) -> str:
     """The report: claims, verdicts and evidence; what is missing; the rules; every check."""
     lines = ["# What tutorials say, and what the records say", "", *_table(HEAD, map(_row, judged)), ""]
-    lines.append(f"Cost was compared on: {'; '.join(_backends(judged)) or 'nothing yet'}. It says nothing of others.")
     if missing := [each for each in judged if each.to_do]:
         lines += ["", "## What is missing", ""]
         lines += [f"- claim {each.claim.n}: {each.to_do}" for each in missing]
@@ -93,10 +92,6 @@ HEAD = ("claim", "what is said", "said by", "experiment", "evidence", "verdict")
 def _row(each: Judged) -> list[str]:
     claim = each.claim
     return [str(claim.n), claim.text, claim.source, ", ".join(claim.experiments), each.evidence, each.verdict]
-
-
-def _backends(judged: Sequence[Judged]) -> list[str]:
-    return sorted({on for each in judged for f in each.findings for on in f.compared_on.split("; ") if on})
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
