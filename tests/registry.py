@@ -27,7 +27,9 @@ def read(group: str) -> dict[str, dict[str, Any]]:
     return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / group).glob("*.yaml"))}
 
 
-CELLS = read("cell")
+ENTRIES = read("cell")
+CELLS = {name: node for name, node in ENTRIES.items() if node["meta"].get("recurrent", True)}
+RIVALS = {name: node for name, node in ENTRIES.items() if name not in CELLS}  # tests/properties/test_every_rival.py
 PEEPHOLES = read("peephole")
 SPACE = (4, 5)  # H, W of the frames
 KERNELS = {"kernel_size": 5, "input_kernel_size": 3}

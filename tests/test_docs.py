@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from rnnbench.cli import parser_of_all
+from rnnbench.cli.claims import read
+from rnnbench.reports.claims import rules
+from rnnbench.reports.claims_measures import MEASURES
 from rnnbench.sweeps.executors import ray, slurm
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +51,14 @@ def test_links_between_files_lead_somewhere(page):
 
 def test_the_page_on_sweeps_has_every_command_of_many_runs():
     assert {words[0] for words in commands(ROOT / "docs" / "sweeps.md")} >= OF_SWEEPS
+
+
+def test_the_page_on_claims_has_them_and_their_rules_as_they_are():
+    text = (ROOT / "docs" / "claims.md").read_text()
+    rows = [f"| {c.n} | {c.text} | {', '.join(f'`{name}`' for name in c.experiments)} |" for c in read()]
+    assert [line for line in text.splitlines() if re.match(r"\| \d+ \|", line)] == rows
+    assert all(f"\n- {rule}\n" in text for rule in rules())
+    assert all(f"`{measure}`" in text for measure in MEASURES)
 
 
 @pytest.mark.parametrize(("heading", "executor"), [("Ray", ray), ("SLURM", slurm)])

@@ -53,11 +53,11 @@ def place(tmp_path: Path) -> Path:
 
 def test_the_document_has_the_files_it_speaks_of():
     assert sorted(FILES) == [
-        "mylab/cell/leaky.yaml", "mylab/dataset/parity.yaml", "mylab/experiment/leaks.yaml", "mylab/leaky.py",
-        "mylab/parity.py",
+        "mylab/cell/leaky.yaml", "mylab/dataset/majority.yaml", "mylab/experiment/leaks.yaml", "mylab/leaky.py",
+        "mylab/majority.py",
     ]  # fmt: skip
     taken = {path.stem for group in ("cell", "dataset", "experiment") for path in (ROOT / "conf" / group).iterdir()}
-    assert {"leaky", "parity", "leaks"}.isdisjoint(taken), "the examples are not in the registry"
+    assert {"leaky", "majority", "leaks"}.isdisjoint(taken), "the examples are not in the registry"
 
 
 def test_paths_that_the_document_names_exist():
@@ -114,27 +114,27 @@ def test_a_wrong_option_of_the_cell_is_one_sentence(place):
 
 def test_the_dataset(place):
     listing, run = lines("use the dataset")
-    assert re.search(r"^parity +Was the number of ones odd\? Generated\.$", command(listing, place).stdout, re.M)
+    assert re.search(r"^majority +Were there more ones than zeros\? Generated\.$", command(listing, place).stdout, re.M)
     command(run, place)
-    (record,) = (r for r in Store.open(place / "results").records().values() if r["dataset"]["name"] == "parity")
-    assert (record["dataset"]["protocol"], record["floors"]) == ("T=13, 2000/500/1000, seed 0", {"chance": 0.5})
+    (record,) = (r for r in Store.open(place / "results").records().values() if r["dataset"]["name"] == "majority")
+    assert (record["dataset"]["protocol"], record["floors"]) == ("T=15, 2000/500/1000, seed 0", {"chance": 0.5})
     assert 0.3 < record["metrics"]["test/accuracy"] < 1
 
 
 def test_the_example_dataset_is_what_it_says(place, monkeypatch):
     monkeypatch.syspath_prepend(place / "mylab")
-    import parity  # type: ignore[import-not-found]
+    import majority  # type: ignore[import-not-found]
 
     from rnnbench.errors import BadInput
 
-    data = parity.Parity().load()
-    assert [(tuple(s.x.shape), tuple(s.y.shape)) for s in data] == [((n, 12, 1), (n,)) for n in (2000, 500, 1000)]
+    data = majority.Majority().load()
+    assert [(tuple(s.x.shape), tuple(s.y.shape)) for s in data] == [((n, 13, 1), (n,)) for n in (2000, 500, 1000)]
     rows = [tuple(row) for split in data for row in split.x[..., 0].tolist()]
     assert len(set(rows)) == 3500
     assert set(sum(rows, ())) == {-1.0, 1.0}
-    assert all(y == row.count(1.0) % 2 for row, y in zip(rows, [y for s in data for y in s.y.tolist()], strict=True))
+    assert all(y == (row.count(1.0) > 6) for row, y in zip(rows, [y for s in data for y in s.y.tolist()], strict=True))
     with pytest.raises(BadInput, match="different sequences"):
-        parity.Parity(T=11)
+        majority.Majority(T=11)
 
 
 def test_the_experiment(place):

@@ -17,7 +17,7 @@ best_step               the update at which validation was best
 floors, floor           trivial predictors by name; which of them is normalised score 0
 target, target_source   what is normalised score 1 (null where nothing is known) and where it comes from
 params, live_params     trained numbers; those among them that ever got a gradient other than zero
-state_size              numbers carried from one time step to the next, per sequence
+state_size              numbers carried from one time step to the next, per sequence (0 without recurrence)
 flops_per_step          multiply-adds x 2 of the matrix products of one time step of one sequence, forward
 diagnostics             grad_norm{median p99 max share_above_10x_median first_non_finite} over training, and on one
                         validation batch at the best weights, by layer: h_grad_norm[t], cell_state_max[t],

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from rnnbench.datasets import Adding, CopyMemory, Digits, TemporalOrder
+from rnnbench.datasets import Adding, AnBn, CopyMemory, Digits, Dyck, Parity, TemporalOrder
 from rnnbench.datasets.base import Data, Split, data_hash
 
 SMALL = {"train": 40, "val": 20, "test": 30}
@@ -20,8 +20,13 @@ HASHES = {
     "CopyMemory(T=12, dialect='tcn', **SMALL)": "706244b7de68caf9",
     "TemporalOrder(T=30, **SMALL)": "6735d72de5fdefc6",
     "Digits()": "3a69fee271b0ad9e",
+    "Parity(**SMALL)": "3c3245625327a753",
+    "AnBn()": "aee4517edf094102",
+    "Dyck(**SMALL)": "5082d3190a94c2ab",
+    "Dyck(kinds=1, depth=3, **SMALL)": "072cb9d0c35aa4f6",
 }
-TASKS = {"Adding": Adding, "CopyMemory": CopyMemory, "TemporalOrder": TemporalOrder, "Digits": Digits, "SMALL": SMALL}
+CLASSES = (Adding, AnBn, CopyMemory, Digits, Dyck, Parity, TemporalOrder)
+TASKS = {task.__name__: task for task in CLASSES} | {"SMALL": SMALL}
 
 
 def test_the_same_options_give_the_same_data_twice() -> None:
@@ -43,8 +48,9 @@ def test_another_seed_gives_other_data() -> None:
 
 
 def test_a_split_does_not_move_with_the_size_of_train() -> None:
-    for task in (Adding, TemporalOrder, CopyMemory):
-        small, large = task(T=30, **SMALL).load(), task(T=30, **SMALL | {"train": 70}).load()
+    for task in (Adding, TemporalOrder, CopyMemory, Parity, Dyck):
+        options = {} if task in (Parity, Dyck) else {"T": 30}
+        small, large = task(**options, **SMALL).load(), task(**options, **SMALL | {"train": 70}).load()
         assert torch.equal(small.test.x, large.test.x)
         assert torch.equal(small.val.x, large.val.x)
         assert torch.equal(small.test.y, large.test.y)

@@ -16,7 +16,9 @@ from rnnbench.datasets.losses import LOSSES
 from rnnbench.datasets.metrics import METRICS
 from rnnbench.errors import BadInput, MissingData
 
-ROOM = {"Adding", "CopyMemory", "Digits", "JapaneseVowels", "MNIST", "Music", "TemporalOrder"}
+ROOM = {
+    "Adding", "AnBn", "CopyMemory", "Digits", "Dyck", "JapaneseVowels", "MNIST", "Music", "Parity", "TemporalOrder",
+}  # fmt: skip
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 FILES = sorted(p for p in CONF.glob("*.yaml") if yaml.safe_load(p.read_text())["_target_"].rpartition(".")[2] in ROOM)
 
@@ -28,7 +30,8 @@ def keywords(config: dict[str, object]) -> dict[str, object]:
 
 def test_the_expected_names_are_there() -> None:
     expected = (
-        "adding copy_memory digits japanese_vowels jsb mnist musedata nottingham piano psmnist smnist temporal_order"
+        "adding anbn copy_memory digits dyck japanese_vowels jsb mnist musedata nottingham parity piano psmnist smnist "
+        "temporal_order"
     )
     assert {path.stem for path in FILES} >= set(expected.split())
 
@@ -88,6 +91,14 @@ def test_a_missing_file_is_one_sentence_with_path_and_command(name: str, cache: 
         ("CopyMemory", {"T": 0}, "dataset.T must be a whole number of at least 1"),
         ("CopyMemory", {"dialect": None}, "one_hot, tcn; got None"),
         ("TemporalOrder", {"T": 19}, "dataset.T must be a whole number of at least 20"),
+        ("Parity", {"longest_train": 0}, "dataset.longest_train must be a whole number of at least 1"),
+        ("Parity", {"longest_val": 40}, "must rise by at least 1 in length each"),
+        ("AnBn", {"longest_test": 32}, "must rise by at least 1 in n each"),
+        ("AnBn", {"longest_test": "128"}, "dataset.longest_test must be a whole number"),
+        ("Dyck", {"longest_val": 41}, "must rise by at least 2 in length each"),
+        ("Dyck", {"kinds": 0}, "dataset.kinds must be a whole number of at least 1"),
+        ("Dyck", {"kinds": 5}, "dataset.kinds must be at most 4; got 5"),
+        ("Dyck", {"depth": 1}, "dataset.depth must be a whole number of at least 2"),
         ("Digits", {"view": "columns"}, "rows, pixels; got 'columns'"),
         ("MNIST", {"view": "columns"}, "rows, pixels, permuted; got 'columns'"),
         ("MNIST", {"view": "permuted"}, "randomstate_92916, lem_5544, cornn_12008, bit_reversal; got None"),
@@ -111,6 +122,13 @@ def test_options_that_change_the_number_are_in_the_protocol() -> None:
         datasets.Adding(T=60, train=7),
         datasets.CopyMemory(T=60),
         datasets.CopyMemory(T=60, dialect="tcn"),
+        datasets.Parity(),
+        datasets.Parity(longest_test=100),
+        datasets.AnBn(),
+        datasets.AnBn(longest_train=10),
+        datasets.Dyck(),
+        datasets.Dyck(kinds=1),
+        datasets.Dyck(depth=3),
         datasets.MNIST(view="permuted", permutation="lem_5544"),
         datasets.MNIST(view="permuted", permutation="bit_reversal"),
         datasets.Digits(),

@@ -15,7 +15,8 @@ from rnnbench.runs import axes, build, registry
 from rnnbench.runs.compose import compose
 from rnnbench.runs.plan import prepare
 
-CELLS = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
+ENTRIES = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
+CELLS = {name: meta for name, meta in ENTRIES.items() if meta.get("recurrent", True)}
 DENSE = [name for name, meta in CELLS.items() if meta["operator"] == "dense"]
 FRAMES = ("cell=convlstm", "dataset=moving_digits")
 PEEPHOLES = {name: registry.read("peephole", name) for name in registry.choices("peephole")}
@@ -54,7 +55,7 @@ def test_a_cell_takes_those_of_the_gates_that_it_has():
 
 
 @pytest.mark.parametrize("direction", ["backward", "bidirectional", "bidirectional_sum"])
-@pytest.mark.parametrize("dataset", ["jsb", "nottingham", "piano", "musedata"])
+@pytest.mark.parametrize("dataset", ["jsb", "nottingham", "piano", "musedata", "anbn", "dyck"])
 def test_a_network_that_sees_the_future_is_refused_where_it_is_the_target(dataset, direction):
     text = refused(f"dataset={dataset}", f"direction={direction}", kind=AxisRefused)
     assert f"dataset={dataset} asks to predict" in text
@@ -388,7 +389,7 @@ def test_axis_choices_are_the_folders():
     listed = axes.axis_choices()
     assert list(listed) == ["cell", "depth", "direction", "peephole", "dataset"]
     assert listed["depth"] == ["1", "2", "3", "4", "6", "8"]
-    assert set(listed["cell"]) == set(CELLS)
+    assert set(listed["cell"]) == set(ENTRIES)
 
 
 def test_noise_on_the_inputs_moves_an_id_only_where_there_is_some():

@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
     run.add_argument("overrides", nargs="*", metavar="key=value")
     run.add_argument("--retry", action="store_true", help="do a failed or stale run again; its old record is set aside")
     listing = commands.add("list", _list, "List what can be chosen.")
-    listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, or any group")
+    listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, claims, or any group")
     show = commands.add("show", _show, "Everything about one run.")
     show.add_argument("run", metavar="RUN", help="its id, or the beginning of it")
 
@@ -75,6 +75,12 @@ def _list(args: argparse.Namespace) -> int:
     if what == "axes":
         for group, names in axis_choices().items():
             print(f"{group:<10} {' '.join(names)}")
+        return OK
+    if what == "claims":
+        from rnnbench.cli.claims import read
+
+        for claim in read():
+            print(f"{claim.n:>2}  {claim.text}")
         return OK
     if what not in groups:
         raise BadInput(f"unknown group {args.what!r}; {nearest(args.what, ['cells', 'datasets', 'axes', *groups])}")

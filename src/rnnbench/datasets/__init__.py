@@ -17,8 +17,10 @@ from rnnbench.datasets.base import Batch, Data, Metrics, Split, Task, TaskSpec, 
 
 if TYPE_CHECKING:
     from rnnbench.datasets.adding import Adding
+    from rnnbench.datasets.anbn import AnBn
     from rnnbench.datasets.copy_memory import CopyMemory
     from rnnbench.datasets.digits import Digits
+    from rnnbench.datasets.dyck import Dyck
     from rnnbench.datasets.japanese_vowels import JapaneseVowels
     from rnnbench.datasets.mnist import MNIST
     from rnnbench.datasets.moving_digits import MovingDigits
@@ -26,16 +28,19 @@ if TYPE_CHECKING:
     from rnnbench.datasets.moving_mnist_pp import MovingMNISTPP
     from rnnbench.datasets.music import Music
     from rnnbench.datasets.own_frames import OwnFrames
+    from rnnbench.datasets.parity import Parity
     from rnnbench.datasets.radar import Radar
     from rnnbench.datasets.temporal_order import TemporalOrder
 
 __all__ = [
     "MNIST",
     "Adding",
+    "AnBn",
     "Batch",
     "CopyMemory",
     "Data",
     "Digits",
+    "Dyck",
     "JapaneseVowels",
     "Metrics",
     "MovingDigits",
@@ -43,6 +48,7 @@ __all__ = [
     "MovingMNISTPP",
     "Music",
     "OwnFrames",
+    "Parity",
     "Radar",
     "Split",
     "Task",
@@ -54,14 +60,17 @@ __all__ = [
 _FILES = {
     "MNIST": "mnist",
     "Adding": "adding",
+    "AnBn": "anbn",
     "CopyMemory": "copy_memory",
     "Digits": "digits",
+    "Dyck": "dyck",
     "JapaneseVowels": "japanese_vowels",
     "MovingDigits": "moving_digits",
     "MovingMNIST": "moving_mnist",
     "MovingMNISTPP": "moving_mnist_pp",
     "Music": "music",
     "OwnFrames": "own_frames",
+    "Parity": "parity",
     "Radar": "radar",
     "TemporalOrder": "temporal_order",
 }

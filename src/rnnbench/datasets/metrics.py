@@ -41,9 +41,29 @@ def _recall_accuracy(spec: TaskSpec) -> tuple[Metric, Update]:
     return metric, lambda prediction, batch: (prediction[:, -10:].argmax(-1).flatten(), batch.y[:, -10:].flatten())
 
 
+def _sets_right(whole: bool) -> Callable[[TaskSpec], tuple[Metric, Update]]:
+    """The share of steps whose K outputs are all on the right side of one half, or of sequences with every step so."""
+
+    def make(spec: TaskSpec) -> tuple[Metric, Update]:
+        from torchmetrics.classification import MulticlassAccuracy
+
+        def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+            right = ((prediction > 0) == (batch.y > 0)).all(-1)
+            steps = right.shape[1]
+            real = torch.ones_like(right) if batch.lengths is None else valid_steps(batch.lengths, steps)
+            found = ((right | ~real).all(1) if whole else right[real]).long()
+            return found, torch.ones_like(found)
+
+        return MulticlassAccuracy(2, average="micro", validate_args=False), update
+
+    return make
+
+
 METRICS: dict[str, Callable[[TaskSpec], tuple[Any, Update]]] = {
     "accuracy": _accuracy,
     "recall_accuracy": _recall_accuracy,
+    "sequence_accuracy": _sets_right(whole=True),
+    "step_accuracy": _sets_right(whole=False),
 }
 
 

@@ -15,6 +15,7 @@ from rnnbench.nn.layers import Bidirectional, Layer, length_mask, tracing, unrol
 from rnnbench.nn.maps import Conv2d, Dense, Map, Operator
 from rnnbench.nn.model import SequenceModel, make_encoder
 from rnnbench.nn.peephole import Peephole
+from rnnbench.nn.rivals import MLP, TCN, Rival, Transformer
 from rnnbench.nn.sampling import Sampling
 from rnnbench.nn.sizes import count_params, count_state, flops_per_step, solve_hidden_size
 from rnnbench.nn.stacks import Column, Stack, build_stack
@@ -24,8 +25,10 @@ __all__ = [
     "GRU",
     "LSTM",
     "MGU",
+    "MLP",
     "RNN",
     "STLSTM",
+    "TCN",
     "Bidirectional",
     "CausalLSTM",
     "Cell",
@@ -40,11 +43,13 @@ __all__ = [
     "OdysseyLSTM",
     "Operator",
     "Peephole",
+    "Rival",
     "Rollout",
     "Sampling",
     "SequenceModel",
     "Stack",
     "TrajGRU",
+    "Transformer",
     "build_stack",
     "count_params",
     "count_state",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnbench.nn.layers import length_mask
+from rnnbench.nn.rivals import Rival
 from rnnbench.nn.stacks import Stack
 
 ENCODERS = ("none", "linear", "embedding", "cnn")
@@ -50,13 +51,13 @@ def make_encoder(kind: str, input_size: int, size: int) -> tuple[nn.Module, int]
 
 
 class SequenceModel(nn.Module):
-    """Encoder, stack of recurrent layers, linear head.
+    """Encoder, stack of recurrent layers (or a network without recurrence), linear head.
 
     head: last (what the sequence left behind, Stack.final) | mean (over the real steps): -> (B, K);
     every (each step's output): -> (B, T, K).
     """
 
-    def __init__(self, encoder: nn.Module, stack: Stack, *, head: str, output_size: int) -> None:
+    def __init__(self, encoder: nn.Module, stack: Stack | Rival, *, head: str, output_size: int) -> None:
         super().__init__()
         if head not in HEADS:
             raise ValueError(f"unknown head {head!r}; known: {', '.join(HEADS)}")

@@ -15,6 +15,7 @@ from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.record import canonical
 from rnnbench.runs import registry
 from rnnbench.runs.flat import leaves
+from rnnbench.runs.rival_axes import check_rival, is_rival
 
 DEFAULT_HIDDEN = 64
 WAYS = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}  # direction.way -> what it adds to the display name
@@ -178,6 +179,8 @@ def check_axes(config: Mapping[str, Any]) -> None:
                 f"cell={cell['name']} takes peepholes of shape {', '.join(shapes)}, not {peephole['shape']}; "
                 "the others are for convolutional cells."
             )
+    if is_rival(config):
+        check_rival(config)
     data = config["dataset"]["meta"]
     if data["inputs"] == "frames":
         _check_frames(config)

@@ -17,6 +17,7 @@ from rnnbench.nn import (
     Cell,
     EncoderForecaster,
     Peephole,
+    Rival,
     Rollout,
     Sampling,
     SequenceModel,
@@ -26,6 +27,7 @@ from rnnbench.nn import (
     start,
 )
 from rnnbench.runs import registry
+from rnnbench.runs.rival_axes import is_rival
 from rnnbench.seeds import derive
 from rnnbench.training.module import FitOptions
 
@@ -92,8 +94,10 @@ def make_model(config: Config, task: Task) -> nn.Module:
 
 
 def _sequence_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
-    """hidden size -> encoder, stack, head."""
+    """hidden size -> encoder, stack (or a network without recurrence in its place), head."""
     spec, depth, direction = task.spec, config["depth"], config["direction"]
+    if is_rival(config):
+        return _rival_model(config, task)
     cell = cell_factory(config)
 
     def network(hidden_size: int) -> nn.Module:
@@ -104,6 +108,25 @@ def _sequence_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
             backend=config["backend"],
         )  # fmt: skip
         return SequenceModel(encoder, stack, head=config["head"], output_size=spec.output_size)
+
+    return network
+
+
+def _rival_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
+    """hidden size -> encoder, network without recurrence, head."""
+    name = f"cell={config['cell']['meta']['name']}"
+    make = _make(
+        config["cell"], name, _partial_=True, layers=config["depth"]["layers"], dropout=config["depth"]["dropout"],
+        causal=config["direction"]["way"] == "forward", last_only=config["head"] == "last", steps=task.spec.max_length,
+    )  # fmt: skip
+
+    def network(hidden_size: int) -> nn.Module:
+        encoder, size = make_encoder(config["encoder"], task.spec.input_size, config["encoder_size"] or 0)
+        try:
+            rival: Rival = make(size, hidden_size)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"{name}: {error}") from None
+        return SequenceModel(encoder, rival, head=config["head"], output_size=task.spec.output_size)
 
     return network
 

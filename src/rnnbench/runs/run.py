@@ -15,10 +15,10 @@ import torch
 import yaml
 from torch import nn
 
-from rnnbench.datasets.base import Data, Split, data_hash
+from rnnbench.datasets.base import Data, Split, Task, data_hash
 from rnnbench.datasets.frames import FrameTask
 from rnnbench.errors import BadInput, disk_full
-from rnnbench.nn import Cell, count_params, count_state, flops_per_step
+from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
 from rnnbench.record import OPEN
 from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
 from rnnbench.runs.load import load_model
@@ -158,7 +158,7 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
     _stop_where_asked(stop)
     facts |= {"spec": task.spec, "floors": dict(task.floors(data)), "data_hash": data_hash(data)}
     model = build.make_model(config, task)
-    _measure_network(model, task.batch(data.train, torch.arange(1)).x[:, :2], facts)
+    _measure_network(model, _longest(task, data.train), facts)
     _write_config(job, folder)
     _stop_where_asked(stop)
     saved = _resumable(folder)
@@ -213,11 +213,17 @@ def _prepare_process(config: dict[str, Any], facts: dict[str, Any]) -> torch.dev
     return device
 
 
+def _longest(task: Task, train: Split) -> torch.Tensor:
+    """The longest training sequence as a network takes it, (1, T, F)."""
+    index = torch.zeros(1, dtype=torch.int64) if train.lengths is None else train.lengths.argmax()[None]
+    return task.batch(train, index).x
+
+
 def _measure_network(model: nn.Module, example: torch.Tensor, facts: dict[str, Any]) -> None:
-    """What is known of a network before it is trained. example: (1, 2, F)."""
+    """What is known of a network before it is trained. example: (1, T, F)."""
     facts |= {
         "params": count_params(model),
-        "hidden_size": next(m.hidden_size for m in model.modules() if isinstance(m, Cell)),
+        "hidden_size": next(m.hidden_size for m in model.modules() if isinstance(m, (Cell, Rival))),
         "state_size": count_state(model),
         "flops_per_step": flops_per_step(model, example),
     }
