@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rnnbench.cli import reports, runs, search, stores, sweeps, tracking
+from rnnbench.cli import page, reports, runs, search, stores, sweeps, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser
 from rnnbench.errors import BadInput
 from rnnbench.record import RecordError
@@ -62,6 +62,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def parser_of_all() -> Parser:
     """The parser with every command."""
     commands = Commands()
-    for module in (runs, sweeps, search, stores, reports, tracking):
+    for module in (runs, sweeps, search, stores, reports, page, tracking):
         module.add(commands)
     return commands.parser
