@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,6 +82,7 @@ def evil_store(results: Path) -> Store:
     plain = [make_record(EXPRESSION, seed=seed, options={EVIL: EVIL, SHORT: EXPRESSION}, **same) for seed in range(4)]
     plain += [make_record(SHORT, seed=seed, status="error", reason=EVIL, **same) for seed in range(2)]
     rules, trials = searched(12, {EVIL: 0.0, SHORT: 0.1})
+    rules = copy.deepcopy(rules)
     for dimension, key in zip(rules["space"], (EVIL, EXPRESSION), strict=True):
         for row in rules["trials"]:
             row["values"][key] = row["values"].pop(dimension["key"])
