@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import OK, Commands, whole
 from rnnbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rnnbench.store import Store
 
 
 def add(commands: Commands) -> None:
@@ -56,6 +60,18 @@ def _report(args: argparse.Namespace) -> int:
     return OK
 
 
+def _known(store: Store, name: str | None) -> None:
+    """Raises BadInput where there is no sweep and no published set of that name: it would be waited for in vain."""
+    from rnnbench.errors import nearest
+    from rnnbench.reports.publish import published
+
+    results = store.root.parent
+    known = {*published(results), *(path.stem for path in (results / "sweeps").glob("*.json"))}
+    if name is not None and name not in known:
+        hint = nearest(name, known) if known else f"`rnnbench sweep experiment={name}` makes one."
+        raise BadInput(f"no sweep and no published set {name!r} in {results}; {hint}")
+
+
 def _serve(args: argparse.Namespace) -> int:
     from rnnbench.reports.page import page_data, render
     from rnnbench.reports.page_serve import LOOPBACK, Page, server
@@ -69,6 +85,7 @@ def _serve(args: argparse.Namespace) -> int:
         source = open_source(store, args.name, dataset=args.dataset, budget=args.budget)
         return render(page_data(source, stale=is_stale), live=state)
 
+    _known(store, args.name)
     with server(Page(store.root.parent, make), args.host, args.port) as made:
         if args.host not in LOOPBACK:
             print(f"Everybody who can reach {args.host} can read these records.", file=sys.stderr)
