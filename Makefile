@@ -26,10 +26,12 @@ help:  ## this list
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.ready
 
-demo: .venv  ## train a small leaderboard on embedded data and print it (about 4 minutes on 2 cores)
+demo: .venv  ## train a small leaderboard on embedded data, print it, write its report page (about 4 minutes on 2 cores)
 	@$(BIN)/rnnbench sweep experiment=quickstart
 	@$(BIN)/rnnbench leaderboard
+	@$(BIN)/rnnbench report
 	@echo
+	@echo "Open results/tables/report.html in a browser: the leaderboard with every run, its curves and its failures."
 	@echo "Next: $(BIN)/rnnbench list axes"
 	@echo "      $(BIN)/rnnbench run cell=lstm peephole=on depth=2 direction=bidirectional dataset=digits seed=0"
 	@echo "      $(BIN)/rnnbench sweep cell=gru,mgu dataset=adding \"seed=range(3)\"   (then: leaderboard, show RUN)"

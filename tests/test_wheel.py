@@ -44,7 +44,7 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_code_the_registry_and_the_licence(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder, inside in (("src/rnnbench", "rnnbench"), ("conf", "rnnbench/conf")):
-        files = [p for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".yaml")]
+        files = [p for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".yaml", ".html", ".css", ".js")]
         assert len(files) > 20
         assert {f"{inside}/{path.relative_to(ROOT / folder).as_posix()}" for path in files} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rnnbench.cli import claims, reports, runs, search, stores, sweeps, tables, tracking
+from rnnbench.cli import claims, page, reports, runs, search, stores, sweeps, tables, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser
 from rnnbench.errors import BadInput
 from rnnbench.record import RecordError
@@ -62,6 +62,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def parser_of_all() -> Parser:
     """The parser with every command."""
     commands = Commands()
-    for module in (runs, sweeps, search, stores, reports, tables, claims, tracking):
+    for module in (runs, sweeps, search, stores, reports, tables, claims, page, tracking):
         module.add(commands)
     return commands.parser

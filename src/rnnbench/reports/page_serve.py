@@ -1,0 +1,118 @@
+"""`rnnbench serve`: the report page over HTTP for as long as the command runs, made anew when records change.
+
+Standard library only, loopback by default, two addresses: `/` is the page, `/state` says which state of the store it
+would show. Requests under another host's name are refused, so that no page elsewhere can read this one by its browser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from rnnbench.errors import BadInput
+from rnnbench.record import RecordError
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="4"><title>rnnbench</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'"><p>{}</p><p>This page looks again.</p>
+"""
+
+
+def state(results: Path) -> str:
+    """What changes when a record, a sweep's manifest or a published set appears, changes or goes: one stat a run."""
+    digest = hashlib.sha256()
+    for run in sorted(_names(results / "runs")):
+        _add(digest.update, results / "runs" / run / "record.json")
+    for path in sorted((results / "sweeps").glob("*.json")) + sorted((results / "published").glob("*/records.jsonl")):
+        _add(digest.update, path)
+    return digest.hexdigest()[:16]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _add(update: Callable[[bytes], None], path: Path) -> None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return
+    update(f"{path}\0{stat.st_mtime_ns}\0{stat.st_size}\0{stat.st_ino}\n".encode("utf-8", "surrogateescape"))
+
+
+@dataclass
+class Page:
+    """The page of one state, made when it is asked for, once. make: state -> HTML; BadInput while there is nothing."""
+
+    results: Path
+    make: Callable[[str], str]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made: tuple[str, str] | None = None
+
+    def html(self) -> str:
+        with self.lock:
+            now = state(self.results)
+            if self.made is None or self.made[0] != now:
+                try:
+                    self.made = now, self.make(now)
+                except (BadInput, RecordError) as error:  # a sweep that has not finished its first run
+                    return WAITING.format(html.escape(str(error)))
+            return self.made[1]
+
+
+def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
+    """A server that is bound and not yet serving. port 0 takes a free one. Raises BadInput where it cannot be had."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not _meant(self.headers.get("Host", ""), host):
+                self._answer(403, "text/plain", "This server does not go by that name.")
+            elif self.path.split("?")[0] == "/":
+                self._answer(200, "text/html", page.html())
+            elif self.path == "/state":
+                self._answer(200, "application/json", json.dumps({"state": state(page.results)}))
+            else:
+                self._answer(404, "text/plain", "There is one page here: /")
+
+        def _answer(self, code: int, kind: str, text: str) -> None:
+            content = text.encode()
+            self.send_response(code)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("X-Frame-Options", "DENY")
+            self.end_headers()
+            try:
+                self.wfile.write(content)
+            except (BrokenPipeError, ConnectionResetError):  # the reader has gone on
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:  # the terminal is for what the user must know
+            return
+
+    try:
+        made = ThreadingHTTPServer((host, port), Handler)
+    except (OSError, OverflowError) as error:
+        raise BadInput(
+            f"cannot serve on {host}:{port} ({getattr(error, 'strerror', None) or error}); try --port 0."
+        ) from None
+    made.daemon_threads = True
+    return made
+
+
+def _meant(header: str, host: str) -> bool:
+    """Whether a request's Host is a name of this server; one that was put on a network goes by any."""
+    name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
+    return host not in LOOPBACK or name.strip("[]").lower() in LOOPBACK

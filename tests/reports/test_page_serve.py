@@ -1,0 +1,117 @@
+"""The server of the page: what it answers, to whom, and when it makes the page anew."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+
+import pytest
+
+from rnnbench.cli import main
+from rnnbench.errors import BadInput
+from rnnbench.reports.page_serve import Page, server, state
+from rnnbench.store import Store
+
+from .synthetic import fill_store, make_record, make_records
+
+
+class Made:
+    """A page that counts how often it is made."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+        self.problem: str = ""
+
+    def __call__(self, now: str) -> str:
+        if self.problem:
+            raise BadInput(self.problem)
+        self.states.append(now)
+        return f"<p>{len(self.states)}"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return fill_store(Store(tmp_path / "runs"), make_records(("rnn",), range(2)))
+
+
+@pytest.fixture
+def served(tmp_path, store):
+    """(make, get): what makes the page, and get(path, **headers) -> (code, headers, text)."""
+    make = Made()
+    made = server(Page(tmp_path, make), "127.0.0.1", 0)
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+
+    def get(path: str, **headers: str):
+        connection = http.client.HTTPConnection("127.0.0.1", made.server_address[1], timeout=20)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.headers), answer.read().decode()
+        finally:
+            connection.close()
+
+    yield make, get
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def test_the_page_is_made_when_records_change_and_not_before(served, store):
+    make, get = served
+    assert get("/")[::2] == (200, "<p>1")
+    assert get("/?again")[2] == "<p>1"
+    before = json.loads(get("/state")[2])["state"]
+    store.write(make_record("gru"))
+    after = json.loads(get("/state")[2])["state"]
+    assert get("/")[2] == "<p>2"
+    assert make.states == [before, after]
+
+
+def test_a_manifest_and_a_published_set_are_changes_too(tmp_path, store):
+    states = [state(tmp_path)]
+    for name in ("sweeps/a.json", "published/a/records.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("{}")
+        states.append(state(tmp_path))
+    assert len(set(states)) == 3
+    assert state(tmp_path / "nothing") == state(tmp_path / "nowhere")
+
+
+def test_only_the_page_is_served_and_only_under_its_own_name(served):
+    _, get = served
+    assert get("/runs")[0] == 404
+    assert get("/../record.json")[0] == 404
+    assert get("/", Host="evil.example")[0] == 403
+    assert get("/state", Host="evil.example:80")[0] == 403
+    assert get("/", Host="localhost:8765")[0] == 200
+    assert get("/", Host="[::1]:8765")[0] == 200
+    headers = get("/")[1]
+    assert (headers["X-Frame-Options"], headers["Cache-Control"]) == ("DENY", "no-store")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_before_the_first_record_it_says_so_and_looks_again(served):
+    make, get = served
+    make.problem = "no finished runs in <b>x</b>."
+    code, _, text = get("/")
+    assert code == 200
+    assert "&lt;b&gt;x&lt;/b&gt;" in text
+    assert 'http-equiv="refresh"' in text
+    make.problem = ""
+    assert get("/")[2] == "<p>1"
+
+
+def test_an_address_that_cannot_be_had_is_one_sentence(tmp_path, store, capsys):
+    made = server(Page(tmp_path, Made()), "127.0.0.1", 0)
+    port = str(made.server_address[1])
+    for words in (["--port", port], ["--port", "99999"], ["--host", "256.0.0.1"]):
+        assert main(["serve", *words, "--results", str(tmp_path)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1, words
+    made.server_close()
+
+
+def test_a_name_that_is_not_there_is_refused_at_once(tmp_path, store, capsys):
+    assert main(["serve", "nothing", "--port", "0", "--results", str(tmp_path)]) == 2
+    assert "no sweep and no published set" in capsys.readouterr().err
