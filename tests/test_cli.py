@@ -24,7 +24,7 @@ from rnnbench.runs.host import source_hash
 from rnnbench.store import Store
 
 COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify", "tune", "search",
-            "wandb")  # fmt: skip
+            "wandb", "report", "serve")  # fmt: skip
 
 
 class Said(NamedTuple):
@@ -480,6 +480,7 @@ print("CODE", code, "HEAVY", heavy, "SECONDS", time.process_time() - began, file
         "--help",
         "list cells",
         "leaderboard",
+        "report",
         "show {id}",
         "sweep cell=rnn,lstm --dry-run",
         "run cell=gru peephole=on",
