@@ -82,6 +82,20 @@ def test_the_ablation_s_table_and_answers_are_the_published_ones():
     assert choice.removeprefix("**What should a user choose?** ") in flat
 
 
+def test_the_table_of_factors_is_the_published_one():
+    report = (ROOT / "results" / "published" / "convlstm_peephole_factors" / "ablation.md").read_text()
+    head, *body = rows("convlstm_peephole_factors")
+    assert head == ["what is changed", "around `on`", "verdict", "around `hadamard`", "verdict"]
+    found = {}
+    for study in ("+peephole h=16", "+peephole(hadamard) h=16"):
+        part = report.split(f"## moving_digits · small · ConvLSTM {study}\n", 1)[1]
+        found[study] = [[row[3], row[6]] for row in section(part, "Effect on mse_sum ↓ (test)")[2:]]
+    assert [row[1:] for row in body] == [[*on, *hadamard] for on, hadamard in zip(*found.values(), strict=True)]
+    assert len(body) == 6
+    not_run = [int(n) for n in re.findall(r"^- not run: (\d+) of 8 runs", report, re.M)]
+    assert f"were not run: {sum(not_run)} runs" in TEXT
+
+
 def test_the_commands_are_known():
     commands = [word for block in re.findall(r"^```\n(.*?)^```", TEXT, re.M | re.S)
                 for word in re.findall(r"^rnnbench (\w+)", block, re.M)]  # fmt: skip

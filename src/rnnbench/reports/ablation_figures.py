@@ -97,7 +97,6 @@ def _effects(study: Study) -> Figure:
     axes.grid(False, axis="y")
     if not missing(study.margin):
         axes.axvspan(-study.margin, study.margin, color="#dddddd", zorder=0)
-        axes.set_title(f"grey: too small to matter (±{short(study.margin, 3)})", fontsize=9, loc="right", color=BASE)
     axes.axvline(0, color=BASE, linewidth=1)
     labels, ends = [], study.coverage.set_index("variant")["diverged"]
     for place, row in enumerate(rows):
@@ -118,7 +117,8 @@ def _effects(study: Study) -> Figure:
     axes.set_yticks(range(len(rows)), labels, fontsize=9)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     better = "right" if study.goal == "max" else "left"
-    axes.set_xlabel(f"difference in {study.metric} to {base}, paired by seed ({better} is better)", fontsize=10)
+    margin = "" if missing(study.margin) else f"; grey: too small to matter (±{short(study.margin, 3)})"
+    axes.set_xlabel(f"difference in {study.metric} to {base}, paired by seed ({better} is better){margin}", fontsize=10)
     axes.set_title(study.title, fontsize=10, loc="left")
     return figure
 

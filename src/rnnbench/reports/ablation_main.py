@@ -37,7 +37,7 @@ def main_ablation(
     manifest or the published set says. Raises BadInput where there is nothing to compare.
     """
     folder, records, histories, said, remarks = _read(source, name)
-    result = ablation(records, said if spec is None else spec, name=name)
+    result = replace(ablation(records, said if spec is None else spec, name=name), not_run=_not_run(folder))
     folder = Path(output) if output else folder
     files = write_ablation(result, folder, planned(result, histories) if figures else ())
     if figures:
@@ -65,11 +65,17 @@ def draw_published(source: Path) -> list[Path]:
     return draw(result, histories, source)
 
 
+def _not_run(folder: Path) -> dict[str, str]:
+    """What a published set says was not run; nothing of any other folder."""
+    head = folder / "sweep.json"
+    return (json.loads(head.read_text(encoding="utf-8")).get("not_run") or {}) if head.exists() else {}
+
+
 def _published(source: Path, head: Mapping[str, Any]) -> tuple[AblationResult, Curves]:
     records = read_published(source)
     result = ablation(records, head.get("ablation"), name=str(head.get("name") or source.name))
     curves = read_curves(source, [str(record["id"]) for record in records])
-    return replace(result, not_run=head.get("not_run") or {}), curves
+    return replace(result, not_run=_not_run(source)), curves
 
 
 def _read(

@@ -56,8 +56,13 @@ def _search(result: SearchResult) -> dict[str, Any]:
 
 def _shown(trials: pd.DataFrame, result: SearchResult) -> pd.DataFrame:
     each = max(1, TRIALS // max(1, len(result.studies)))
-    ranked = trials.assign(key=trials["val"] * -result.sign)
+    ranked = trials.assign(key=trials["val"] * -trials["study"].map(lambda study: _sign(result, study)))
     return ranked.sort_values(["study", "key", "number"]).groupby("study", sort=False).head(each)
+
+
+def _sign(result: SearchResult, study: str) -> int:
+    """1 where more is better in this study: two of one search may be of two datasets."""
+    return 1 if result.goals.get(study, result.goal) == "max" else -1
 
 
 def _axis(dimension: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
@@ -116,9 +121,10 @@ def _best_so_far(trials: pd.DataFrame, result: SearchResult) -> dict[str, list[l
     """By study: [trial, best validation value up to it] where it changed, and at the last trial."""
     found: dict[str, list[list[Any]]] = {}
     for study, mine in trials.sort_values("number").groupby("study", sort=False):
+        sign = _sign(result, str(study))
         best, line = math.nan, []
         for trial, value in zip(mine["number"], mine["val"], strict=True):
-            if known(value) and (math.isnan(best) or result.sign * value > result.sign * best):
+            if known(value) and (math.isnan(best) or sign * value > sign * best):
                 best = float(value)
                 line.append([plain(trial), plain(best)])
         last = plain(mine["number"].max())
