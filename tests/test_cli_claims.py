@@ -33,6 +33,7 @@ def test_one_claim_is_shown_with_its_checks_and_the_rules(tmp_path, capsys):
     assert (tmp_path / "here" / "claims.md").exists()
 
 
+@pytest.mark.integration
 def test_a_dry_run_names_the_sweeps_of_a_claim(tmp_path, capsys):
     assert main(["claims", "--run", "12", "--dry-run", "--results", str(tmp_path)]) == 0
     out = capsys.readouterr().out

@@ -59,6 +59,7 @@ def test_tables_made_again_are_equal_to_the_byte(store):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("show", TABLES)
 def test_the_asked_table_is_printed_in_the_asked_format(store, capsys, show):
     for form in ("rich", "csv", "markdown", "latex", "json"):
@@ -95,6 +96,7 @@ def test_records_that_cannot_be_read_are_named_counted_and_left_out(damaged, cap
     assert sum(int(row["runs"]) for row in csv.DictReader(io.StringIO(said.out))) == 24
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("command", [["leaderboard"], ["tables"]])
 @pytest.mark.parametrize("kind", BAD)
 def test_no_kind_of_damage_stops_a_table(store, capsys, command, kind):
@@ -132,6 +134,7 @@ def shown(command):
     return [line.split() for line in block.splitlines() if line.strip()]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "words",
     [["tables", "quickstart"], ["tables", "convlstm_peephole", "--show", "axes"],

@@ -106,6 +106,7 @@ def test_records_and_reports_know_no_torch(path):
     assert "torch" not in libraries(imports(path))
 
 
+@pytest.mark.integration
 @each([path for path in FILES if room(path) in FRONT])
 def test_the_front_door_opens_without_torch(path):
     names = imports(path, at_import=True)

@@ -146,6 +146,7 @@ def test_an_unknown_task_is_an_attribute_error() -> None:
         datasets.Tetris  # noqa: B018
 
 
+@pytest.mark.integration
 def test_importing_the_room_loads_no_heavy_library() -> None:
     code = (
         "import sys\n"

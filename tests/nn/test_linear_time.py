@@ -81,6 +81,7 @@ def assert_linear(work_at):
         assert large - middle == 2 * (middle - small)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("make", FRAMES.values(), ids=FRAMES)
 def test_a_network_of_frames_is_linear_in_time(make):
     def at(T):

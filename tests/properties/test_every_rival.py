@@ -174,6 +174,7 @@ def test_every_parameter_learns_from_its_own_start_and_the_start_is_the_seed_s(c
     assert all(p.grad is not None and p.grad.any() for p in first.parameters())
 
 
+@pytest.mark.integration
 @every_case
 def test_gradients_are_the_numerical_ones(case):
     net, x = randomise(case.build().double(), str(case)).eval(), random_x(2, 4).requires_grad_()

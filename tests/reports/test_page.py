@@ -25,6 +25,8 @@ from rnnbench.store import Store
 from .paged import EVIL, SHORT, evil_store, falling, full_store, write_history
 from .synthetic import fill_store, make_record, make_records
 
+pytestmark = pytest.mark.integration  # the library of charts takes seconds to be put together
+
 PUBLISHED = Path(__file__).parents[2] / "results"
 
 

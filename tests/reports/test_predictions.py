@@ -178,6 +178,7 @@ def test_long_films_show_evenly_spaced_frames():
     assert "+2" not in words
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_an_animation_shows_the_input_and_then_the_rest_for_ever(channels):
     content = animation(sheet(9, failed=1, channels=channels, before=3, after=2), 2)
@@ -300,6 +301,7 @@ def test_a_published_set_keeps_one_seed_an_entry_and_its_pictures(store, frozen)
     assert all(f"(figures/{name})" in text for name in pictures)
 
 
+@pytest.mark.integration
 def test_pictures_are_drawn_again_from_the_published_folder_alone(store, frozen):
     before = {path.name: path.read_bytes() for path in (frozen / "figures").iterdir()}
     for path in (frozen / "figures").iterdir():
@@ -322,6 +324,7 @@ def test_touched_samples_are_noticed(frozen):
     assert sorted(verify(frozen)) == [f"samples/{first.name}", f"samples/{second.name}"]
 
 
+@pytest.mark.integration
 def test_publishing_again_gives_the_same_files(store, frozen):
     def files():
         return {str(path): path.read_bytes() for path in frozen.rglob("*") if path.is_file()}

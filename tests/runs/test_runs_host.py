@@ -83,6 +83,7 @@ def test_the_source_hash_moves_with_any_file_that_changes_a_result(copied, room)
     assert source_hash() != before
 
 
+@pytest.mark.integration
 def test_the_source_hash_moves_with_code_and_not_with_words(copied):
     path = copied / "src/rnnbench/nn/sizes.py"
 
