@@ -91,4 +91,6 @@ def test_the_program_prints_its_table(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)
-    assert (row["runs"], set(row)) == (300, {"runs", "plan (1,000 runs)", "status", "leaderboard"})
+    names = {"plan (1,000 runs)", "status", "leaderboard", "tables", "report", "cold"}
+    assert (row["runs"], set(row)) == (300, {"runs", *names})
+    assert all(min(spent, wall) > 0 for spent, wall in (row[name] for name in names))
