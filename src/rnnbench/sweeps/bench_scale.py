@@ -1,8 +1,8 @@
 """How commands that read the store grow with it: `python -m rnnbench.sweeps.bench_scale [RUNS ...]`.
 
 Makes stores of synthetic records (planned configs, made-up numbers, no training) in a temporary folder and times the
-commands that read them, warm and once cold (no index): in seconds of the processor, which other work on the machine hardly
-changes, and by the clock. Prints the table of docs/scale.md.
+commands that read them, warm and once cold (no index): in seconds of the processor, which other work on the machine
+hardly changes, and by the clock. Prints the table of docs/scale.md.
 """
 
 from __future__ import annotations
