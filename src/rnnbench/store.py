@@ -71,8 +71,13 @@ class Store:
 
     @classmethod
     def open(cls, results: str | Path | None = None) -> Store:
-        """The store in results, else in RNNBENCH_RESULTS, else in `results/` of the current folder."""
+        """The store in results, else in RNNBENCH_RESULTS, else in `results/` of the current folder.
+
+        Raises BadInput where that is a file: a command that only reads would take it for an empty store.
+        """
         base = Path(results or os.environ.get("RNNBENCH_RESULTS") or "results")
+        if base.is_file():
+            raise BadInput(f"results are kept in a folder, and {base} is a file; name another with --results.")
         return cls(base / "runs")
 
     def folder(self, run_id: str) -> Path:

@@ -106,6 +106,14 @@ def console() -> Any:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
+def show_report(store: Store, name: str, shown: Any, remarks: Sequence[str]) -> int:
+    """Print what a report of a sweep has to say, its remarks on the error stream. Returns OK."""
+    for remark in [*remarks, *stale_remarks(store, name)]:
+        print(remark, file=sys.stderr)
+    console().print(shown)
+    return OK
+
+
 def stale_remarks(store: Store, name: str) -> list[str]:
     """What the reader of a sweep's tables must know of its stale runs; nothing of a published set."""
     from rnnbench.sweeps import stale

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import FAILED, OK, Commands, console, positive, stale_remarks, whole
+from rnnbench.cli.common import FAILED, OK, Commands, console, positive, show_report, whole
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -90,10 +90,7 @@ def _ablation(args: argparse.Namespace) -> int:
 
     store = Store.open(args.results)
     shown, _, remarks = main_ablation(store, args.name, args.output, figures=not args.no_figures)
-    for remark in [*remarks, *stale_remarks(store, args.name)]:
-        print(remark, file=sys.stderr)
-    console().print(shown)
-    return OK
+    return show_report(store, args.name, shown, remarks)
 
 
 def _frames(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rnnbench.cli.common import EXIT, INTERRUPTED, OK, OVERRIDES, Commands, console, positive, stale_remarks, whole
+from rnnbench.cli.common import EXIT, INTERRUPTED, OVERRIDES, Commands, console, positive, show_report, whole
 from rnnbench.cli.sweeps import engine, engine_options, stale_options
 
 SPACE = """\
@@ -54,10 +54,7 @@ def _search(args: argparse.Namespace) -> int:
 
     store = Store.open(args.results)
     shown, _, remarks = main_search(store, args.name, args.output, figures=not args.no_figures)
-    for remark in [*remarks, *stale_remarks(store, args.name)]:
-        print(remark, file=sys.stderr)
-    console().print(shown)
-    return OK
+    return show_report(store, args.name, shown, remarks)
 
 
 def _tune(args: argparse.Namespace) -> int:

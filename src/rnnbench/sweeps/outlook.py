@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -70,8 +68,6 @@ def look_ahead(plan: Plan, store: Store, workers: int, again: Collection[str] = 
 
     again: states that count as to be done, `failed` for --retry-failed and `stale` for --rerun-stale.
     """
-    if store.root.parent.is_file():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(store.root.parent))
     loaded = index.load(store)
     known, problems = loaded.of([job.id for job in plan.jobs], "status", "reason", "source_hash")
     runs = []
