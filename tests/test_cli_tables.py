@@ -144,9 +144,7 @@ def shown(command):
 )  # fmt: skip
 def test_the_page_shows_what_the_commands_print(words, tmp_path, capsys):
     command = " ".join(f'"{word}"' if " " in word else word for word in words)
-    results = (
-        tmp_path / "results"
-    )  # the published sets alone: after `make demo` the checkout has a quickstart of its own
+    results = tmp_path / "results"  # published sets alone: after `make demo` the checkout has a quickstart of its own
     results.mkdir()
     (results / "published").symlink_to(ROOT / "results" / "published")
     assert main([*words, "--results", str(results), "--output", str(tmp_path)]) == 0
