@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-slow coverage bench lint types fast lock clean FORCE
+.PHONY: help demo test check test-slow coverage bench gate lint types fast lock clean FORCE
 
 help:  ## this list
 	@grep -E '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,11 @@ coverage: .venv  ## the tests with the coverage of src; fails below 90 %
 bench: .venv  ## speeds and memory on this machine, as ratios measured interleaved, and what a run costs (7 minutes)
 	$(BIN)/python -m rnnbench.runs.bench
 	$(BIN)/python -m rnnbench.sweeps.bench
+
+gate: .venv  ## a tiny sweep made anew and set against results/published/baseline: equal bits, else not worse (1 minute)
+	rm -rf build/gate
+	$(BIN)/rnnbench sweep experiment=baseline --results build/gate
+	$(BIN)/rnnbench compare baseline build/gate --gate --exact
 
 lock: .venv  ## write requirements.lock from what .venv holds now
 	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -viE '^(pip|rnnbench|torch|triton)=|^nvidia|^cuda' \

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -69,6 +70,27 @@ def test_equal_runs_are_the_same_and_no_test():
     assert math.isnan(row["p"])
     assert found.losses.empty
     assert found.changed == []
+
+
+def exactly(a, b):
+    found = compare(side(a), side(b), exact=True)
+    row = found.rows.iloc[0]
+    return row["verdict"], None if pd.isna(row["bits"]) else bool(row["bits"]), len(found.losses)
+
+
+def test_equal_bits_are_asked_for_only_where_they_are_promised():
+    same, other = runs(), noisy(runs(), spread=1e-9)
+    assert exactly(same, runs()) == ("same", True, 0)
+    assert exactly(same, other) == ("moved", False, 1)
+    assert exactly(same, runs(seeds=range(4, 12))) == ("same", True, 0), "the seeds that both have"
+    unseen = [r | {"metrics": r["metrics"] | {"test/loss": 0.123}} for r in same]
+    assert exactly(same, unseen) == ("moved", False, 1), "another metric than the main one"
+    verdict, bits, losses = exactly(same, [r | {"host": {"cpu": "another processor"}} for r in other])
+    assert (verdict, bits, losses) == ("noise", None, 0)
+    here, busy = ({"cpu": "a processor", "omp_wait_policy": policy} for policy in (None, "PASSIVE"))
+    pair = ([r | {"host": host} for r in some] for some, host in ((same, here), (other, busy)))
+    assert exactly(*pair) == ("moved", False, 1), "what changes a speed changes no bit"
+    assert exactly(same, runs(seeds=range(20, 29)))[1] is None
 
 
 def test_a_loss_is_paired_by_seed_and_found_under_the_noise_between_seeds():

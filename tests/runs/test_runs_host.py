@@ -168,7 +168,7 @@ def test_packages_are_those_that_compute():
 
 def test_the_host_in_words():
     found = host.describe("cpu", malloc_tuned=True)
-    assert set(found) == {"cpu", "system", "malloc_tuned", "omp_wait_policy"}
+    assert set(found) == {"cpu", "simd", "system", "malloc_tuned", "omp_wait_policy"}
     assert found["cpu"]
     assert found["malloc_tuned"] is True
 

@@ -44,8 +44,13 @@ def add(commands: Commands) -> None:
     compare.add_argument("a", metavar="A", help="before: a selection, a store, a published set")
     compare.add_argument("b", metavar="B", help="after")
     compare.add_argument(
-        "--gate", action="store_true", help="exit code 1 where quality is significantly lost (never for speed)"
-    )
+        "--gate", action="store_true",
+        help="exit code 1 where quality is significantly lost, or bits moved with --exact (never for speed)",
+    )  # fmt: skip
+    compare.add_argument(
+        "--exact", action="store_true",
+        help="also a loss: runs of one seed, processor and torch whose metrics are not equal to the bit",
+    )  # fmt: skip
     compare.add_argument("--format", choices=("rich", *PRINTED), default="rich", help="how it is printed")
     compare.add_argument("--output", metavar="DIR", help="also write compare.{csv,md,tex,parquet,json} there")
 
@@ -86,7 +91,7 @@ def _compare(args: argparse.Namespace) -> int:
     from rnnbench.store import Store
 
     store = Store.open(args.results)
-    found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)))
+    found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)), exact=args.exact)
     table = compare_table(found)
     _print(table, args.format)
     if args.output:

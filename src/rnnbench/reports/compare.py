@@ -36,9 +36,11 @@ COLUMNS: dict[str, str] = {
     "metric": "str", "goal": "str", "label": "str", "label_b": "str", "a": "float64", "b": "float64", "n_a": "Int64",
     "n_b": "Int64", "runs_a": "Int64", "runs_b": "Int64", "pairs": "Int64", "gain": "float64", "low": "float64",
     "high": "float64", "test": "str", "p": "float64", "p_holm": "float64", "p_fails": "float64",
-    "verdict": "str", "speed_a": "float64", "speed_b": "float64", "speed_ratio": "float64", "notes": "str",
+    "bits": "boolean", "verdict": "str", "speed_a": "float64", "speed_b": "float64", "speed_ratio": "float64",
+    "notes": "str",
 }  # fmt: skip
-LOSSES = ("worse", "lost", "fails more")
+NO_BIT = ("malloc_tuned", "omp_wait_policy")  # of a host
+LOSSES = ("worse", "lost", "fails more", "moved")
 Row = dict[str, Any]
 
 
@@ -55,21 +57,24 @@ class Comparison:
 
     @property
     def losses(self) -> pd.DataFrame:
-        """The rows that a gate stops: worse by a test with Holm over all rows, all runs lost, or more of them."""
+        """The rows that a gate stops: worse by a test (Holm over all rows), all runs lost or more of them, or moved."""
         return self.rows[self.rows["verdict"].isin(list(LOSSES))]
 
 
-def compare(a: Selected, b: Selected) -> Comparison:
+def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
     """a before, b after. Raises BadInput where one has several entries for one of the other, or they share none.
+
+    exact: where one kind of processor, one torch and so many threads made both, equal seeds must give equal bits.
 
     Columns of the rows: a, b: means on test over the seeds with a value (n_a, n_b, of runs_a, runs_b); gain: b - a,
     signed so that above 0 is better, with its 95% interval, over `pairs` seeds that both have (`test` is `flips` from 8
     pairs on, else `t`), or, where fewer than 3 seeds agree, between the means (`welch`); p_holm: Holm over all rows
     in which anything differs. p_fails: Fisher's exact p that b's runs fail more often, Holm over rows with failures.
+    bits: whether every metric of every seed that both have is equal; missing where equal bits are not promised.
 
     verdict: `same` (no pair differs), `better`, `worse` (p_holm <= .05), `noise`, `too few` (seeds for a test), `lost`
-    (a had values, b's runs all failed), `fails more` (p_fails <= .05). speed_ratio: b's updates per second by a's, on
-    one machine and torch only; it is never a loss: the two were taken at different times.
+    (a had values, b's runs all failed), `fails more` (p_fails <= .05), `moved` (exact, and bits differ). speed_ratio:
+    b's updates per second by a's, on one machine and torch only; never a loss: they were taken at different times.
     """
     free = _asked_differently(a, b)
     sides = [_keyed(found, free) for found in (a, b)]
@@ -83,7 +88,7 @@ def compare(a: Selected, b: Selected) -> Comparison:
         for row, p in zip(rows, holm([row[name] for row in rows]), strict=True):
             row[adjusted] = p
     for row in rows:
-        row["verdict"] = _verdict(row)
+        row["verdict"] = _verdict(row, exact=exact)
     rows.sort(key=lambda row: [str(row[name]) for name in ("dataset", "budget", "label", "backend")])
     frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()})
     only = [_only(sides[n], sides[1 - n], set(names[n]) - set(shared)) for n in (0, 1)]
@@ -147,6 +152,7 @@ def _row(a: pd.DataFrame, b: pd.DataFrame) -> Row:
     row |= _difference(*(sign * side.groupby("seed")["value"].mean() for side in values))
     lost = len(a) - len(values[0]), len(b) - len(values[1])
     row |= {"p_fails": fails_more(lost[0], len(a), lost[1], len(b)) if any(lost) else math.nan}
+    row["bits"] = _equal_bits(a, b)
     row["p"] = math.nan if row["equal"] else row["p"]  # nothing to test, and no place in the family
     row |= _speed(*values)
     notes = [
@@ -225,11 +231,31 @@ def _speed(a: pd.DataFrame, b: pd.DataFrame) -> Row:
     return {"speed_a": speeds[0], "speed_b": speeds[1], "speed_ratio": ratio, "speed_note": note}
 
 
-def _verdict(row: Row) -> str:
+def _equal_bits(a: pd.DataFrame, b: pd.DataFrame) -> bool | None:
+    """Whether runs of one seed ended alike, with every metric equal; None where nothing promises it, or none meet."""
+    both = pd.concat([a, b])
+    promised = both[["precision", "backend", "threads", "torch"]].drop_duplicates()
+    processors = {(kind, _processor(host)) for kind, host in zip(both["device_kind"], both["host"], strict=True)}
+    if len(promised) > 1 or len(processors) > 1 or {kind for kind, _ in processors} != {"cpu"}:
+        return None
+    names = ["status", *sorted(name for name in map(str, a) if "/" in name and name in b)]
+    sides = [side.drop_duplicates("seed").set_index("seed")[names] for side in (a, b)]
+    seeds = sides[0].index.intersection(sides[1].index)
+    return sides[0].loc[seeds].equals(sides[1].loc[seeds]) if len(seeds) else None
+
+
+def _processor(host: Any) -> str:
+    """A record's host without what a speed depends on and no bit does."""
+    return ", ".join(word for word in str(host).split(", ") if word.partition("=")[0] not in NO_BIT)
+
+
+def _verdict(row: Row, *, exact: bool) -> str:
     if row["n_a"] and not row["n_b"]:
         return "lost"
     if row["p_fails"] <= ALPHA:
         return "fails more"
+    if exact and row["bits"] is False:
+        return "moved"
     if row["equal"]:
         return "same"
     if not known(row["p_holm"]):

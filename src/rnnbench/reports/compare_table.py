@@ -17,8 +17,8 @@ LEGEND = (
     "Gain: second minus first on test, with its 95% interval; above 0 is better, whatever the metric's direction. "
     "Paired by seed where 3 seeds agree (sign flips from 8 pairs on, below Student's t), else Welch's test; p with "
     "Holm over all rows in which anything differs. same: no pair differs; noise: not told apart; lost: every run "
-    "failed; fails more: Fisher's p ≤ .05. Speed: updates per second, second by first, on one machine only; taken at "
-    "different times, so it is told and never gated."
+    "failed; fails more: Fisher's p ≤ .05; moved: equal bits were asked for, and differ. Speed: updates per second, "
+    "second by first, on one machine only; taken at different times, so it is told and never gated."
 )
 LEFT = frozenset({"entry", "verdict", "notes"})
 

@@ -134,15 +134,16 @@ def cpu_name() -> str:
 
 
 def describe(device: str, malloc_tuned: bool) -> dict[str, Any]:
-    """The record's `host`: what a speed depends on beside device, precision and backend."""
+    """The record's `host`: what a speed, and on a CPU the last bits, depend on beside device, precision and backend."""
+    import torch
+
     found: dict[str, Any] = {
         "cpu": cpu_name(),
+        "simd": torch.backends.cpu.get_cpu_capability(),  # processors of one name may differ in it
         "system": f"{platform.system()} {platform.machine()}",
         "malloc_tuned": malloc_tuned,
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
     }
     if device == "cuda":
-        import torch
-
         found["gpu"] = torch.cuda.get_device_name()
     return found
