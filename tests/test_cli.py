@@ -149,7 +149,7 @@ BAD = [
     ("frames x --seed -1", "'-1' is no whole number of at least 0"),
     ("publish", "the following arguments are required: NAME"),
     ("publish nonsense", "no sweep 'nonsense' in results/sweeps; `rnnbench sweep` has not been run here"),
-    ("verify nonsense", "nothing is published as 'nonsense'; nothing is at all"),
+    ("verify nonsense", "nothing is published in results/published"),
     ("nonsense", "invalid choice: 'nonsense'"),
     ("", "the following arguments are required: COMMAND"),
 ]
@@ -425,17 +425,23 @@ def test_published_tables_are_verified(call, store, tmp_path):
     (folder / "demo.json").write_text(json.dumps(manifest))
     assert call("publish", "first", "--sweep", "demo") == (0, "published: results/published/first\n", "")
     assert call("publish", "demo").code == 0
+    again = call("publish", "first", "--sweep", "demo").out
+    n = len(store.ids())
+    assert f"replaced: a set of {n} runs; {n} of them are in the new one of {n}, unchanged" in again
     assert call("verify") == (0, "demo: equal\nfirst: equal\n", "")
     table = tmp_path / "results" / "published" / "first" / "leaderboard.md"
     table.write_text(table.read_text().replace("GRU", "GRV"))
-    assert call("verify") == (1, "demo: equal\nfirst: differs: leaderboard.md\n", "")
+    assert call("verify") == (1, "demo: equal\nfirst: differs from what its records give: leaderboard.md\n", "")
     assert call("verify", "demo").code == 0
     unknown = call("verify", "demp")
     assert (unknown.code, unknown.err) == (2, "rnnbench: nothing is published as 'demp'; did you mean demo?\n")
 
 
-def test_verify_with_nothing_published_is_all_equal(call):
-    assert call("verify") == (0, "", "")
+def test_verify_with_nothing_published_is_no_success(call):
+    """A mistyped folder in CI must not be green."""
+    found = call("verify")
+    assert (found.code, found.out) == (2, "")
+    assert "nothing is published in results/published; `rnnbench publish NAME` freezes a sweep." in found.err
 
 
 # as a process

@@ -9,7 +9,7 @@ from rnnbench.cli import main, parser_of_all
 from rnnbench.cli.tracking import agent_words
 from rnnbench.store import Store, write_atomic
 from rnnbench.tracking import push as pushing
-from rnnbench.tracking.push import Pushed
+from rnnbench.tracking.push import Pushed, WandbMirror
 
 OPTIONS = ["--results", "--config-dir", "--retry", "-h", "--help"]
 
@@ -68,6 +68,22 @@ def test_what_stops_a_push_is_one_sentence_and_exit_code_1(store, monkeypatch, c
     said = capsys.readouterr()
     assert said.out == "2 pushed, 1 were there already, 3 left\n"
     assert said.err == "rnnbench: W&B did not take the next run (CommError: no key); the same command goes on.\n"
+
+
+def test_tables_of_a_selection_are_one_run(store, monkeypatch, capsys):
+    went = []
+    monkeypatch.setattr(WandbMirror, "push_tables", lambda mirror, run, name, tables, *_: went.append((name, tables)))
+    assert main(["wandb", "tables", "status=ok"]) == 0
+    ((name, tables),) = went
+    assert name == "tables · status=ok"
+    assert {"leaderboard", "tasks", "cost", "coverage"} <= set(tables)
+    columns, rows = tables["leaderboard"]
+    assert "mean" in columns
+    assert all(len(row) == len(columns) for row in rows)
+    assert "leaderboard" in capsys.readouterr().out
+    assert main(["wandb", "tables", "status=ok"]) == 0
+    assert "there already" in capsys.readouterr().out
+    assert main(["wandb", "tables", "cell=nothing"]) == 2
 
 
 def test_nothing_to_push_and_unknown_names_are_bad_input(tmp_path, monkeypatch, capsys, store):

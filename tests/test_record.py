@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
+from rnnbench import record as records
 from rnnbench.record import FINAL, KEYS, NOT_IN_ID, RecordError, canonical, dumps, entry_id, loads, run_id
 
 CONFIG = {
@@ -120,6 +122,8 @@ def test_every_final_status_is_read(status):
         (json.dumps({k: v for k, v in WHOLE.items() if k not in ("axes", "seed")}), "lacks axes, seed"),
         (json.dumps(WHOLE | {"status": "skipped"}), "unknown status 'skipped'"),
         (json.dumps(WHOLE | {"metrics": None}), "None for metrics"),
+        (json.dumps(WHOLE | {"schema_version": 0}), "schema_version 0"),
+        (json.dumps(WHOLE | {"seed": "zero"}), "'zero' for seed"),
     ],
 )
 def test_loads_says_what_is_wrong_and_where(text, says):
@@ -133,3 +137,43 @@ def test_what_describes_a_choice_is_not_in_the_id_but_its_version_is():
     wordy = {"meta": {"name": "lstm", "version": 1, "label": "LSTM", "peephole_gates": ["i"]}, "biases": 2}
     newer = {"meta": {"name": "lstm", "version": 2}, "biases": 2}
     assert run_id({"cell": node}) == run_id({"cell": wordy}) != run_id({"cell": newer})
+
+
+FIRST = (
+    (Path(__file__).parent / "golden" / "records_v1.jsonl").read_text().splitlines()
+)  # as the first version wrote them
+
+
+def test_records_of_the_first_schema_say_what_they_said():
+    bidirectional, peephole = map(loads, FIRST)
+    assert set(KEYS) <= set(bidirectional)
+    assert (bidirectional["id"], peephole["id"]) == ("7dbfdd91f20e", "f7746df6cf43")
+    assert run_id(bidirectional["config"]) == bidirectional["id"], "the id is still that of the config"
+    assert run_id(peephole["config"]) == peephole["id"]
+    assert bidirectional["metrics"]["test/accuracy"] == 0.9555555582046509
+    assert (peephole["axes"]["label"], peephole["axes"]["peephole"]) == ("LSTM +peephole", "on")
+    assert peephole["floors"][peephole["floor"]] == 0.16763196671659872
+
+
+def test_every_schema_has_its_step_to_the_next():
+    assert set(records.UPGRADES) == set(range(1, records.SCHEMA_VERSION))
+
+
+def test_a_later_schema_reads_the_first_through_its_steps(monkeypatch):
+    """Two schemas on: a key renamed, then one nested; old and new records read alike, and none is touched."""
+
+    def second(record):
+        return {k: v for k, v in record.items() if k != "reason"} | {"why": record["reason"], "schema_version": 2}
+
+    def third(record):
+        return record | {"why": {"text": record["why"]}, "schema_version": 3}
+
+    monkeypatch.setattr(records, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(records, "UPGRADES", {1: second, 2: third})
+    first = json.loads(FIRST[0])
+    expected = third(second(first))
+    for old in (first, second(first), expected):
+        found = loads(json.dumps(old))
+        assert {key: found[key] for key in expected} == expected
+    with pytest.raises(RecordError, match="reads up to 3"):
+        loads(json.dumps(first | {"schema_version": 4}))

@@ -25,7 +25,7 @@ diagnostics             grad_norm{median p99 max share_above_10x_median first_no
 updates                 optimizer steps done
 train_seconds           in the training loop, validation excluded; wall_seconds: everything, over all attempts
 steps_per_second        updates / train_seconds
-peak_memory_mb          of the process (CPU) or of the device's allocator (CUDA)
+peak_memory_mb          of the process (CPU) or of the device's allocator (CUDA), in training and test
 device precision backend threads deterministic host     what it was computed on and with
 git source_hash packages                                {commit dirty}; hash of nn/ datasets/ training/; versions
 attempts                how often it was started; started, finished: ISO 8601, UTC
@@ -39,7 +39,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -59,6 +59,10 @@ KEYS = (
 
 # Top-level parts of a config that never change a result: who watches, where it is written, how long it may take.
 NOT_IN_ID = ("tracker", "harness")
+
+
+# By schema_version: a record of that schema as the next one has it. A new schema adds its step, and none ever goes.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 class RecordError(ValueError):
@@ -131,13 +135,17 @@ def loads(text: str, *, name: str = "record") -> dict[str, Any]:
 def upgrade(record: dict[str, Any], *, name: str = "record") -> dict[str, Any]:
     """The record as today's schema has it. Old records are read for ever; they are never rewritten."""
     version = record["schema_version"]
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise RecordError(
             f"{name} has schema_version {version!r}; this rnnbench reads up to {SCHEMA_VERSION}: update rnnbench"
         )
     missing = [key for key in ("id", "status", "axes", "dataset", "seed", "metrics") if key not in record]
     if missing:
         raise RecordError(f"{name} lacks {', '.join(missing)}")
+    for step in range(version, SCHEMA_VERSION):
+        record = UPGRADES[step](record)
+    if not isinstance(record["seed"], int):
+        raise RecordError(f"{name} has {record['seed']!r} for seed, which is a whole number in every record")
     if record["status"] not in FINAL:
         raise RecordError(f"{name} has the unknown status {record['status']!r}")
     for key in ("axes", "dataset", "metrics"):

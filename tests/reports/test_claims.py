@@ -164,6 +164,52 @@ def test_a_run_that_diverged_has_the_floor_s_score_and_other_failures_are_named(
     assert "1 diverged" in finding.words
     assert "1 oom" in finding.words
     assert finding.n == 7
+    judged = judge(claim(better()), records, {})
+    assert not finding.missing, "there are eight pairs; to run them again makes no more"
+    assert judged.to_do == "undecided with these seeds; more: rnnbench sweep experiment=made_up 'seed=range(16)'"
+
+
+def test_what_is_to_do_is_what_could_help():
+    mixed = runs(lstm=0.8, gru=0.9) + [make_record("gru", seed=s, lr=0.1) for s in range(8)]
+    assert judge(claim(better()), mixed, {}).to_do.startswith("runs of several settings are mixed; apart: ")
+    many = runs(seeds=24, lstm=0.80, gru=0.818, spread=0.03)
+    both = judge(claim(better(), experiments=["one", "two"]), many, {})
+    assert both.to_do.endswith("experiment=one 'seed=range(48)'; rnnbench sweep experiment=two 'seed=range(48)'")
+
+
+FASTER = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "ratio": True}
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"host": "another"}, {"threads": 8}, {"precision": "bf16"}, {"packages": {"torch": "1.9"}}],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_cost_is_compared_on_one_machine_only(elsewhere):
+    fast = claim(FASTER | {"measure": "updates_per_second", "above": 1})
+    records = [r | {"steps_per_second": 100.0 + r["seed"]} for r in runs(seeds=5, lstm=0.9)]
+    records += [r | {"steps_per_second": 300.0 + r["seed"]} for r in runs(seeds=5, gru=0.9)]
+    assert judge(fast, records, {}).verdict == HOLDS
+    apart = [r | elsewhere if r["axes"]["cell"] == "gru" else r for r in records]
+    (finding,) = judge(fast, apart, {}).findings
+    assert (finding.answer, finding.n, finding.missing) == ("open", 0, False)
+    assert "5 pairs are of two machines" in finding.words
+
+
+def test_who_never_reaches_the_target_counts_with_all_of_its_time():
+    reach = claim(FASTER | {"measure": "target_seconds", "below": 1})
+    records = runs(seeds=6, lstm=0.5, gru=0.95)
+    rows = {
+        "gru": [{"step": 100, "val/accuracy": 0.99}],
+        "lstm": [{"step": 500, "val/accuracy": 0.4}],
+    }
+    histories = {r["id"]: rows[r["axes"]["cell"]] for r in records}
+    (finding,) = judge(reach, records, histories).findings
+    assert (finding.answer, finding.n) == ("yes", 6)
+    assert finding.mean == pytest.approx(0.2, rel=0.1), "a fifth of the updates, of about as many seconds"
+    assert "6 without target seconds" in finding.words
+    neither = dict.fromkeys(histories, rows["lstm"])
+    assert judge(reach, records, neither).findings[0].n == 0
 
 
 def test_a_ratio_is_the_geometric_mean_and_says_where_it_was_measured():
@@ -197,7 +243,7 @@ def test_verdicts_from_answers():
         assert (every == FAILS) == (some == FAILS) == (set(answers) == {"no"})
         assert (every == DEPENDS) == (has["yes"] and has["no"])
         assert (some == HOLDS) == has["yes"]
-    assert verdict([], "all") == OPEN
+    assert verdict([], "all") == verdict([], "any") == OPEN
 
 
 # measures

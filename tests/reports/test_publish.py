@@ -10,7 +10,7 @@ from rnnbench.record import RecordError
 from rnnbench.reports.publish import publish, published, read_published, verify
 from rnnbench.store import Store
 
-from .synthetic import make_records
+from .synthetic import make_record, make_records
 
 COMMITTED = published(Path(__file__).parents[2] / "results")
 
@@ -41,12 +41,33 @@ def test_a_published_set_is_equal_to_what_its_records_give(store):
 
 def test_publishing_again_gives_the_same_bytes(store):
     folder = publish(store, "demo")
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {path.relative_to(folder).as_posix() for path in before} >= {"figures/leaderboard.png", "tables/cost.csv"}
     publish(store, "demo")
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("name", ["leaderboard.md", "leaderboard.csv", "README.md"])
+def test_a_table_that_follows_from_nothing_is_noticed(store):
+    folder = publish(store, "demo")
+    (folder / "tables" / "axes.csv").write_text("made up\n")
+    assert verify(folder) == ["tables/axes.csv"]
+
+
+def test_a_leaderboard_too_long_for_a_picture_has_none(store):
+    folder = publish(store, "demo")
+    assert "figures/leaderboard.png" in (folder / "README.md").read_text()
+    many = [make_record(f"cell{n}") for n in range(41)]
+    for record in many:
+        store.write(record)
+    manifest = {"command": "rnnbench sweep y", "skipped": [], "runs": [r["id"] for r in many]}
+    (store.root.parent / "sweeps" / "demo.json").write_text(json.dumps(manifest))
+    folder = publish(store, "demo")
+    assert "figures/leaderboard.png" not in (folder / "README.md").read_text()
+    assert not (folder / "figures" / "leaderboard.png").exists()
+    assert verify(folder) == []
+
+
+@pytest.mark.parametrize("name", ["leaderboard.md", "leaderboard.csv", "README.md", "tables.md", "tables/tasks.csv"])
 def test_a_touched_table_is_noticed(store, name):
     folder = publish(store, "demo")
     path = folder / name

@@ -100,7 +100,7 @@ SCHEMA = {
     "threads": whole(1),
     "deterministic": lambda v: v is True,
     "host": mapping(
-        cpu=text(), system=text(), malloc_tuned=lambda v: isinstance(v, bool),
+        cpu=text(), simd=text(), system=text(), malloc_tuned=lambda v: isinstance(v, bool),
         omp_wait_policy=lambda v: v is None or isinstance(v, str),
     ),
     "git": mapping(
@@ -126,6 +126,20 @@ def test_every_key_of_a_record_is_there_and_of_its_type(done, key):
     made, kept, record = done
     assert SCHEMA[key](record[key]), record[key]
     assert SCHEMA[key](json.loads(kept.record_path(made.id).read_text())[key])
+
+
+def test_peak_memory_is_that_of_training_and_test_not_of_the_diagnostics(tmp_path, monkeypatch):
+    peak = {"now": 100.0}
+    diagnose = runs.gradient_diagnostics
+
+    def costly(*args):
+        peak["now"] = 900.0
+        return diagnose(*args)
+
+    monkeypatch.setattr(runs, "gradient_diagnostics", costly)
+    monkeypatch.setattr(runs.host, "peak_memory_mb", lambda device: peak["now"])
+    assert runs.attempt(job("cell=rnn"), store(tmp_path))["peak_memory_mb"] == 100.0
+    assert peak["now"] == 900.0
 
 
 def test_a_record_says_what_was_done(done):

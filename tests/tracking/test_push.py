@@ -12,7 +12,7 @@ from rnnbench.errors import BadInput
 from rnnbench.store import read_jsonl
 from rnnbench.tracking import TrackerError
 from rnnbench.tracking import push as pushing
-from rnnbench.tracking.push import Mirrored, WandbMirror, answer_agent, push
+from rnnbench.tracking.push import Mirrored, WandbMirror, answer_agent, push, push_tables
 
 HISTORY = ({"step": 1, "val/loss": 1.0, "val/auc": None}, {"step": 2, "val/loss": 0.25})
 
@@ -125,6 +125,38 @@ def test_offline_runs_hold_config_curves_summary_table_and_group(tmp_path, mirro
     assert failed["exit_code"] == 1
     assert failed["summary"]["reason"] == "at update 7"
     assert [note["id"] for note in read_jsonl(tmp_path / "wandb_pushed.jsonl")] == ["0123456789ab", "ba9876543210"]
+
+
+TABLES = {"leaderboard": (["entry", "mean"], [["LSTM", 0.9], ["GRU", None]]), "cost": (["entry"], [["LSTM"]])}
+
+
+@pytest.mark.integration
+def test_tables_are_one_run_that_is_made_once(tmp_path, read_wandb, capfd):
+    done = push_tables(TABLES, "quickstart", tmp_path)
+    assert (done.pushed, done.left, done.error) == (1, 0, None)
+    assert capfd.readouterr() == ("", "")
+    run = read_wandb(tmp_path)
+    assert run["name"] == "tables · quickstart"
+    assert run["exit_code"] == 0
+    (board,) = run["folder"].glob("files/media/table/leaderboard_*.json")
+    assert json.loads(board.read_text()) == {"columns": ["entry", "mean"], "data": [["LSTM", 0.9], ["GRU", None]]}
+    assert push_tables(TABLES, "quickstart", tmp_path).unchanged == 1
+    assert len(offline(tmp_path)) == 1
+    (note,) = read_jsonl(tmp_path / "wandb_pushed.jsonl")
+    assert note["id"] in offline(tmp_path) or note["id"].startswith("tables-")
+
+
+def test_changed_tables_go_again_under_the_same_run(tmp_path, monkeypatch):
+    went = []
+    monkeypatch.setattr(WandbMirror, "push_tables", lambda mirror, run, *_: went.append(run))
+    assert push_tables(TABLES, "all runs", tmp_path).pushed == 1
+    changed = TABLES | {"cost": (["entry"], [["GRU"]])}
+    assert push_tables(changed, "all runs", tmp_path).pushed == 1
+    assert push_tables(changed, "all runs", tmp_path).unchanged == 1
+    assert push_tables(changed, "cell=lstm", tmp_path).pushed == 1
+    assert went[0] == went[1] != went[2]
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert push_tables(TABLES, "all runs", tmp_path).left == 1
 
 
 @pytest.fixture

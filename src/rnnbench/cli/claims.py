@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, console, positive
 from rnnbench.cli.sweeps import engine, engine_options, stale_options
@@ -41,13 +41,19 @@ def add(commands: Commands) -> None:
 
 def read(numbers: Sequence[int] = ()) -> list[Claim]:
     """The claims of these numbers, or all, of the file beside the configs. Raises BadInput on a number that is none."""
+    from rnnbench.reports.claims_data import asked, read_claims
+
+    return asked(read_claims(content()), numbers)
+
+
+def content() -> dict[str, Any]:
+    """What stands in conf/claims.yaml."""
     import yaml
 
-    from rnnbench.reports.claims_data import asked, read_claims
     from rnnbench.runs.registry import config_dir
 
-    content = yaml.safe_load((config_dir() / "claims.yaml").read_text(encoding="utf-8"))
-    return asked(read_claims(content), numbers)
+    found: dict[str, Any] = yaml.safe_load((config_dir() / "claims.yaml").read_text(encoding="utf-8"))
+    return found
 
 
 def _claims(args: argparse.Namespace) -> int:
@@ -64,6 +70,8 @@ def _claims(args: argparse.Namespace) -> int:
         if args.dry_run or code in (INTERRUPTED, BAD_INPUT):
             return code
     judged, used = judge_all(store, claims)
+    for problem in store.problems.values():
+        print(f"left out: {problem}", file=sys.stderr)
     files = write_claims(judged, Path(args.output) if args.output else store.root.parent / "tables")
     console().print(to_rich(judged, checks=bool(args.numbers)))
     if stale := sum(is_stale(record.get("source_hash")) for record in used):

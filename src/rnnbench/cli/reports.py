@@ -119,16 +119,39 @@ def _make_samples(store: Store, runs: Sequence[str]) -> dict[str, str]:
 
 def _publish(args: argparse.Namespace) -> int:
     from rnnbench.reports.predictions_main import to_make
-    from rnnbench.reports.publish import publish
+    from rnnbench.reports.publish import publish, published
     from rnnbench.store import Store
 
     store = Store.open(args.results)
-    problems = _make_samples(store, to_make(store, args.sweep or args.name))
-    folder = publish(store, args.name, sweep=args.sweep, partial=args.partial)
-    for problem in problems.values():
-        print(f"no prediction is shown: {problem}", file=sys.stderr)
+    results = store.root.parent
+    before = _frozen_runs(published(results).get(args.name))
+    if args.name == "claims" and not args.sweep and not (results / "sweeps" / "claims.json").exists():
+        from rnnbench.cli.claims import content
+        from rnnbench.reports.claims_published import publish_claims
+
+        folder = publish_claims(store, content(), partial=args.partial)
+    else:
+        problems = _make_samples(store, to_make(store, args.sweep or args.name))
+        folder = publish(store, args.name, sweep=args.sweep, partial=args.partial)
+        for problem in problems.values():
+            print(f"no prediction is shown: {problem}", file=sys.stderr)
     print(f"published: {folder}")
+    if before:
+        after = _frozen_runs(folder)
+        same = sum(after.get(run) == record for run, record in before.items())
+        print(f"replaced: a set of {len(before)} runs; {same} of them are in the new one of {len(after)}, unchanged")
     return OK
+
+
+def _frozen_runs(folder: Path | None) -> dict[str, object]:
+    """The records of a published set by id; empty where there is none, or it cannot be read."""
+    from rnnbench.record import RecordError
+    from rnnbench.reports.publish import read_published
+
+    try:
+        return {str(record["id"]): record for record in read_published(folder)} if folder else {}
+    except (RecordError, OSError):
+        return {}
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -136,13 +159,17 @@ def _verify(args: argparse.Namespace) -> int:
     from rnnbench.reports.publish import published, verify
     from rnnbench.store import Store
 
-    known = published(Store.open(args.results).root.parent)
+    store = Store.open(args.results)
+    known = published(store.root.parent)
+    if not known:
+        raise BadInput(
+            f"nothing is published in {store.root.parent / 'published'}; `rnnbench publish NAME` freezes a sweep."
+        )
     for name in args.names:
         if name not in known:
-            raise BadInput(
-                f"nothing is published as {name!r}; {nearest(name, known) if known else 'nothing is at all.'}"
-            )
+            raise BadInput(f"nothing is published as {name!r}; {nearest(name, known)}")
     different = {name: verify(known[name]) for name in args.names or known}
     for name, files in different.items():
-        print(f"{name}: {'differs: ' + ', '.join(files) if files else 'equal'}")
+        what = "differs from what its records give: " + ", ".join(files)
+        print(f"{name}: {what if files else 'equal'}")
     return FAILED if any(different.values()) else OK

@@ -1,8 +1,9 @@
-"""Commands of the mirror: wandb; and what `wandb agent` says to `run`."""
+"""Commands of the mirror: wandb push, wandb tables; and what `wandb agent` says to `run`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,20 +22,50 @@ SELECTION: names of sweeps (results/sweeps/), of published sets, or ids of runs 
 every record of the store. A W&B run has its record's id; what was pushed is noted in results/wandb_pushed.jsonl and not
 pushed again unless it has changed. Offline, the default, makes folders in results/wandb/, which
 `wandb sync results/wandb/offline-run-*` uploads; online needs `wandb login` once.
+`wandb tables` makes one W&B run with the leaderboard and all tables of a selection (as `rnnbench tables` takes it).
 """
 
 
 def add(commands: Commands) -> None:
-    """wandb push."""
+    """wandb push and wandb tables."""
     wandb = commands.add(
-        "wandb", _push, "Mirror records into Weights & Biases, after the fact: rnnbench wandb push.",
+        "wandb", _wandb, "Mirror records, or tables of them, into Weights & Biases: rnnbench wandb push.",
         epilog=SELECTION + EXIT,
     )  # fmt: skip
-    wandb.add_argument("action", choices=("push",), help="the one thing that can be done")
+    wandb.add_argument("action", choices=("push", "tables"), help="push: records as runs; tables: tables of them")
     wandb.add_argument("selection", nargs="*", metavar="SELECTION", help="sweeps, published sets, runs (default: all)")
     wandb.add_argument("--mode", choices=("offline", "online"), help="default: WANDB_MODE, else offline")
     wandb.add_argument("--project", default="rnnbench", help="the W&B project (default: rnnbench)")
     wandb.add_argument("--entity", help="the W&B team or account (default: the account's own)")
+
+
+def _wandb(args: argparse.Namespace) -> int:
+    return _push(args) if args.action == "push" else _push_tables(args)
+
+
+def _push_tables(args: argparse.Namespace) -> int:
+    from rnnbench.cli.selecting import selected
+    from rnnbench.reports.leaderboard import leaderboard
+    from rnnbench.reports.tables_main import all_tables
+    from rnnbench.store import Store
+    from rnnbench.tracking.push import push_tables
+
+    store = Store.open(args.results)
+    found = selected(store, args.selection)
+    frames = {"leaderboard": leaderboard(found.frame)}
+    frames |= {name: table.frame for name, table in all_tables(found.frame).items() if len(table.frame)}
+    plain = {name: json.loads(frame.to_json(orient="split", date_format="iso")) for name, frame in frames.items()}
+    tables = {name: (table["columns"], table["data"]) for name, table in plain.items()}
+    title = found.words or "all runs"
+    results = store.root.parent
+    done = push_tables(tables, title, results, project=args.project, entity=args.entity, mode=args.mode)
+    if done.error is not None:
+        print(f"rnnbench: W&B did not take the tables ({done.error}); the same command tries again.", file=sys.stderr)
+        return FAILED
+    print(
+        f"{', '.join(tables)}: {'pushed' if done.pushed else 'there already' if done.unchanged else 'left (disabled)'}"
+    )
+    return OK
 
 
 def _push(args: argparse.Namespace) -> int:

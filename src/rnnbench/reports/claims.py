@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rnnbench.reports.claims_data import Check, Claim, Select, matches
-from rnnbench.reports.claims_measures import EXACT, MEASURES, OF_COST
+from rnnbench.reports.claims_data import Check, Claim
+from rnnbench.reports.claims_measures import EXACT, OF_COST
+from rnnbench.reports.claims_values import Values, values_of
 from rnnbench.reports.curves import Curves
 from rnnbench.reports.numbers import short
 from rnnbench.reports.paired import holm, sign_flip_p, smallest_p
@@ -19,7 +20,6 @@ HOLDS, FAILS, DEPENDS, OPEN = "holds", "does not hold", "depends", "not enough e
 YES, NO, UNKNOWN = "yes", "no", "open"
 ALPHA = 0.05
 FEWEST_LEVEL, FEWEST_TEST = 5, 8  # runs for an interval; pairs for a test
-SMOKE = "smoke"
 Records = Sequence[Mapping[str, Any]]
 
 
@@ -28,7 +28,7 @@ class Finding:
     """A check and what the runs say of it. answer: yes | no | open; words: the numbers, or what is missing.
 
     low, high: the 95% interval of mean; p: of the test against the bound, by Holm over the claim's tests; NaN if none.
-    missing: there are too few runs, where more seeds may not be what an open answer with enough of them needs.
+    missing: there are too few runs, whatever became of them; settings: they are of more than one setting.
     """
 
     check: Check
@@ -41,6 +41,7 @@ class Finding:
     p: float = math.nan
     compared_on: str = ""
     missing: bool = False
+    settings: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,13 @@ class Judged:
             return ""
         if any(finding.missing for finding in self.findings):
             return f"runs are missing: rnnbench claims --run {self.claim.n}"
-        names = self.claim.experiments
-        return f"undecided with these seeds; more: rnnbench sweep experiment={names[0]} 'seed=range({2 * FEWEST_TEST})'"
+        if any(finding.settings for finding in self.findings):
+            return (
+                f"runs of several settings are mixed; apart: rnnbench claims --run {self.claim.n} --results ELSEWHERE"
+            )
+        seeds = 2 * max(FEWEST_TEST, *(finding.n for finding in self.findings))
+        more = "; ".join(f"rnnbench sweep experiment={name} 'seed=range({seeds})'" for name in self.claim.experiments)
+        return f"undecided with these seeds; more: {more}"
 
     @property
     def evidence(self) -> str:
@@ -84,7 +90,9 @@ def rules() -> list[str]:
         f"A comparison is paired by seed. Of scores and losses: at least {FEWEST_TEST} pairs, the interval as above, "
         f"and Holm's p < {ALPHA:g} of the sign-flip test against the bound, over the claim's tests.",
         f"Of speed, time and memory: at least {FEWEST_LEVEL} pairs, the interval of the geometric mean of the ratios; "
-        "backend, device and threads are named, and it says nothing of others. Only runs that reach the target count.",
+        "both runs of a pair on one machine, torch, thread count and precision; backend, device and threads are named, "
+        "and it says nothing of others. Where one run of a pair never reaches the target, it counts with all of its "
+        "training time, which is less than it would need; a pair where neither does is none.",
         f"Within a bound: at least {FEWEST_TEST} pairs (cost: {FEWEST_LEVEL}); yes where all of the interval is "
         "within it, no where all of it is outside. Equal: exact in every run; one is enough.",
         "Verdict: holds where all checks say yes (of a claim that something exists: any), does not hold where all say "
@@ -94,11 +102,11 @@ def rules() -> list[str]:
 
 def judge(claim: Claim, records: Records, histories: Curves) -> Judged:
     """The verdict on one claim from the records of its experiments."""
-    raw = [_measured(check, records, histories) for check in claim.checks]
-    tests = [i for i, (check, _, values) in enumerate(raw) if _is_test(check) and len(values) >= FEWEST_TEST]
-    adjusted = holm([sign_flip_p([v - _scaled(raw[i][0]) for v in raw[i][2]]) for i in tests])
+    raw = [(check, values_of(check, records, histories)) for check in claim.checks]
+    tests = [i for i, (check, found) in enumerate(raw) if _is_test(check) and len(found.values) >= FEWEST_TEST]
+    adjusted = holm([sign_flip_p([v - _scaled(raw[i][0]) for v in raw[i][1].values]) for i in tests])
     p_values = dict(zip(tests, adjusted, strict=True))
-    findings = tuple(_decide(finding, values, p_values.get(i)) for i, (_, finding, values) in enumerate(raw))
+    findings = tuple(_decide(check, found, p_values.get(i)) for i, (check, found) in enumerate(raw))
     return Judged(claim, verdict([f.answer for f in findings], claim.needs), findings)
 
 
@@ -106,7 +114,7 @@ def verdict(answers: Sequence[str], needs: str) -> str:
     """What the answers of a claim's checks amount to."""
     yes, no, unknown = (answers.count(word) for word in (YES, NO, UNKNOWN))
     if needs == "any":
-        return HOLDS if yes else FAILS if not unknown else OPEN
+        return HOLDS if yes else FAILS if no and not unknown else OPEN
     if yes and no:
         return DEPENDS
     return OPEN if unknown or not answers else HOLDS if yes else FAILS
@@ -128,57 +136,16 @@ def _scaled(check: Check) -> float:
     return math.log(check.bound) if check.ratio else check.bound
 
 
-def _measured(check: Check, records: Records, histories: Curves) -> tuple[Check, Finding, list[float]]:
-    """The values of a check, one a seed, and what there is to say of the runs that have none."""
-    sides = [
-        _by_seed(select, check, records, histories) for select in (check.first, check.second) if select is not None
-    ]
-    notes = list(dict.fromkeys(note for _, side_notes, _ in sides for note in side_notes))
-    on = "; ".join(sorted({word for _, _, words in sides for word in words})) if check.measure in OF_COST else ""
-    seeds = sorted(set.intersection(*(set(values) for values, _, _ in sides)))
-    if len(sides) == 1:
-        values = [sides[0][0][seed] for seed in seeds]
-    elif check.ratio:
-        values = [math.log(sides[0][0][seed] / sides[1][0][seed]) for seed in seeds]
-    else:
-        values = [sides[0][0][seed] - sides[1][0][seed] for seed in seeds]
-    return check, Finding(check, UNKNOWN, "; ".join(notes), len(values), compared_on=on), values
-
-
-def _by_seed(
-    select: Select, check: Check, records: Records, histories: Curves
-) -> tuple[dict[int, float], list[str], set[str]]:
-    """The measure of the runs selected by seed, remarks on those that do not count, and what they were computed on."""
-    found = [record for record in records if matches(record, select)]
-    tried = [record for record in found if (record.get("budget") or {}).get("name") == SMOKE]
-    runs = [record for record in found if record not in tried]
-    notes = [f"{len(tried)} runs of budget=smoke do not count"] * bool(tried)
-    values: dict[int, float] = {}
-    failed: Counter[str] = Counter()
-    on: set[str] = set()
-    if len({(record["seed"], record["id"]) for record in runs}) > len({record["seed"] for record in runs}):
-        return {}, [*notes, "the runs are of more than one setting (budget or options)"], on
-    for record in runs:
-        value = MEASURES[check.measure](record, histories.get(str(record["id"]), []), check.outputs)
-        usable = record["status"] == "ok" or (check.measure == "score" and record["status"] == "diverged")
-        if record["status"] != "ok":
-            failed[str(record["status"])] += 1
-        if usable and value is not None and (value > 0 or not check.ratio):
-            values[int(record["seed"])] = value
-            on.add(f"{record.get('backend')}, {record.get('device')}, threads={record.get('threads')}")
-        elif usable:
-            failed[f"without {check.measure.replace('_', ' ')}"] += 1
-    return values, notes + [f"{n} {word}" for word, n in failed.items()], on
-
-
-def _decide(finding: Finding, values: Sequence[float], p: float | None) -> Finding:
+def _decide(check: Check, found: Values, p: float | None) -> Finding:
     """The answer of a check: by the interval, and by the test where it is one."""
-    check, bound = finding.check, _scaled(finding.check)
+    values, bound = found.values, _scaled(check)
     fewest, n = _fewest(check), len(values)
+    finding = Finding(check, UNKNOWN, "; ".join(found.notes), n, compared_on=found.compared_on)
     if n < fewest:
         what = "runs" if check.second is None else "pairs"
-        said = [f"{n} of at least {fewest} {what}", *filter(None, [finding.words])]
-        return replace(finding, words="; ".join(said), missing=True)
+        said = [f"{n} of at least {fewest} {what}", *found.notes]
+        missing = not found.settings and found.found < fewest
+        return replace(finding, words="; ".join(said), missing=missing, settings=found.settings)
     mean, low, high = mean_ci(values)
     if check.relation == "equals":
         answer = YES if all(math.isclose(v, bound, abs_tol=1e-12) for v in values) else NO

@@ -4,63 +4,143 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnbench.record import RecordError, entry_id
 from rnnbench.reports.claims import Judged, judge, rules
 from rnnbench.reports.claims_data import Claim
 from rnnbench.reports.claims_measures import NEEDS_HISTORY
+from rnnbench.reports.claims_values import SMOKE
 from rnnbench.reports.curves import Curves, read_curves
-from rnnbench.reports.publish import published, read_manifest, read_published
+from rnnbench.reports.publish import read_manifest, read_published
 from rnnbench.store import Store, write_atomic
 
 if TYPE_CHECKING:
     from rich.console import Group
 
+CLAIMS = "claims"  # the name of their published set
+Gathered = tuple[dict[str, dict[str, Any]], list[Store | Path]]
 COLUMNS = (
     "claim", "text", "verdict", "check", "says", "answer", "n", "mean", "low", "high", "p", "compared_on", "words",
 )  # fmt: skip
+
+
+class Frozen:
+    """The published sets of a folder, read once: of an experiment its own set, else its part of the set of claims."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, dict[str, dict[str, Any]]] = {}
+        head = folder / CLAIMS / "sweep.json"
+        self._parts = json.loads(head.read_text(encoding="utf-8")).get("sweeps") or {} if head.exists() else {}
+
+    def find(self, name: str) -> tuple[dict[str, dict[str, Any]], Path | None]:
+        """An experiment's records by id, and the set that holds them; none and None where nothing is published."""
+        if (self._folder / name / "records.jsonl").exists():
+            return self._records(name), self._folder / name
+        if name in self._parts:
+            found = self._records(CLAIMS)
+            return {run: found[run] for run in self._parts[name] if run in found}, self._folder / CLAIMS
+        return {}, None
+
+    def _records(self, name: str) -> dict[str, dict[str, Any]]:
+        if name not in self._read:
+            self._read[name] = {str(record["id"]): record for record in read_published(self._folder / name)}
+        return self._read[name]
 
 
 def judge_all(store: Store, claims: Sequence[Claim]) -> tuple[list[Judged], list[dict[str, Any]]]:
     """Every claim's verdict, and the records of this store that they stand on (each once).
 
     A claim's records are those of its experiments: the finished runs that the sweep's manifest names, and the
-    published set of that name beside the store.
+    published set of that name beside the store, or the set of claims. Records that cannot be read are left out and
+    named in `store.problems`.
     """
-    names = dict.fromkeys(name for claim in claims for name in (*claim.experiments, *claim.also))
-    gathered = {name: _gather(store, name) for name in names}
-    found = []
+    frozen = Frozen(store.root.parent / "published")
     used: dict[str, dict[str, Any]] = {}
+
+    def gather(name: str) -> Gathered:
+        records, folder = frozen.find(name)
+        sources: list[Store | Path] = [folder] if folder else []
+        if own := own_runs(store, name):
+            used.update(own)
+            sources.append(store)
+        return own | {run: record for run, record in records.items() if run not in own}, sources
+
+    return _judge(claims, gather), list(used.values())
+
+
+def judge_published(folder: Path, claims: Sequence[Claim]) -> list[Judged]:
+    """Every claim's verdict from the published sets alone, of which the folder is the one of claims."""
+    frozen = Frozen(folder.parent)
+
+    def gather(name: str) -> Gathered:
+        records, source = frozen.find(name)
+        return records, [source] if source else []
+
+    return _judge(claims, gather)
+
+
+def _judge(claims: Sequence[Claim], gather: Callable[[str], Gathered]) -> list[Judged]:
+    names = dict.fromkeys(name for claim in claims for name in (*claim.experiments, *claim.also))
+    gathered = {name: gather(name) for name in names}
+    found = []
     for claim in claims:
         records: dict[str, dict[str, Any]] = {}
         histories: Curves = {}
         for name in (*claim.experiments, *claim.also):
             some, sources = gathered[name]
             records = some | records
-            if store in sources:
-                used |= some
-            if any(check.measure in NEEDS_HISTORY for check in claim.checks):
+            if needs_history(claim):
                 for source in sources:
                     histories = read_curves(source, some) | histories
         found.append(judge(claim, list(records.values()), histories))
-    return found, list(used.values())
+    return found
 
 
-def _gather(store: Store, name: str) -> tuple[dict[str, dict[str, Any]], list[Store | Path]]:
-    """The records of an experiment by id, and where their histories are; what this store has made comes first."""
+def needs_history(claim: Claim) -> bool:
+    """Whether a check of the claim reads curves beside records."""
+    return any(check.measure in NEEDS_HISTORY for check in claim.checks)
+
+
+def own_runs(store: Store, name: str) -> dict[str, dict[str, Any]]:
+    """What this store has of an experiment: the runs of its sweep, and earlier ones of the same entries.
+
+    A manifest names the runs of its last command, and beside them those of earlier ones: more seeds count, another
+    setting does not. Where the last command was a trial (budget=smoke) the earlier ones are what there is.
+    """
     results = store.root.parent
-    records: dict[str, dict[str, Any]] = {}
-    sources: list[Store | Path] = []
-    if (frozen := published(results).get(name)) is not None:
-        records = {str(record["id"]): record for record in read_published(frozen)}
-        sources.append(frozen)
-    if (results / "sweeps" / f"{name}.json").exists():
-        own = {run: record for run in read_manifest(results, name)["runs"] if (record := store.read(run)) is not None}
-        records |= own
-        sources.append(store)
-    return records, sources
+    if not (results / "sweeps" / f"{name}.json").exists():
+        return {}
+    manifest = read_manifest(results, name)
+    last = _readable(store, manifest["runs"])
+    before = _readable(store, manifest.get("earlier") or ())
+    entries = {_entry(record) for record in last.values() if not _is_trial(record)}
+    return last | {run: record for run, record in before.items() if not entries or _entry(record) in entries}
+
+
+def _readable(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for run in runs:
+        try:
+            record = store.read(run)
+        except (RecordError, OSError) as error:
+            store.problems[str(store.record_path(run))] = str(error)
+            continue
+        if record is not None:
+            found[run] = record
+    return found
+
+
+def _entry(record: Mapping[str, Any]) -> str:
+    return entry_id(record.get("config") or {"axes": record.get("axes"), "dataset": record.get("dataset")})
+
+
+def _is_trial(record: Mapping[str, Any]) -> bool:
+    return bool((record.get("budget") or {}).get("name") == SMOKE)
 
 
 def write_claims(judged: Sequence[Judged], folder: Path) -> list[Path]:

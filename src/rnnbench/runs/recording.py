@@ -51,7 +51,7 @@ def make_record(
         "train_seconds": train_seconds,
         "wall_seconds": seconds + sum(a.seconds for a in seen if a.status != "running"),
         "steps_per_second": updates / train_seconds if updates and train_seconds else None,
-        "peak_memory_mb": host.peak_memory_mb(config["device"]),
+        "peak_memory_mb": facts.get("peak_memory_mb") or host.peak_memory_mb(config["device"]),
         "device": config["device"],
         "precision": config["precision"],
         "backend": config["backend"],

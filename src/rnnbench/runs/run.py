@@ -248,6 +248,8 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     tested = evaluate(model, task, data.test, precision=job.config["precision"])
     facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
     checkpoint.save(folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()})
+    # Before the diagnostics, which run the network anew with a gradient for every h_t: no cost of its training.
+    facts["peak_memory_mb"] = host.peak_memory_mb(job.config["device"])
     if job.config["harness"]["diagnostics"]:
         size = min(DIAGNOSED_CLIPS if task.spec.inputs == "frames" else DIAGNOSED, data.val.size)
         index = torch.arange(size, device=data.val.x.device)

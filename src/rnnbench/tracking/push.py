@@ -22,6 +22,7 @@ from rnnbench.tracking.base import TrackerError, record_row, record_summary
 from rnnbench.tracking.guard import LIMIT_SECONDS
 from rnnbench.tracking.wandb_tracker import OF_THE_AGENT, WandbTracker, agent_run
 
+Tables = Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]  # columns and rows by name
 PATIENCE_SECONDS = 30.0  # for W&B's start of one run, and again for its upload
 NOTES = "wandb_pushed.jsonl"
 FACTS = (
@@ -84,14 +85,29 @@ class WandbMirror(WandbTracker):
             init = {key: init[key] for key in ("mode", "dir", "tags", "config")}
         summary = record_summary(record) | {key: record[key] for key in FACTS if record.get(key) is not None}
         finish = {"summary": summary, "row": record_row(record), "exit_code": 0 if record["status"] == "ok" else 1}
+        self._whole_run(init, one.history, finish, patience, OF_THE_AGENT if agent else frozenset())
+
+    def push_tables(self, run: str, name: str, tables: Tables, folder: Path, patience: float) -> None:
+        """Make, or make anew, one W&B run that holds tables and no curve. run: its id; name: for people."""
+        init = {
+            "project": self.project, "entity": self.entity, "mode": self.mode, "dir": str(folder), "id": run,
+            "name": name, "job_type": "tables", "tags": ["tables"],
+        }  # fmt: skip
+        content = {key: {"columns": list(columns), "data": list(rows)} for key, (columns, rows) in tables.items()}
+        self._whole_run(init, (), {"summary": {}, "row": {}, "exit_code": 0, "tables": content}, patience, frozenset())
+
+    def _whole_run(
+        self, init: Mapping[str, Any], history: Sequence[Mapping[str, float]], finish: Mapping[str, Any],
+        patience: float, kept: frozenset[str],
+    ) -> None:  # fmt: skip
         with self._busy:
-            self._process = self._process or self._open(OF_THE_AGENT if agent else frozenset())
+            self._process = self._process or self._open(kept)
             hanging = threading.Timer(2 * patience + 5.0, self._process.kill)
             hanging.start()
             try:
                 self._send(["start", {"init": init, "patience": patience}])
                 self._answer()
-                for row in one.history:
+                for row in history:
                     points = {key: value for key, value in row.items() if key != "step" and value is not None}
                     self._send(["log", int(row["step"]), points])
                 self._send(["finish", finish])
@@ -133,6 +149,35 @@ def push(
             with notes.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(note) + "\n")
             done.pushed, done.left = done.pushed + 1, done.left - 1
+    except TrackerError as error:
+        done.error = str(error).rstrip(".")
+    finally:
+        mirror.close()
+    return done
+
+
+def push_tables(
+    tables: Tables, title: str, results: Path, *, project: str = "rnnbench", entity: str | None = None,
+    mode: str | None = None, patience: float | None = None,
+) -> Pushed:  # fmt: skip
+    """Mirror tables into one W&B run, which the same title finds again; equal tables are not pushed twice.
+
+    title: what they are of, in words. results: as of `push`. Raises BadInput on an unknown mode.
+    """
+    mirror, done = WandbMirror(project, entity, mode), Pushed(left=1)
+    run = f"tables-{hashlib.sha256(title.encode()).hexdigest()[:12]}"
+    content = hashlib.sha256(json.dumps([title, tables], sort_keys=True, default=str).encode()).hexdigest()
+    notes, place = results / NOTES, f"{mirror.mode} {entity or ''}/{project}"
+    known = [note for note in read_jsonl(notes) if note.get("to") == place and note.get("id") == run]
+    if known and known[-1].get("hash") == content:
+        return Pushed(unchanged=1)
+    try:
+        if mirror.mode != "disabled":
+            mirror.push_tables(run, f"tables · {title}", tables, results.absolute(), patience or PATIENCE_SECONDS)
+            note = {"id": run, "to": place, "hash": content, "group": None, "when": _now()}
+            with notes.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(note) + "\n")
+            done.pushed, done.left = 1, 0
     except TrackerError as error:
         done.error = str(error).rstrip(".")
     finally:

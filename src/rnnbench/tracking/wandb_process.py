@@ -44,8 +44,10 @@ def start(wandb: Any, message: dict[str, Any]) -> Any:
 
 
 def finish(wandb: Any, run: Any, message: dict[str, Any]) -> None:
-    """The record as a table of one row, the summary and the exit code, each given whatever fails before it."""
+    """The record as a table of one row, or tables; the summary and the exit code; each given whatever fails before."""
     try:
+        for name, table in message.get("tables", {}).items():
+            run.log({name: wandb.Table(columns=table["columns"], data=table["data"], allow_mixed_types=True)})
         if row := message["row"]:
             run.log({"record": wandb.Table(columns=list(row), data=[list(row.values())], allow_mixed_types=True)})
     finally:
