@@ -138,7 +138,14 @@ BAD = [
     ("claims --results a_file", "results are kept in a folder, and a_file is a file"),
     ("serve --results a_file", "results are kept in a folder, and a_file is a file"),
     ("leaderboard --format html", "invalid choice: 'html'"),
-    ("leaderboard cell=rnn", "unrecognized arguments: cell=rnn"),
+    ("leaderboard cell=rnn", "no finished runs in results/runs; "),
+    ("leaderboard cel=rnn", "nothing is selected by 'cel'; did you mean cell"),
+    ("leaderboard quickstart", "no sweep, published set or folder with runs is called 'quickstart'"),
+    ("leaderboard --dataset=", "'dataset=' selects nothing"),
+    ("report nothing", "no sweep, published set or folder with runs is called 'nothing'"),
+    ("report --dataset digits sed=1", "nothing is selected by 'sed'; did you mean seed"),
+    ("serve --port 0 nothing", "no sweep, published set or folder with runs is called 'nothing'"),
+    ("serve depth=deep", "depth=deep: it is a whole number"),
     ("list nonsense", "unknown group 'nonsense'; known: axes"),
     ("list cels", "unknown group 'cels'; did you mean cell"),
     ("list", "the following arguments are required: GROUP; see `rnnbench list --help`"),
@@ -171,8 +178,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2(call, tmp_path, line, sentenc
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("leaderboard --dataset digit", "'digit'"),
-        ("leaderboard --budget large", "'large'"),
+        ("leaderboard --dataset digit", "no run has dataset=digit here; did you mean digits?"),
+        ("leaderboard --budget large", "no run has budget=large here; known: small."),
+        ("leaderboard --format csv seed=first", "seed=first: it is a whole number."),
+        ("report cell=gru dataset=digit", "no run has dataset=digit here; did you mean digits?"),
         ("leaderboard --output results/runs/../a_file", "a_file: File exists"),
         ("show nonsense", "no run 'nonsense' in results/runs; "),
     ],
@@ -395,8 +404,59 @@ def test_one_dataset_or_budget_only(call, store):
         return {(row["dataset"], row["budget"]) for row in csv.DictReader(io.StringIO(text))}
 
     assert rows() == {("digits", "small"), ("adding", "small"), ("digits", "paper")}
-    assert rows("--dataset", "adding") == {("adding", "small")}
-    assert rows("--budget", "paper") == {("digits", "paper")}
+    assert rows("--dataset", "adding") == rows("dataset=adding") == {("adding", "small")}
+    assert rows("--budget", "paper") == rows("budget=paper") == {("digits", "paper")}
+    assert rows("--dataset", "digits", "budget=paper") == {("digits", "paper")}
+
+
+@pytest.mark.usefixtures("store")
+def test_the_files_of_a_part_do_not_take_the_place_of_the_whole(call, tmp_path):
+    tables = tmp_path / "results" / "tables"
+    assert call("leaderboard").code == 0
+    whole = {path.name: path.read_bytes() for path in tables.iterdir()}
+    said = call("leaderboard", "cell=gru,lstm", "--format", "markdown", "seed=0,1")
+    assert said.out == (tables / "leaderboard_cell-gru-lstm_seed-0-1.md").read_text()
+    assert "RNN" not in said.out
+    assert {path.name: path.read_bytes() for path in tables.iterdir() if path.name in whole} == whole
+    assert call("leaderboard", "cell=gru", "--output", "mine").code == 0
+    assert sorted(path.name for path in Path("mine").iterdir()) == sorted(whole)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_leaderboard_for_a_paper_and_for_a_program(call):
+    latex = call("leaderboard", "--format", "latex").out
+    assert latex.startswith("% needs \\usepackage{booktabs}")
+    assert "LSTM 64 & digits &" in latex
+    found = json.loads(call("leaderboard", "--format", "json", "cell=gru").out)
+    assert [(row["label"], row["rank"], row["n"]) for row in found["rows"]] == [("GRU 64", 1, 3)]
+
+
+PUBLISHED = Path(__file__).parents[1] / "results" / "published"
+
+
+@pytest.mark.parametrize(
+    ("words", "datasets", "stale"),
+    [(["quickstart", "dataset=digits"], {"digits"}, 0), (["quickstart", "tcn_jsb"], {"digits", "adding", "jsb"}, 0),
+     ([str(PUBLISHED / "quickstart"), "cell=lstm,gru", "dataset=adding"], {"adding"}, 0),
+     (["results", "tcn_jsb", "seed=0"], {"digits", "jsb"}, 3)],
+    ids=["part", "two", "folder", "store"],
+)  # fmt: skip
+def test_a_leaderboard_is_of_stores_published_sets_and_folders(call, store, words, datasets, stale):
+    (store.root.parent / "published").symlink_to(PUBLISHED)
+    said = call("leaderboard", *words, "--format", "csv")
+    assert said.code == 0
+    assert {row["dataset"] for row in csv.DictReader(io.StringIO(said.out))} == datasets
+    assert ("stale: 3 of " in said.err) == bool(stale), "what is frozen is what it is"
+    assert "skipped" not in said.err
+    assert re.search(r"^written: results/tables/leaderboard_[\w.-]+\.csv, ", said.err, re.M)
+
+
+def test_an_unfinished_sweep_is_said_to_be_so(call, store):
+    folder = store.root.parent / "sweeps"
+    folder.mkdir()
+    manifest = {"command": "rnnbench sweep x", "runs": [*store.ids()[:2], "0" * 12], "skipped": []}
+    (folder / "mine.json").write_text(json.dumps(manifest))
+    assert call("leaderboard", "mine").err.startswith("note: 1 of the 3 runs of mine are not finished\n")
 
 
 def test_a_corrupt_record_is_named_and_left_out(call, store):

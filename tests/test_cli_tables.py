@@ -83,6 +83,12 @@ def test_a_selection_narrows_every_table(store, capsys, tmp_path):
     assert not (store.root.parent / "tables").exists()
 
 
+def test_words_may_stand_behind_options(store, capsys):
+    assert main(["tables", "cell=gru", "--format", "csv", "--show", "tasks", "dataset=digits"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row["label"], row["dataset"]) for row in rows} == {("GRU 64", "digits")}
+
+
 def test_one_dataset_shows_the_task_table(store, capsys):
     assert main(["tables", "dataset=digits"]) == 0
     assert "digits accuracy" in capsys.readouterr().out

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnbench.errors import BadInput
 from rnnbench.reports.frames import records_frame
 from rnnbench.reports.leaderboard import COLUMNS, leaderboard
 from rnnbench.reports.stats import mean_ci
@@ -14,8 +13,8 @@ from rnnbench.reports.stats import mean_ci
 from .synthetic import make_record, make_records
 
 
-def board(records, **options):
-    return leaderboard(records_frame(records), **options)
+def board(records):
+    return leaderboard(records_frame(records))
 
 
 def test_no_runs_give_an_empty_table_with_every_column():
@@ -175,16 +174,6 @@ def test_no_times_over_several_devices_and_versions_of_the_code_are_noted():
 def test_a_null_metric_is_no_seed_but_stays_in_the_coverage():
     row = board([*make_records(("gru",)), make_record("gru", seed=3, value=None)]).iloc[0]
     assert (row["n"], row["coverage"]) == (3, "3/4: 1 without a test value")
-
-
-def test_filters_and_their_errors():
-    records = make_records() + make_records(dataset="adding", budget="smoke")
-    assert set(board(records, dataset="adding")["dataset"]) == {"adding"}
-    assert set(board(records, budget="small")["dataset"]) == {"digits"}
-    with pytest.raises(BadInput, match="did you mean digits"):
-        board(records, dataset="digit")
-    with pytest.raises(BadInput, match="no finished runs yet"):
-        board([], budget="small")
 
 
 @pytest.mark.parametrize("seed", range(3))

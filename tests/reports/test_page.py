@@ -17,12 +17,15 @@ from rnnbench.reports import page_board, page_curves
 from rnnbench.reports.page import application, charts_library, embedded, page_data, render, write_page
 from rnnbench.reports.page_board import board, flattened
 from rnnbench.reports.page_curves import learning_curves
+from rnnbench.reports.page_frames import pictures
 from rnnbench.reports.page_searches import _axis, _place
-from rnnbench.reports.page_source import open_source
+from rnnbench.reports.page_source import open_source, planned
 from rnnbench.reports.publish import published
+from rnnbench.samples import dumps
 from rnnbench.store import Store
 
-from .paged import EVIL, SHORT, evil_store, falling, full_store, write_history
+from . import framed
+from .paged import EVIL, SHORT, evil_store, falling, full_store, write_history, write_sweep
 from .synthetic import fill_store, make_record, make_records
 
 pytestmark = pytest.mark.integration  # the library of charts takes seconds to be put together
@@ -185,13 +188,74 @@ def test_stale_runs_are_said_to_be_so(full):
     assert [group["stale"] for group in groups] == [True] * len(groups)
 
 
-def test_a_selection_is_a_name_a_dataset_and_a_budget(full):
-    assert len(open_source(full, "quick").frame) == 21
-    assert set(open_source(full, "quick", dataset="adding").frame["dataset"]) == {"adding"}
-    with pytest.raises(BadInput, match=r"no sweep and no published set 'quik'.*quick"):
-        open_source(full, "quik")
-    with pytest.raises(BadInput, match="no finished run has dataset 'digit'"):
-        open_source(full, dataset="digit")
+def test_only_runs_of_the_store_are_stale_and_of_a_mixed_group_only_a_part(full, tmp_path):
+    frozen = make_records(("cifg",), range(2))
+    write_frozen(tmp_path / "old", frozen)
+    source = open_source(full, ["quick", "status=ok", "dataset=digits", str(tmp_path / "old")])
+    groups = page_data(source, stale=lambda text: True)["provenance"]["groups"]
+    assert sorted((group["stale"], group["runs"]) for group in groups) == [(False, 2), (True, 16)]
+    groups = page_data(source, stale=lambda text: False)["provenance"]["groups"]
+    assert [(group["stale"], group["runs"]) for group in groups] == [(False, 18)], "nothing to tell apart"
+
+
+def test_a_page_is_of_what_its_words_select(full):
+    assert len(open_source(full, ["quick"]).frame) == 21
+    part = open_source(full, ["quick", "dataset=adding"])
+    assert (set(part.frame["dataset"]), part.title) == ({"adding"}, "quick, dataset adding")
+    assert [planned(source, "quick") for source in (open_source(full, ["quick"]), part)] == [21, None]
+    assert list(open_source(full, ["cell=mgu"]).heads) == ["quick"], "no sweep that has no run in it"
+    with pytest.raises(BadInput, match=r"no sweep, published set or folder with runs is called 'quik'.*quick"):
+        open_source(full, ["quik"])
+    with pytest.raises(BadInput, match="no run has dataset=digit here"):
+        open_source(full, ["dataset=digit"])
+
+
+def write_frozen(folder, records, **head):
+    """A published set of records with their histories."""
+    folder.mkdir(parents=True)
+    (folder / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    lines = [{"id": record["id"], "rows": falling(record)} for record in records]
+    (folder / "curves.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "sweep.json").write_text(json.dumps({"name": folder.name, "command": "x", "skipped": []} | head))
+
+
+def test_a_page_of_several_places_has_everything_of_each(full, tmp_path):
+    write_frozen(tmp_path / "old", make_records(("cifg",), range(3)), not_run={"cell=nig": "2 of 2 runs"})
+    path = tmp_path / "old" / "records.jsonl"
+    path.write_text(path.read_text() + "{\n")
+    other = fill_store(Store(tmp_path / "other" / "runs"), make_records(("mut1",), range(3)))
+    for record in make_records(("mut1",), range(3)):
+        write_history(other, record, falling(record))
+    write_sweep(other, "quick", make_records(("mut1",), range(3)))
+    data = page_data(open_source(full, ["quick", "peep", str(tmp_path / "old"), str(tmp_path / "other")]))
+    place = {entry["cell"]: n for n, entry in enumerate(data["board"]["entries"])}
+    assert {"gru", "cifg", "mut1"} <= set(place)
+    assert {place[cell] for cell in ("gru", "cifg", "mut1")} <= set(data["curves"]["entries"])
+    assert {place[cell] for cell in ("gru", "cifg", "mut1")} <= set(data["board"]["configs"]["own"])
+    assert [each["name"] for each in data["ablations"]["found"]] == ["peep"]
+    sweeps = {row["name"]: row["recorded"] for row in data["coverage"]["sweeps"]}
+    assert sweeps == {"quick": 21, "peep": 18, "old": 3, f"quick ({tmp_path.name}/other)": 3}
+    assert [row["record"] for row in data["coverage"]["damaged"]] == ["old, line 4"]
+    assert [row["entry"] for row in data["coverage"]["not_run"]] == ["cell=nig"]
+
+
+def test_predictions_of_a_store_and_a_published_set_are_one_picture(tmp_path):
+    store = Store(tmp_path / "runs")
+    framed.fill(store, [framed.frame_record("convlstm", seed=seed) for seed in range(2)])
+    kept, other = (framed.frame_record("convgru", seed=seed) for seed in range(2))
+    folder = tmp_path / "old"
+    write_frozen(folder, [kept, other], samples={kept["id"]: "of its file"})
+    (folder / "samples").mkdir()
+    (folder / "samples" / f"{kept['id']}.npz").write_bytes(dumps(framed.make_samples(kept["id"])))
+    source = open_source(store, [str(tmp_path), str(folder)])
+    found = pictures(source, board(source))
+    (sheet,) = found["sheets"]
+    assert found["remarks"] == []
+    assert "ConvLSTM" in sheet["text"]
+    assert "ConvGRU" in sheet["text"]
+    (folder / "sweep.json").write_text("{")  # nobody knows now which were kept
+    alone = open_source(store, [str(folder)])
+    assert pictures(alone, board(alone))["sheets"] == []
 
 
 def test_a_page_is_one_file_that_asks_for_nothing(full, data, tmp_path):
@@ -263,11 +327,23 @@ def test_a_published_set_is_enough(name, tmp_path, capsys):
     assert bool(data["curves"]["entries"]) == (PUBLISHED / "published" / name / "curves.jsonl").exists()
 
 
+def test_a_part_of_a_published_set_is_a_page(tmp_path, capsys):
+    words = ["quickstart", "cell=lstm,gru", "dataset=digits"]
+    assert main(["report", "--results", str(PUBLISHED), "-o", str(tmp_path / "page.html"), *words]) == 0
+    data = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "page.html").read_text(), re.S)[1])
+    assert data["title"] == "quickstart, cell lstm or gru, dataset digits"
+    assert {entry["cell"] for entry in data["board"]["entries"]} == {"lstm", "gru"}
+    assert [(row["name"], row["planned"]) for row in data["coverage"]["sweeps"]] == [("quickstart", None)]
+
+
 def test_the_command_writes_beside_the_store_and_refuses_in_one_sentence(full, tmp_path, capsys):
     results = str(full.root.parent)
     assert main(["report", "--dataset", "adding", "--results", results]) == 0
-    assert "report.html" in capsys.readouterr().out
-    assert (full.root.parent / "tables" / "report.html").exists()
+    assert "report_dataset-adding.html" in capsys.readouterr().out
+    assert main(["report", "quick", "cell=lstm,gru", "--results", results]) == 0
+    assert "report_quick_cell-lstm-gru.html" in capsys.readouterr().out
+    written = {path.name for path in (full.root.parent / "tables").iterdir()}
+    assert written == {"report_dataset-adding.html", "report_quick_cell-lstm-gru.html"}
     for words in (["nothing"], ["-o", str(tmp_path)], ["--budget", "huge"]):
         assert main(["report", *words, "--results", results]) == 2
         assert capsys.readouterr().err.count("\n") == 1

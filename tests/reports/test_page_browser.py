@@ -229,7 +229,7 @@ def contrast(first: str, second: str) -> float:
 
 
 def test_published_frames_are_shown(opened, tmp_path):
-    source = open_source(Store(PUBLISHED / "runs"), "spatiotemporal_small")
+    source = open_source(Store(PUBLISHED / "runs"), ["spatiotemporal_small"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri())
     pictures = page.locator("#frames img")
     assert pictures.count() == 2
@@ -244,7 +244,7 @@ def test_two_thousand_runs_open_in_three_seconds(opened, tmp_path):
     (tmp_path / "published" / "wide").mkdir(parents=True)
     lines = [json.dumps(record) + "\n" for record in records]
     (tmp_path / "published" / "wide" / "records.jsonl").write_text("".join(lines), encoding="utf-8")
-    source = open_source(Store(tmp_path / "runs"), "wide")
+    source = open_source(Store(tmp_path / "runs"), ["wide"])
     data = page_data(source)
     assert (data["runs"], len(data["board"]["entries"])) == (2000, 400)
     file = tmp_path / "a.html"

@@ -11,8 +11,11 @@ import pytest
 from rnnbench.cli import main
 from rnnbench.errors import BadInput
 from rnnbench.reports.page_serve import Page, server, state
+from rnnbench.reports.page_source import open_source
+from rnnbench.reports.selection import check
 from rnnbench.store import Store
 
+from .paged import write_sweep
 from .synthetic import fill_store, make_record, make_records
 
 
@@ -112,6 +115,37 @@ def test_an_address_that_cannot_be_had_is_one_sentence(tmp_path, store, capsys):
     made.server_close()
 
 
-def test_a_name_that_is_not_there_is_refused_at_once(tmp_path, store, capsys):
-    assert main(["serve", "nothing", "--port", "0", "--results", str(tmp_path)]) == 2
-    assert "no sweep and no published set" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["nothing"], "no sweep, published set or folder with runs is called 'nothing'"),
+     (["datset=digits"], "did you mean dataset"), (["seed=first"], "whole number"), (["since=monday"], "no day")],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_would_be_waited_for_in_vain_is_refused_at_once(tmp_path, store, capsys, words, said):
+    assert main(["serve", *words, "--port", "0", "--results", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_sweep_without_a_finished_run_is_waited_for(tmp_path, store):
+    records = make_records(("gru",), range(2))
+    write_sweep(store, "new", records)
+    page = Page(tmp_path, lambda now: open_source(store, ["new", "dataset=digits"]).title, check(store, ["new"]))
+    assert "no finished runs in new" in page.html()
+    fill_store(store, records)
+    assert page.html() == "new, dataset digits"
+
+
+def test_a_change_in_a_folder_that_was_named_is_seen(tmp_path, store):
+    other = fill_store(Store(tmp_path / "elsewhere" / "copies"), make_records(("gru",), range(1)))
+    frozen = tmp_path / "frozen"
+    frozen.mkdir()
+    (frozen / "records.jsonl").write_text("")
+    places = check(store, [str(other.root), str(frozen), "dataset=digits"])
+    states = [state(tmp_path, places)]
+    other.write(make_record("gru", seed=5))
+    states.append(state(tmp_path, places))
+    (frozen / "records.jsonl").write_text("{}")
+    states.append(state(tmp_path, places))
+    assert len(set(states)) == 3

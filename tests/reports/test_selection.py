@@ -6,10 +6,13 @@ import pytest
 
 from rnnbench.errors import BadInput
 from rnnbench.record import dumps
-from rnnbench.reports.selection import of_published, select
+from rnnbench.reports.places import of_published
+from rnnbench.reports.selection import check, select
 from rnnbench.store import Store
 
+from .paged import write_sweep
 from .synthetic import fill_store, make_record, make_records
+from .test_search import searched
 
 
 @pytest.fixture
@@ -136,7 +139,7 @@ def test_a_damaged_line_of_a_published_set_is_named_and_left_out(store, kind):
     path = store.root.parent / "published" / "frozen" / "records.jsonl"
     bad = b"\xff\xfe{" if kind == "bytes" else DAMAGED[kind].replace("\n", "").encode()
     path.write_bytes(bad + b"\n" + path.read_bytes())
-    found = of_published(path.parent)
+    found = of_published(path.parent, "frozen")
     assert len(found.frame) == 3
     (problem,) = found.problems.values()
     assert problem.startswith("frozen, line 1")
@@ -145,3 +148,79 @@ def test_a_damaged_line_of_a_published_set_is_named_and_left_out(store, kind):
 def test_a_damaged_sweep_file_of_a_published_set_stops_nothing(store):
     (store.root.parent / "published" / "frozen" / "sweep.json").write_text("{")
     assert len(select(store, ["frozen"]).frame) == 3
+
+
+def test_a_damaged_manifest_is_said_where_it_is_named_and_stops_nothing_else(store):
+    (store.root.parent / "sweeps" / "mine.json").write_text("{")
+    with pytest.raises(BadInput, match=r"mine\.json is damaged"):
+        select(store, ["mine"])
+    found = select(store, [])
+    assert (len(found.frame), found.heads) == (13, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "title", "tag"),
+    [([], "all runs", ""), (["mine"], "mine", "mine"), (["sweep=mine"], "mine", "mine"),
+     (["frozen", "mine"], "frozen and mine", "frozen_mine"),
+     (["mine", "cell=lstm,gru", "seed=0"], "mine, cell lstm or gru, seed 0", "mine_cell-lstm-gru_seed-0"),
+     (["until=2026-01-02T12:00"], "all runs, until 2026-01-02T12:00", "until-2026-01-02T12-00")],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_a_selection_has_a_title_and_a_part_of_a_files_name(store, words, title, tag):
+    found = select(store, words)
+    assert (found.title, found.tag) == (title, tag)
+
+
+def test_a_folder_s_title_is_its_end_and_its_tag_is_no_path(store, tmp_path, monkeypatch):
+    fill_store(Store.open(tmp_path / "other"), make_records(("rnn",)))
+    monkeypatch.chdir(tmp_path / "other")
+    found = [select(store, [word]) for word in (str(store.root.parent), "../other", ".")]
+    assert [each.title for each in found] == [f"{tmp_path.name}/results", f"{tmp_path.name}/other",
+                                              f"{tmp_path.name}/other"]  # fmt: skip
+    assert [each.tag for each in found[1:]] == ["other", "selection"]
+    assert "/" not in found[0].tag
+    assert len(select(store, [f"seed={','.join(map(str, range(60)))}"]).tag) == 100
+
+
+def test_of_a_run_in_two_places_the_record_named_first_is_meant(store):
+    frozen = str(store.root.parent / "published" / "frozen")
+    fill_store(store, make_records(("mgu",)))
+    write_sweep(store, "again", make_records(("mgu",)))
+    for words, of_set in (([frozen, "again"], True), (["again", frozen], False)):
+        found = select(store, words)
+        assert len(found.frame) == 3
+        assert bool(found.frozen) is of_set
+        assert {found.place(run).frozen for run in found.frame["id"]} == {of_set}
+
+
+def test_sweeps_of_one_name_are_told_apart_and_one_place_counts_once(store, tmp_path):
+    other = fill_store(Store.open(tmp_path / "other"), make_records(("rnn",)))
+    write_sweep(other, "mine", make_records(("rnn",)))
+    words = ["mine", str(tmp_path / "other"), str(store.root), str(store.root.parent), "frozen"]
+    found = select(store, words)
+    assert list(found.heads) == ["mine", f"mine ({tmp_path.name}/other)", "frozen"]
+    assert list(select(store, [*words, "cell=mgu"]).heads) == ["frozen"]
+    assert list(found.frame) == list(select(store, words[::-1]).frame), "the order of names is no order of columns"
+
+
+def test_trials_are_those_of_the_searches_that_were_named(store):
+    """A sweep by its name is what it is: that some search has its runs, too, makes them no trials of this sweep."""
+    rules, trials = searched(6, {"lstm": 0.0, "gru": 0.02}, finals=1)
+    fill_store(store, [record for record in trials if not store.record_path(record["id"]).exists()])
+    write_sweep(store, "rates", trials, search=rules)
+    write_sweep(store, "some", trials[:3])
+    assert set(select(store, ["rates"]).frame["stage"]) == {"trial", "final"}
+    assert "stage" not in select(store, ["some"]).frame
+    assert set(select(store, ["some", "rates"]).frame["stage"]) == {"trial", "final"}
+
+
+def test_where_runs_will_lie_is_known_before_there_are_any(store, tmp_path):
+    (tmp_path / "new" / "runs").mkdir(parents=True)
+    (tmp_path / "new" / "sweeps").mkdir()
+    (tmp_path / "new" / "sweeps" / "first.json").write_text("{}")
+    new = Store.open(tmp_path / "new")
+    assert check(new, []) == check(new, ["first", "dataset=anything", "optimizer.lr=1"]) == [new]
+    assert check(store, [str(tmp_path / "new")]) == [new]
+    for words in (["second"], ["sed=1"], ["seed=x"], ["until=x"], ["=1"]):
+        with pytest.raises(BadInput):
+            check(new, words)

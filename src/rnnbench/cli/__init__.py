@@ -52,10 +52,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         words = tracking.agent_words(words, parser.options("run"))
     args, rest = parser.parse_known_args(words)
     args.words = words  # for a command that starts itself again
-    if rest and (not hasattr(args, "overrides") or any(word.startswith("-") for word in rest)):
+    several = next((name for name in ("overrides", "selection") if hasattr(args, name)), None)
+    if rest and (several is None or any(word.startswith("-") for word in rest)):
         parser.error("unrecognized arguments: " + " ".join(rest))
-    if rest:  # overrides behind an option: argparse takes only the first row of them
-        args.overrides += rest
+    if rest and several:  # words behind an option: argparse takes only the first row of them
+        setattr(args, several, [*getattr(args, several), *rest])
     return args
 
 

@@ -9,21 +9,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import FAILED, OK, Commands, console, positive, show_report, whole
+from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, asked, mark_stale
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rnnbench.store import Store
 
 
 def add(commands: Commands) -> None:
     """leaderboard, ablation, frames, publish and verify."""
     board = commands.add(
-        "leaderboard", _leaderboard, "Rank what is recorded; writes results/tables/leaderboard.{csv,md,parquet}."
+        "leaderboard",
+        _leaderboard,
+        "Rank what is recorded; writes results/tables/leaderboard.{csv,md,parquet}, "
+        "of a selection leaderboard_SELECTION.{csv,md,parquet}.",
+        epilog=EPILOG,
     )
-    board.add_argument("--dataset", help="this dataset only")
-    board.add_argument("--budget", help="this budget only")
-    board.add_argument("--format", choices=("rich", "markdown", "csv"), default="rich", help="what is printed")
-    board.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ in the store)")
+    add_selection(board, short=True)
+    board.add_argument("--format", choices=("rich", *PRINTED), default="rich", help="what is printed")
+    board.add_argument(
+        "--output", metavar="DIR",
+        help="where the files go, as leaderboard.{csv,md,parquet} of whatever is selected (default: tables/ in the "
+        "store, where those of a part have its name, so that they are not taken for all)",
+    )  # fmt: skip
     study = commands.add(
         "ablation", _ablation, "Compare a sweep's variants pairwise by seed: effects, diagnostics, cost, verdicts."
     )
@@ -56,32 +66,45 @@ def add(commands: Commands) -> None:
 
 def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.coverage import skipped_cells
-    from rnnbench.reports.frames import store_frame
     from rnnbench.reports.leaderboard import leaderboard
-    from rnnbench.reports.searched import searches, with_searches
-    from rnnbench.reports.tables import to_markdown, to_rich, write
+    from rnnbench.reports.selection import select
+    from rnnbench.reports.tables import write
     from rnnbench.store import Store
-    from rnnbench.sweeps.stale import is_stale
 
     store = Store.open(args.results)
-    frame = with_searches(store_frame(store), searches(store.root.parent))
-    frame["stale"] = frame["source_hash"].map(is_stale, na_action="ignore").fillna(False).astype(bool)
-    for problem in store.problems.values():
+    words = asked(args)
+    found = select(store, words)
+    stale = mark_stale(found)
+    for problem in found.problems.values():
         print(f"left out: {problem}", file=sys.stderr)
-    if frame.empty:
-        raise BadInput(f"no finished runs in {store.root}; `rnnbench sweep experiment=quickstart` makes some.")
-    table = leaderboard(frame, dataset=args.dataset, budget=args.budget)
-    files = write(table, Path(args.output) if args.output else store.root.parent / "tables")
-    if args.format == "rich":
-        console().print(to_rich(table))
+    for remark in found.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    table = leaderboard(found.frame)
+    if args.output:
+        files = write(table, Path(args.output))
     else:
-        print(to_markdown(table) if args.format == "markdown" else table.to_csv(index=False), end="")
-    for reason, cells in skipped_cells(store.root.parent).items():
+        files = write(table, store.root.parent / "tables", f"leaderboard_{found.tag}" if words else "leaderboard")
+    _print_board(table, args.format)
+    for reason, cells in ({} if words else skipped_cells(store.root.parent)).items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
-    if count := int(frame["stale"].sum()):
-        print(f"stale: {count} of {len(frame)} runs were made by other source (see notes)", file=sys.stderr)
+    if stale:
+        print(f"stale: {stale} of {len(found.frame)} runs were made by other source (see notes)", file=sys.stderr)
     print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
     return OK
+
+
+def _print_board(table: pd.DataFrame, form: str) -> None:
+    from rnnbench.reports.export import WRITERS
+    from rnnbench.reports.tables import as_table, to_markdown, to_rich
+
+    if form == "rich":
+        console().print(to_rich(table))
+    elif form == "csv":
+        print(table.to_csv(index=False), end="")  # every digit
+    elif form == "markdown":
+        print(to_markdown(table), end="")
+    else:
+        print(str(WRITERS[PRINTED[form]](as_table(table))), end="")
 
 
 def _ablation(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The words of a selection, for every command that takes one, and what its reader is told."""
+"""What commands over a selection share: its words, what its reader is told, and the formats it is printed in."""
 
 from __future__ import annotations
 
@@ -20,20 +20,30 @@ A selection is names of sweeps, of published sets or of folders with results, an
 Words of different keys all hold; values of one key, and several names, are alternatives. No words: all of the store.
 """
 EPILOG = HELP + EXIT
+PRINTED = {"csv": "csv", "markdown": "md", "latex": "tex", "json": "json"}  # --format, as `export` has it
+SHORT = ("dataset", "budget")  # keys that some commands take as options as well
 
 
-def add_selection(parser: argparse.ArgumentParser) -> None:
-    """The words of a selection, as `args.selection`."""
+def add_selection(parser: argparse.ArgumentParser, *, short: bool = False) -> None:
+    """The words of a selection, as `args.selection`. short: --dataset and --budget, too; see `asked`."""
     parser.add_argument(
         "selection", nargs="*", metavar="SELECTION",
         help="a sweep, published set or folder, and key=value (default: all)",
     )  # fmt: skip
+    if short:
+        for key in SHORT:
+            parser.add_argument(f"--{key}", help=f"the same as {key}={key.upper()}")
+
+
+def asked(args: argparse.Namespace) -> list[str]:
+    """The words of a selection, those that were given as options among them."""
+    options = {key: getattr(args, key) for key in SHORT}
+    return [*args.selection, *(f"{key}={value}" for key, value in options.items() if value is not None)]
 
 
 def selected(store: Store, words: list[str]) -> Selected:
     """The runs that were asked for; what is left out, unfinished or stale is said on stderr."""
     from rnnbench.reports.selection import select
-    from rnnbench.sweeps.stale import is_stale
 
     found = select(store, words)
     for problem in found.problems.values():
@@ -42,9 +52,16 @@ def selected(store: Store, words: list[str]) -> Selected:
         print(f"left out: {count} record{'s' * (count != 1)} that cannot be read", file=sys.stderr)
     for remark in found.remarks:
         print(f"note: {remark}", file=sys.stderr)
+    if count := mark_stale(found):
+        print(f"stale: {count} of {len(found.frame)} runs were made by other source", file=sys.stderr)
+    return found
+
+
+def mark_stale(found: Selected) -> int:
+    """Add the column `stale`, true of runs that other source than today's made; how many these are."""
+    from rnnbench.sweeps.stale import is_stale
+
     stale = found.frame["source_hash"].map(is_stale, na_action="ignore").fillna(False).astype(bool)
     stale &= ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
     found.frame = found.frame.assign(stale=stale)
-    if count := int(stale.sum()):
-        print(f"stale: {count} of {len(found.frame)} runs were made by other source", file=sys.stderr)
-    return found
+    return int(stale.sum())

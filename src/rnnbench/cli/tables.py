@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import FAILED, OK, Commands, console
-from rnnbench.cli.selecting import EPILOG, add_selection, selected
+from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, selected
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
     from rnnbench.reports.export import Table
 
 TABLES = ("across", "tasks", "axes", "cost", "coverage", "published")
-PRINTED = {"csv": "csv", "markdown": "md", "latex": "tex", "json": "json"}
 
 
 def add(commands: Commands) -> None:

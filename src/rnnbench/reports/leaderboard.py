@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.chosen import ROW, choose
 from rnnbench.reports.coverage import coverage, failures, fill_unknown
 from rnnbench.reports.frames import BLOCK
@@ -41,7 +39,7 @@ COLUMNS: dict[str, str] = {
 }  # fmt: skip
 
 
-def leaderboard(frame: pd.DataFrame, *, dataset: str | None = None, budget: str | None = None) -> pd.DataFrame:
+def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     """The leaderboard of a runs frame (of `records_frame`), datasets grouped, best first, failures last.
 
     An entry is one result-changing config without its seed. A row is one choice of axes on one dataset, protocol, data,
@@ -64,15 +62,7 @@ def leaderboard(frame: pd.DataFrame, *, dataset: str | None = None, budget: str 
     - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know (`stale`
       runs are counted where frame has such a column: of those that own records by other source)
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
-
-    dataset, budget: show these only. Raises BadInput where no run has them.
     """
-    for column, wanted in (("dataset", dataset), ("budget", budget)):
-        if wanted is not None:
-            names = sorted(frame[column].dropna().unique())
-            if wanted not in names:
-                raise BadInput(f"no finished run has {column} {wanted!r}; " + _known(wanted, names))
-            frame = frame[frame[column] == wanted]
     runs = choose(_slim(fill_unknown(frame.sort_values("id"))))
     table = _typed([_row(part) for _, part in runs.groupby("row")])
     for column in ("floor", "floor_name", "target"):
@@ -85,10 +75,6 @@ def _slim(runs: pd.DataFrame) -> pd.DataFrame:
     """What rows are made from, as plain objects: pandas takes a multiple of the time over the same few text values."""
     runs = runs[[name for name in USED if name in runs]]
     return runs.astype({name: object for name in runs if isinstance(runs[name].dtype, pd.StringDtype)})
-
-
-def _known(wanted: str, names: Sequence[str]) -> str:
-    return nearest(wanted, names) if names else "there are no finished runs yet."
 
 
 def _in_block(table: pd.DataFrame, column: str) -> pd.Series[Any]:

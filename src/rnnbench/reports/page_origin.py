@@ -36,7 +36,10 @@ def coverage_data(source: Source) -> dict[str, Any]:
         for name, head in sorted(source.heads.items())
         for entry, runs in dict(head.get("not_run") or {}).items()
     ]
-    damaged = [{"record": Path(path).parent.name, "problem": one_line(why)} for path, why in source.problems.items()]
+    damaged = [
+        {"record": Path(place).parent.name or place, "problem": one_line(why)}  # a run's folder, or a set's line
+        for place, why in source.problems.items()
+    ]
     return {
         "statuses": list(FINAL), "counts": rows, "left_out": max(0, len(counts) - ROWS), "failures": _failures(source),
         "sweeps": [_progress(source, name) for name in sorted(source.heads)],
@@ -72,14 +75,18 @@ def _failures(source: Source) -> list[dict[str, Any]]:
 def provenance(source: Source, stale: Callable[[str], bool] | None = None) -> dict[str, Any]:
     """groups: runs by machine, commit and source; packages of the newest run of each; the span of time.
 
-    stale: tells of a source hash whether other source than today's made it; without it nothing is said.
+    stale: tells of a source hash whether other source than today's made it; without it nothing is said. A run of a
+    published set is not asked: groups of which only a part is stale are two.
     """
     frame = source.frame
+    old = {text for text in frame["source_hash"].dropna().unique() if text and stale is not None and stale(text)}
+    frame = frame.assign(old=frame["source_hash"].isin(old) & ~frame["id"].isin(list(source.frozen)))
+    names = (*MADE_BY, "old")
     groups = []
-    for values, mine in frame.groupby(list(MADE_BY), dropna=False, sort=True):
-        row = dict(zip(MADE_BY, map(plain, values), strict=True)) | {"runs": len(mine)}
-        hashed = row["source_hash"]
-        groups.append(row | {"stale": bool(stale and hashed and not source.frozen and stale(hashed))})
+    for values, mine in frame.groupby(list(names), dropna=False, sort=True):
+        row = dict(zip(names, map(plain, values), strict=True))
+        is_old = bool(row.pop("old"))
+        groups.append(row | {"runs": len(mine), "stale": is_old})
     groups.sort(key=lambda row: (-row["runs"], json.dumps(row, sort_keys=True, default=str)))
     newest = frame.sort_values(["finished", "id"], na_position="first")["id"].iloc[-1]
     record = source.read(newest) or {}

@@ -11,13 +11,14 @@ import html
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rnnbench.errors import BadInput
 from rnnbench.record import RecordError
+from rnnbench.store import Store
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -26,12 +27,20 @@ WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" con
 """
 
 
-def state(results: Path) -> str:
-    """What changes when a record, a sweep's manifest or a published set appears, changes or goes: one stat a run."""
+def state(results: Path, others: Sequence[Store | Path] = ()) -> str:
+    """What changes when a record, a sweep's manifest or a published set appears, changes or goes: one stat a run.
+
+    others: stores and folders of published sets elsewhere, which the page is about as well.
+    """
     digest = hashlib.sha256()
-    for run in sorted(_names(results / "runs")):
-        _add(digest.update, results / "runs" / run / "record.json")
-    for path in sorted((results / "sweeps").glob("*.json")) + sorted((results / "published").glob("*/records.jsonl")):
+    stores = dict.fromkeys([results / "runs", *(each.root for each in others if isinstance(each, Store))])
+    for root in stores:
+        for run in sorted(_names(root)):
+            _add(digest.update, root / run / "record.json")
+        for path in sorted((root.parent / "sweeps").glob("*.json")):
+            _add(digest.update, path)
+    frozen = [each / "records.jsonl" for each in others if not isinstance(each, Store)]
+    for path in [*sorted((results / "published").glob("*/records.jsonl")), *frozen]:
         _add(digest.update, path)
     return digest.hexdigest()[:16]
 
@@ -53,16 +62,23 @@ def _add(update: Callable[[bytes], None], path: Path) -> None:
 
 @dataclass
 class Page:
-    """The page of one state, made when it is asked for, once. make: state -> HTML; BadInput while there is nothing."""
+    """The page of one state, made when it is asked for, once. make: state -> HTML; BadInput while there is nothing.
+
+    results, others: what a change is looked for in; see `state`.
+    """
 
     results: Path
     make: Callable[[str], str]
+    others: Sequence[Store | Path] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
     made: tuple[str, str] | None = None
 
+    def state(self) -> str:
+        return state(self.results, self.others)
+
     def html(self) -> str:
         with self.lock:
-            now = state(self.results)
+            now = self.state()
             if self.made is None or self.made[0] != now:
                 try:
                     self.made = now, self.make(now)
@@ -81,7 +97,7 @@ def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
             elif self.path.split("?")[0] == "/":
                 self._answer(200, "text/html", page.html())
             elif self.path == "/state":
-                self._answer(200, "application/json", json.dumps({"state": state(page.results)}))
+                self._answer(200, "application/json", json.dumps({"state": page.state()}))
             else:
                 self._answer(404, "text/plain", "There is one page here: /")
 

@@ -10,20 +10,18 @@ Words of different keys all hold, values of one key and several names are altern
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Mapping, Sequence
+import itertools
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from rnnbench import record as records
 from rnnbench.errors import BadInput, nearest
-from rnnbench.record import RecordError
-from rnnbench.reports.frames import records_frame, store_frame
-from rnnbench.reports.publish import published, read_manifest
-from rnnbench.reports.searched import searches, with_searches
+from rnnbench.reports.frames import COLUMNS, records_frame
+from rnnbench.reports.places import Head, Place, locate, of_store, open_place, runs_of
+from rnnbench.reports.searched import with_searches
 from rnnbench.store import Store
 
 # Keys that are columns of a runs frame; `device` is its kind.
@@ -35,11 +33,15 @@ KEYS = (*NAMES, *TEXTS, "device", *NUMBERS, "commit", "since", "until")
 SAME = {("peephole", "none"): "off"}
 
 
+LONGEST = 100  # bytes of a file's name that say what was selected
+
+
 @dataclass
 class Selected:
     """The runs of a selection. frame: of `records_frame`, with `stage` where there are searches; problems: by place,
     why a record could not be read (it is left out); remarks: what else the reader must know; frozen: the ids of runs
-    that come from published sets; words: the selection; wanted: the values it asks for, by key."""
+    that come from published sets; words: the selection; wanted: the values it asks for, by key; names: the places it
+    names; places: where its runs lie; heads: of the sweeps that have runs in it, by name."""
 
     frame: pd.DataFrame
     problems: dict[str, str] = field(default_factory=dict)
@@ -47,6 +49,26 @@ class Selected:
     frozen: set[str] = field(default_factory=set)
     words: str = ""
     wanted: dict[str, list[str]] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    heads: dict[str, Head] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """ "all runs", or "quickstart and tcn_jsb, cell lstm or gru"."""
+        named = " and ".join(place.label for place in self.places)
+        return ", ".join([named, *(f"{key} {' or '.join(values)}" for key, values in self.wanted.items())])
+
+    @property
+    def tag(self) -> str:
+        """What was selected as a part of a file's name, "quickstart_cell-lstm-gru"; empty where it is all."""
+        text = "_".join([*self.names, *(f"{key}-{','.join(values)}" for key, values in self.wanted.items())])
+        safe = re.sub(r"[^\w.]+", "-", text).strip("-.")
+        return safe.encode()[:LONGEST].decode(errors="ignore") or ("selection" if self.names or self.wanted else "")
+
+    def place(self, run: str) -> Place | None:
+        """Where a run lies: of several places that have it, the one named first."""
+        return next((place for place in self.places if run in place.ids), None)
 
 
 def select(store: Store, words: Sequence[str]) -> Selected:
@@ -55,8 +77,8 @@ def select(store: Store, words: Sequence[str]) -> Selected:
     Raises BadInput on an unknown name or key, and where no run is left, with the word that left none.
     """
     names, wanted = _parsed(words)
-    found = _sources(store, names)
-    found.words, found.wanted = " ".join(words), wanted
+    found = _gathered([open_place(store, name) for name in names] or [of_store(store)])
+    found.words, found.wanted, found.names = " ".join(words), wanted, names
     if found.frame.empty:
         lost = len(found.problems)
         skipped = f" ({lost} record{'s' * (lost != 1)} could not be read)" if lost else ""
@@ -68,7 +90,21 @@ def select(store: Store, words: Sequence[str]) -> Selected:
             raise BadInput(f"no run has {key}={','.join(values)} here; {_hint(found.frame, key, values[0])}")
         found.frame = kept
     found.frame = found.frame.reset_index(drop=True)
+    if wanted:
+        mine = set(found.frame["id"])
+        found.heads = {name: head for name, head in found.heads.items() if not mine.isdisjoint(runs_of(head))}
     return found
+
+
+def check(store: Store, words: Sequence[str]) -> list[Store | Path]:
+    """Where the runs of a selection lie or will lie, for who waits for them: no record is read.
+
+    Raises BadInput where it would be in vain: on an unknown name or key, or a value that none can be.
+    """
+    names, wanted = _parsed(words)
+    for key, values in wanted.items():
+        _matches(records_frame([]), key, values)
+    return [locate(store, name)[0] for name in names] or [store]
 
 
 def _parsed(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
@@ -88,79 +124,40 @@ def _parsed(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
             wanted.setdefault(key, []).extend(values)
         else:
             raise BadInput(f"nothing is selected by {key!r}; {nearest(key, KEYS)}")
-    return names, wanted
+    return list(dict.fromkeys(names)), {key: list(dict.fromkeys(values)) for key, values in wanted.items()}
 
 
-def _sources(store: Store, names: Sequence[str]) -> Selected:
-    """All runs of what is named, of the store where nothing is."""
-    if not names:
-        return _of_store(store)
-    parts = [_named(store, name) for name in names]
-    frame = pd.concat([part.frame for part in parts], ignore_index=True) if len(parts) > 1 else parts[0].frame
-    whole = Selected(frame.drop_duplicates("id").sort_values("id"))
-    for part in parts:
-        whole.problems |= part.problems
-        whole.remarks += part.remarks
-        whole.frozen |= part.frozen
+def _gathered(places: list[Place]) -> Selected:
+    """All runs of some places, each run once; what is a search's trial is so by the searches of these places alone."""
+    heads = _heads(places)
+    frame = places[0].frame
+    if len(places) > 1:
+        frame = pd.concat([place.frame for place in places], ignore_index=True).drop_duplicates("id").sort_values("id")
+        frame = frame[[*COLUMNS, *sorted(map(str, set(frame) - set(COLUMNS)))]]  # as of one place: the metrics by name
+    searches = {name: head["search"] for name, head in heads.items() if isinstance(head.get("search"), dict)}
+    whole = Selected(with_searches(frame, searches), places=places, heads=heads)
+    unfrozen: set[str] = set()
+    for place in places:
+        whole.problems |= place.problems
+        whole.remarks += [remark for remark in place.remarks if remark not in whole.remarks]
+        if place.frozen:
+            whole.frozen |= place.ids - unfrozen
+        else:
+            unfrozen |= place.ids - whole.frozen
     return whole
 
 
-def _named(store: Store, name: str) -> Selected:
-    """A sweep of the store, else a published set, else a folder: a results folder, its runs/, or a published set."""
-    results = store.root.parent
-    if (results / "sweeps" / f"{name}.json").is_file():
-        return _of_sweep(store, name)
-    frozen = published(results)
-    if name in frozen:
-        return of_published(frozen[name])
-    folder = Path(name)
-    if (folder / "records.jsonl").is_file():
-        return of_published(folder)
-    if (folder / "runs").is_dir():
-        return _of_store(Store(folder / "runs"))
-    if folder.is_dir() and next(folder.glob("*/record.json"), None):
-        return _of_store(Store(folder))
-    known = {*frozen, *(path.stem for path in (results / "sweeps").glob("*.json"))}
-    hint = nearest(name, known) if known else "nothing was run or published here."
-    raise BadInput(f"no sweep, published set or folder with runs is called {name!r}; {hint}")
-
-
-def _of_store(store: Store) -> Selected:
-    frame = store_frame(store)
-    return Selected(with_searches(frame, searches(store.root.parent)), dict(store.problems))
-
-
-def _of_sweep(store: Store, name: str) -> Selected:
-    whole = _of_store(store)
-    runs = read_manifest(store.root.parent, name)["runs"]
-    whole.frame = whole.frame[whole.frame["id"].isin(list(runs))]
-    whole.problems = {path: why for path, why in whole.problems.items() if Path(path).parent.name in runs}
-    if lacking := len(runs) - len(whole.frame) - len(whole.problems):
-        whole.remarks.append(f"{lacking} of the {len(runs)} runs of {name} are not finished")
-    return whole
-
-
-def of_published(folder: Path) -> Selected:
-    """A published set; a line that cannot be read is left out and named."""
-    good: list[Mapping[str, Any]] = []
-    problems = {}
-    for n, line in enumerate((folder / "records.jsonl").read_bytes().splitlines(), 1):
-        place = f"{folder.name}, line {n}"
-        try:
-            good.append(records.loads(line.decode("utf-8"), name=place))
-        except (RecordError, UnicodeDecodeError) as error:
-            problems[place] = str(error) if isinstance(error, RecordError) else f"{place} is not whole text ({error})"
-    frame = with_searches(records_frame(good), _search_of(folder))
-    return Selected(frame, problems, frozen=set(frame["id"]))
-
-
-def _search_of(folder: Path) -> dict[str, Mapping[str, Any]]:
-    try:
-        head = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-    except (ValueError, OSError):
-        return {}
-    found = head.get("search") if isinstance(head, dict) else None
-    return {str(head.get("name")): found} if isinstance(found, dict) else {}
+def _heads(places: Iterable[Place]) -> dict[str, Head]:
+    """The sweeps of all places; of two that go by one name, the second with its place."""
+    found: dict[str, Head] = {}
+    seen = set()
+    for place in places:
+        for name, head in place.heads.items():
+            if (place.home, name) not in seen:  # a place may be named twice, or with a sweep of it
+                seen.add((place.home, name))
+                names = itertools.chain((name, f"{name} ({place.label})"), (f"{name} {n}" for n in itertools.count(2)))
+                found[next(free for free in names if free not in found)] = head
+    return found
 
 
 def _matches(frame: pd.DataFrame, key: str, values: Sequence[str]) -> pd.Series[bool]:
@@ -236,9 +233,12 @@ def _hint(frame: pd.DataFrame, key: str, value: str) -> str:
     if key not in (*TEXTS, *NUMBERS, "device", "commit"):
         texts = {part.partition("=")[2] for text in frame["options"].dropna().unique()
                  for part in str(text).split(", ") if part.startswith(f"{key}=")}  # fmt: skip
-        return nearest(value, texts) if texts else f"none set {key}."
-    known = frame["device_kind" if key == "device" else key].dropna().unique()
-    names = sorted(str(each)[:12] if key == "commit" else str(each) for each in known)
+        if not texts:
+            return f"none set {key}."
+        names = sorted(texts)
+    else:
+        known = frame["device_kind" if key == "device" else key].dropna().unique()
+        names = sorted(str(each)[:12] if key == "commit" else str(each) for each in known)
     if len(names) > 20:
         return f"there are {len(names)} others."
     return nearest(value, names) if names else "none has any."

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from rnnbench.reports.export import Section
+from rnnbench.reports.export import Table as Exported
 from rnnbench.reports.frames import BLOCK
 from rnnbench.reports.numbers import brief_count, count, plus_minus, rounded, short
 from rnnbench.store import write_atomic
@@ -115,6 +117,18 @@ def _cells(row: pd.Series[Any], metric: str) -> dict[str, str]:
 
 
 LEFT = ("entry", "dataset", "device", "precision", "backend", "settings", "coverage")
+
+
+def as_table(table: pd.DataFrame) -> Exported:
+    """A leaderboard as `export` prints it: every column for programs, a section a block for people."""
+    sections = []
+    for block in blocks(table):
+        metric = metric_name(block)
+        rows = [_cells(row, metric) for _, row in block.iterrows()]
+        best = [n for n, standing in enumerate(block["standing"]) if standing == "best"]
+        bold = frozenset((n, name) for n in best for name in ("entry", metric))
+        sections.append(Section(title(block), rows, terms(block), remarks(block), bold))
+    return Exported("leaderboard", table, sections, LEGEND, frozenset(LEFT), EMPTY)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
