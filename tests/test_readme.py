@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -94,6 +95,27 @@ def test_the_table_of_factors_is_the_published_one():
     assert len(body) == 6
     not_run = [int(n) for n in re.findall(r"^- not run: (\d+) of 8 runs", report, re.M)]
     assert f"were not run: {sum(not_run)} runs" in TEXT
+
+
+def test_the_table_of_training_is_the_published_one():
+    folder = ROOT / "results" / "published" / "convlstm_peephole_factors"
+    report = (folder / "ablation.md").read_text()
+    overview = report.split("\n## Overview\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in overview.splitlines() if line.startswith("|")][2:]
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    studies = [n for n, row in enumerate(found) if re.fullmatch(r"ConvLSTM h=16( .*)?", row[0])]
+    _, *body = rows("convlstm_peephole_training")
+    assert len(body) == len(studies) == 4
+    for row, n in zip(body, studies, strict=True):
+        hadamard, on = found[n : n + 2]
+        assert [hadamard[1], on[1]] == ["hadamard against off", "on against off"]
+        assert row[1:5] == [on[3], on[6], hadamard[3], hadamard[6]]
+        assert row[5] == ("`hadamard`" if hadamard[7] == "problem" else hadamard[7]) != ""
+        assert on[7] == "none"
+    runs = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    norms = [run["diagnostics"]["grad_norm"]["max"] for run in runs if run["metric"] == "mse_sum"]
+    assert f"no gradient norm passed {max(norms):.2f}," in TEXT
+    assert "gate saturation +10.4 pp" in report
 
 
 def test_the_commands_are_known():
