@@ -291,7 +291,7 @@ def test_a_claim_reads_the_sweep_of_its_experiment_and_nothing_else(tmp_path):
     report, table = write_claims(judged, tmp_path / "tables")
     text = report.read_text()
     assert "| 1 | GRU is better. | a tutorial | made_up | 1 yes | holds |" in text
-    assert "- claim 2: runs are missing: rnnbench claims --run 2" in text
+    assert "- claim 2: runs of not_run are missing: rnnbench claims --run 2" in text
     assert all(f"- {rule}" in text for rule in claims.rules())
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [(row["claim"], row["answer"], row["n"]) for row in rows] == [("1", "yes", "8"), ("2", "open", "0")]

@@ -82,14 +82,17 @@ def _claims(args: argparse.Namespace) -> int:
 
 def _run(claims: Sequence[Claim], args: argparse.Namespace) -> int:
     """Make what the claims' experiments lack, one sweep after the other; the worst exit code."""
+    from rnnbench.store import Store
+    from rnnbench.sweeps.outlook import look_ahead, summary
     from rnnbench.sweeps.plan import plan
-    from rnnbench.sweeps.sweep import Sweep
+    from rnnbench.sweeps.sweep import Sweep, available_cores
 
-    worst = OK
+    worst, store = OK, Store.open(args.results)
     for name in dict.fromkeys(experiment for claim in claims for experiment in claim.experiments):
         made = plan([f"experiment={name}", *([f"budget={args.budget}"] if args.budget else [])])
         if args.dry_run:
-            print(f"{name}: {len(made.jobs)} runs, {made.command}")
+            print("\n".join(summary(look_ahead(made, store, args.workers or available_cores()))))
+            print(f"  made by: {made.command}")
             continue
         print(f"{name}: {len(made.jobs)} runs", file=sys.stderr)
         result = Sweep(made, args.results, stale=args.stale, **engine(args)).run()

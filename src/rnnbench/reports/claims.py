@@ -57,7 +57,7 @@ class Judged:
         """Where there is not enough evidence: why, and the command that makes more; else empty."""
         if self.verdict != OPEN:
             return ""
-        if any(finding.missing for finding in self.findings):
+        if self.is_missing:
             return f"runs are missing: rnnbench claims --run {self.claim.n}"
         if any(finding.settings for finding in self.findings):
             return (
@@ -66,6 +66,11 @@ class Judged:
         seeds = 2 * max(FEWEST_TEST, *(finding.n for finding in self.findings))
         more = "; ".join(f"rnnbench sweep experiment={name} 'seed=range({seeds})'" for name in self.claim.experiments)
         return f"undecided with these seeds; more: {more}"
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether a check has too few runs."""
+        return any(finding.missing for finding in self.findings)
 
     @property
     def evidence(self) -> str:

@@ -155,15 +155,28 @@ def write_claims(judged: Sequence[Judged], folder: Path) -> list[Path]:
 def to_markdown(judged: Sequence[Judged]) -> str:
     """The report: claims, verdicts and evidence; what is missing; the rules; every check."""
     lines = ["# What tutorials say, and what the records say", "", *_table(HEAD, map(_row, judged)), ""]
-    if missing := [each for each in judged if each.to_do]:
+    if missing := what_is_missing(judged):
         lines += ["", "## What is missing", ""]
-        lines += [f"- claim {each.claim.n}: {each.to_do}" for each in missing]
+        lines += [f"- {line}" for line in missing]
     lines += ["", "## Rules", "", *(f"- {rule}" for rule in rules())]
     for each in judged:
         lines += ["", f"## {each.claim.n}. {each.claim.text}", "", f"{each.verdict}: {each.evidence}.", ""]
         rows = ([f.check.words, f.check.says, f.answer, f.words, f.compared_on] for f in each.findings)
         lines += _table(("runs", "check", "answer", "found", "compared on"), rows)
     return "\n".join(lines) + "\n"
+
+
+def what_is_missing(judged: Sequence[Judged]) -> list[str]:
+    """What would decide the claims that are open: one line for those that wait for the runs of the same experiments."""
+    waiting: dict[tuple[str, ...], list[int]] = {}
+    for each in judged:
+        if each.to_do and each.is_missing:
+            waiting.setdefault(each.claim.experiments, []).append(each.claim.n)
+    lines = []
+    for names, claims in waiting.items():
+        said = f"claim{'s' * (len(claims) > 1)} {', '.join(map(str, claims))}"
+        lines.append(f"{said}: runs of {' and '.join(names)} are missing: rnnbench claims --run {claims[0]}")
+    return lines + [f"claim {each.claim.n}: {each.to_do}" for each in judged if each.to_do and not each.is_missing]
 
 
 HEAD = ("claim", "what is said", "said by", "experiment", "evidence", "verdict")
@@ -211,7 +224,4 @@ def to_rich(judged: Sequence[Judged], *, checks: bool) -> Group:
         parts += [Text(""), inner]
     if checks:
         parts += [Text(""), *(Text(f"- {rule}") for rule in rules())]
-    for each in judged:
-        if each.to_do:
-            parts.append(Text(f"claim {each.claim.n}: {each.to_do}"))
-    return Group(*parts)
+    return Group(*parts, *map(Text, what_is_missing(judged)))
