@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def add(commands: Commands) -> None:
     add_selection(tables)
     tables.add_argument(
         "--show", choices=(*TABLES, "all"), metavar="TABLE",
-        help="which is printed: across (default), tasks, axes, cost, coverage, published or all",
+        help="which is printed: across (default), tasks, axes, cost, coverage, published or all (not as csv)",
     )  # fmt: skip
     tables.add_argument("--format", choices=("rich", *PRINTED), default="rich", help="how it is printed")
     tables.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ in the store)")
@@ -61,6 +62,8 @@ def _tables(args: argparse.Namespace) -> int:
     from rnnbench.reports.tables_main import all_tables
     from rnnbench.store import Store
 
+    if args.show == "all" and args.format == "csv":
+        raise BadInput("--format csv prints one table: name it with --show, or take the files of all (--output DIR).")
     store = Store.open(args.results)
     found = selected(store, args.selection)
     skipped = {} if args.selection else skipped_cells(store.root.parent)
@@ -69,19 +72,23 @@ def _tables(args: argparse.Namespace) -> int:
     for table in made.values():
         write_table(table, folder)
     show = args.show or ("across" if len(made["across"].frame) else "tasks")
-    for name in TABLES if show == "all" else (show,):
-        _print(made[name], args.format)
+    _print([made[name] for name in TABLES] if show == "all" else [made[show]], args.format)
     print(f"written: {folder}/{{{','.join(made)}}}.{{csv,md,tex,parquet,json}}", file=sys.stderr)
     return OK
 
 
-def _print(table: Table, form: str) -> None:
-    from rnnbench.reports.export import WRITERS, to_rich
+def _print(tables: Sequence[Table], form: str) -> None:
+    from rnnbench.reports.export import WRITERS, all_to_json
+    from rnnbench.reports.terminal import to_rich
 
     if form == "rich":
-        console().print(to_rich(table))
+        terminal = console()
+        for table in tables:
+            terminal.print(to_rich(table, terminal.width))
+    elif form == "json" and len(tables) > 1:
+        sys.stdout.write(all_to_json(tables))
     else:
-        sys.stdout.write(str(WRITERS[PRINTED[form]](table)))
+        sys.stdout.write("\n".join(str(WRITERS[PRINTED[form]](table)) for table in tables))
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -93,7 +100,7 @@ def _compare(args: argparse.Namespace) -> int:
     store = Store.open(args.results)
     found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)), exact=args.exact)
     table = compare_table(found)
-    _print(table, args.format)
+    _print([table], args.format)
     if args.output:
         files = write_table(table, Path(args.output))
         print("written: " + ", ".join(str(file) for file in files), file=sys.stderr)
