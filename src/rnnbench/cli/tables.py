@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from rnnbench.reports.export import Table
 
 TABLES = ("across", "tasks", "axes", "cost", "coverage", "published")
+COMPARED = """\
+Each is a selection in quotes: rnnbench compare quickstart "other/results cell=lstm,gru" --gate
+
+better and worse are results: sign flips of 8 pairs and more, p <= .05 after Holm. perhaps is Student's t or Welch's
+test where there are fewer, or 5 pairs and more that all differ by the same. --gate stops, with a line each, on worse,
+perhaps worse (a gate must notice, with five seeds too), lost, fails more, and on what is missing: entries of A that B
+does not have, entries of which B has too few seeds for a test and A enough, records of either that cannot be read.
+Words that B alone has excuse what they leave out: cell=gru, an option and so on entries, seed= seeds; none excuses a
+record that cannot be read.
+
+"""
 PRINTED = {"csv": "csv", "markdown": "md", "latex": "tex", "json": "json"}
 
 
@@ -39,14 +50,14 @@ def add(commands: Commands) -> None:
         "compare",
         _compare,
         "Set two selections of runs against each other: what changed, by how much against the noise, and the speed.",
-        epilog='Each is a selection in quotes: rnnbench compare quickstart "other/results cell=lstm,gru" --gate\n'
-        + EPILOG,
+        epilog=COMPARED + EPILOG,
     )
     compare.add_argument("a", metavar="A", help="before: a selection, a store, a published set")
     compare.add_argument("b", metavar="B", help="after")
     compare.add_argument(
         "--gate", action="store_true",
-        help="exit code 1 where quality is significantly lost, or bits moved with --exact (never for speed)",
+        help="exit code 1 where quality is lost, entries or records are missing, or bits moved with --exact (never for"
+        " speed)",
     )  # fmt: skip
     compare.add_argument(
         "--exact", action="store_true",
@@ -104,9 +115,11 @@ def _compare(args: argparse.Namespace) -> int:
     if args.output:
         files = write_table(table, Path(args.output))
         print("written: " + ", ".join(str(file) for file in files), file=sys.stderr)
-    for _, row in found.losses.iterrows():
-        print(f"loss: {row['dataset']} · {row['label']}: {row['verdict']}", file=sys.stderr)
-    return FAILED if args.gate and len(found.losses) else OK
+    losses = [f"{row['dataset']} · {row['label']}: {row['verdict']}" for _, row in found.losses.iterrows()]
+    losses += found.missing if args.gate else []  # who only looks may well set a part against the whole
+    for line in losses:
+        print(f"loss: {line}", file=sys.stderr)
+    return FAILED if args.gate and losses else OK
 
 
 def _words(side: str) -> list[str]:
