@@ -65,3 +65,42 @@ def test_no_kind_of_damage_stops_a_comparison(stores, capsys, kind):
     err = capsys.readouterr().err
     assert "badbadbadbad" in err
     assert "left out: 1 record that cannot be read" in err
+    assert "badbadbadbad/record.json: cannot be read" not in err
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_a_record_that_cannot_be_read_stops_the_gate(stores, capsys, damaged):
+    folder = stores[damaged].folder("badbadbadbad")
+    folder.mkdir()
+    (folder / "record.json").write_bytes(BAD["truncated"])
+    place = ["results", "the other"][damaged]
+    assert main(["compare", place, place, "--gate"]) == 1
+    (loss,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("loss: ")]
+    assert loss.endswith("badbadbadbad/record.json: cannot be read")
+
+
+def test_an_entry_that_is_gone_stops_the_gate_unless_the_second_is_asked_for_less(stores, capsys):
+    for folder in stores[1].root.iterdir():
+        if json.loads((folder / "record.json").read_text())["axes"]["cell"] == "gru":
+            (folder / "record.json").unlink()
+    capsys.readouterr()
+    gone = "loss: digits · small · GRU 64: gone"
+    assert main(["compare", "results", "the other"]) == 0
+    assert gone not in capsys.readouterr().err
+    assert main(["compare", "results", "the other", "--gate"]) == 1
+    assert gone in capsys.readouterr().err
+    main(["compare", "results", "'the other' label='LSTM 64,RNN 64'", "--gate"])
+    said = capsys.readouterr()
+    assert "GRU 64 (not asked of the second)" in said.out
+    assert gone not in said.err
+
+
+def test_the_output_is_a_folder_or_a_sentence(stores, capsys, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    for command in (["compare", "results", "results"], ["tables"], ["leaderboard"], ["claims"]):
+        for place in ("notes", "notes/new"):
+            assert main([*command, "--output", place]) == 2
+            assert capsys.readouterr().err.splitlines()[-1] == "rnnbench: notes is a file; --output names a folder."
+    (tmp_path / "results" / "tables").write_text("mine")
+    assert main(["tables"]) == 2
+    assert "results/tables is a file; a folder is needed there." in capsys.readouterr().err

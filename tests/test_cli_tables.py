@@ -71,6 +71,32 @@ def test_the_asked_table_is_printed_in_the_asked_format(store, capsys, show):
             assert json.loads(out)["name"] == show
 
 
+def test_all_tables_are_one_json_object_by_name(store, capsys):
+    assert main(["tables", "--show", "all", "--format", "json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert tuple(whole) == TABLES
+    assert {name: len(each["rows"]) for name, each in whole.items()} == ROWS
+    assert all(each["name"] == name for name, each in whole.items())
+
+
+def test_csv_of_all_tables_is_refused_before_anything_is_written(store, capsys):
+    assert main(["tables", "--show", "all", "--format", "csv"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "rnnbench: --format csv prints one table: name it with --show, or take the files of all (--output DIR).\n"
+    )
+    assert not (store.root.parent / "tables").exists()
+
+
+def test_no_line_of_a_pipe_is_padded_with_blanks(store, capsys):
+    assert main(["tables", "--show", "all"]) == 0
+    assert main(["leaderboard"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 50
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_a_selection_narrows_every_table(store, capsys, tmp_path):
     out = tmp_path / "mine"
     assert (

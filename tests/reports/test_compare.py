@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from rnnbench.errors import BadInput
-from rnnbench.reports.compare import COLUMNS, compare, fails_more, t_p, welch
+from rnnbench.reports.compare import COLUMNS, compare
 from rnnbench.reports.compare_table import compare_table
+from rnnbench.reports.differences import fails_more, t_p, welch
 from rnnbench.reports.export import WRITERS, to_markdown
 from rnnbench.reports.frames import records_frame
 from rnnbench.reports.selection import Selected
@@ -54,7 +55,13 @@ def test_the_paired_t_is_scipys():
     d = np.random.default_rng(1).normal(0.3, 1, 6)
     assert t_p(d) == pytest.approx(stats.ttest_1samp(d, 0).pvalue)
     assert t_p(np.zeros(3)) == 1
-    assert t_p(np.full(3, 0.5)) == 0
+
+
+@pytest.mark.parametrize("n", [3, 5, 7])
+def test_a_difference_without_spread_has_the_p_of_its_signs_and_never_0(n):
+    d = np.full(n, 0.9) - np.full(n, 0.7)
+    assert t_p(d) == 2 / 2**n
+    assert welch(np.full(n, 0.7), np.full(n, 0.9))[3] == 2 / math.comb(2 * n, n)
 
 
 @pytest.mark.parametrize("table", [(0, 5, 5, 5), (1, 8, 6, 8), (3, 3, 1, 4), (0, 3, 0, 3), (2, 10, 2, 3)])
@@ -117,11 +124,30 @@ def test_where_less_is_better_a_rise_is_a_loss():
 
 def test_few_pairs_take_students_t_and_other_seeds_welchs():
     row, _ = one(runs(seeds=range(4)), noisy(runs(seeds=range(4), shift=-0.1)))
-    assert (row["test"], row["verdict"]) == ("t", "worse")
+    assert (row["test"], row["verdict"]) == ("t", "perhaps worse")
     row, _ = one(runs(seeds=range(5)), runs(seeds=range(10, 15), shift=-0.2))
-    assert (row["test"], row["verdict"], row["pairs"]) == ("welch", "worse", 0)
+    assert (row["test"], row["verdict"], row["pairs"]) == ("welch", "perhaps worse", 0)
     row, _ = one(runs(seeds=range(2)), runs(seeds=range(2), shift=-0.2))
     assert (row["test"], row["verdict"]) == ("", "too few")
+
+
+@pytest.mark.parametrize(
+    ("n", "shift", "verdict"),
+    [(3, -0.1, "noise"), (4, 0.1, "noise"), (5, -0.1, "perhaps worse"), (7, 0.1, "perhaps better"), (8, -0.1, "worse")],
+)
+def test_one_difference_in_every_pair_is_no_p_of_0(n, shift, verdict):
+    row, found = one(runs(seeds=range(n)), runs(seeds=range(n), shift=shift))
+    assert (row["verdict"], row["p"]) == (verdict, 2 / 2**n)
+    assert len(found.losses) == ("worse" in verdict)
+
+
+def test_from_8_pairs_on_many_entries_do_not_make_a_gate_blind():
+    names = [f"c{n}" for n in range(7)]  # 7 x 2 / 2^8 is above .05: no sign flips of 8 pairs pass Holm
+    a = [run for name in names for run in runs(name, seeds=range(8))]
+    b = [run for name in names[1:] for run in noisy(runs(name, seeds=range(8)), 0.01)]
+    rows = compare(side(a), side(b + noisy(runs(names[0], seeds=range(8), shift=-0.2)))).rows.set_index("label")
+    assert rows.loc["C0 64", ["test", "verdict"]].tolist() == ["t", "perhaps worse"]
+    assert set(rows["verdict"][1:]) == {"noise"}
 
 
 def test_holm_is_over_the_rows_in_which_anything_differs():
@@ -171,11 +197,65 @@ def test_two_datasets_and_several_entries_for_one_are_refused():
         compare(side(runs(), cell=["lstm"]), side([*runs("gru"), *runs("rnn")], cell=["gru", "rnn"]))
 
 
-def test_what_only_one_side_has_is_listed_and_never_a_loss():
+def test_what_only_one_side_has_is_listed_and_missing_where_it_was_before():
     found = compare(side([*runs(), *runs("gru")]), side([*runs(), *runs("rnn")]))
     assert found.only_a == ["digits · small · GRU 64"]
     assert found.only_b == ["digits · small · RNN 64"]
     assert found.losses.empty
+    assert found.missing == ["digits · small · GRU 64: gone"]
+    assert compare(side(runs()), side([*runs(), *runs("gru")])).missing == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "gone"),
+    [
+        ({}, {"cell": ["lstm"]}, 0),  # ConvLSTM was not asked for
+        ({}, {"cell": ["convlstm"]}, 1),  # it was
+        ({}, {"optimizer.lr": ["0.5"]}, 0),
+        ({}, {"commit": ["a1b2"]}, 1),  # some of the runs, and all entries
+        ({}, {"seed": ["0", "1"]}, 1),
+        ({"hidden_size": ["64", "32"]}, {"hidden_size": ["32"]}, 0),  # the runs have 64
+        ({"hidden_size": ["64"]}, {"hidden_size": ["32"]}, 1),  # another, not fewer
+    ],
+    ids=str,
+)
+def test_only_words_of_the_second_alone_excuse_what_they_leave_out(a, b, gone):
+    here = [*runs(), *runs("convlstm")]
+    found = compare(side(here, **a), side(runs(), **b))
+    assert len(found.missing) == gone
+    (line,) = found.only_a
+    assert line.endswith(" (not asked of the second)") == (not gone)
+
+
+def test_records_of_either_side_that_cannot_be_read_are_missing():
+    a, b = side(runs()), side(runs())
+    a.problems, b.problems = {"x": "cut off"}, {"y": "cut off"}
+    assert compare(a, b).missing == ["x: cannot be read", "y: cannot be read"]
+
+
+def test_seeds_that_are_gone_are_missing_where_too_few_are_left():
+    found = compare(side(runs()), side(runs(seeds=range(2))))
+    assert found.missing == ["digits · LSTM 64: 2 of 9 seeds have a value, too few for a test"]
+    assert compare(side(runs()), side(runs(seeds=range(2)), seed=["0", "1"])).missing == []
+    assert compare(side(runs()), side(runs(seeds=range(3)))).missing == []
+    assert compare(side(runs(seeds=range(2))), side(runs(seeds=range(2), shift=0.1))).missing == []
+
+
+def test_one_word_in_another_order_asks_for_the_same():
+    both = [*runs(), *runs("gru")]
+    assert len(compare(side(both, cell=["lstm", "gru"]), side(both, cell=["gru", "lstm"])).rows) == 2
+
+
+def test_means_are_over_the_pairs_so_that_their_difference_is_the_gain():
+    row, found = one(runs(seeds=range(10)), runs(seeds=range(8)))
+    assert (row["verdict"], row["gain"], row["n_a"], row["n_b"], row["pairs"]) == ("same", 0, 10, 8, 8)
+    assert row["a"] == row["b"]
+    (cells,) = compare_table(found).sections[0].rows
+    assert (cells["n"], cells["first"]) == ("8 of 10 and 8 seeds", cells["second"])
+    row, found = one(runs(seeds=range(5)), runs(seeds=range(4, 8)))
+    assert row["b"] - row["a"] == pytest.approx(row["gain"])
+    assert compare_table(found).sections[0].rows[0]["n"] == "5 and 4 seeds"
+    assert compare_table(one(runs(), runs())[1]).sections[0].rows[0]["n"] == "9 pairs"
 
 
 def test_changed_facts_are_said():
@@ -202,3 +282,17 @@ def test_the_table_has_every_format_and_marks_losses():
     assert "1 entry compared: 1 worse" in to_markdown(table)
     assert "only in the first: digits · small · LSTM 64" in to_markdown(table)
     assert all(writer(table) for writer in WRITERS.values())
+
+
+def test_no_p_is_printed_as_0():
+    rng, seven = np.random.default_rng(0), runs(seeds=range(7))
+    b = [run | {"metrics": run["metrics"] | {"test/accuracy": 0.2 + rng.normal() / 1e4}} for run in seven]
+    a = [run | {"metrics": run["metrics"] | {"test/accuracy": 0.9}} for run in seven]
+    row, found = one(a, b)
+    assert 0 < row["p"] < 1e-9, "no rounding, and far from it"
+    assert compare_table(found).sections[0].rows[0]["p (Holm)"] == "<0.0001"
+
+
+def test_no_gain_is_minus_nothing():
+    same = {"metric": "accuracy", "goal": "min"}
+    assert compare_table(one(runs(**same), runs(**same))[1]).sections[0].rows[0]["gain"] == "0 [0, 0]"

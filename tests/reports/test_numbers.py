@@ -5,12 +5,12 @@ import math
 import pandas as pd
 import pytest
 
-from rnnbench.reports.numbers import brief_count, count, plus_minus, rounded, short
+from rnnbench.reports.numbers import brief_count, count, p_value, plus_minus, rounded, short
 
 
 @pytest.mark.parametrize("unknown", [None, math.nan, math.inf, pd.NA, pd.NaT])
 def test_unknown_is_empty(unknown):
-    for text in (short, rounded, count, brief_count):
+    for text in (short, rounded, count, brief_count, p_value):
         assert text(unknown) == ""
     assert plus_minus(unknown, 1, 2) == ""
 
@@ -47,3 +47,14 @@ def test_short_rounded_and_counts():
     assert [rounded(v) for v in (20, 0.5123, 100, 999.7, 12345.6)] == ["20.0", "0.512", "100", "1,000", "12,346"]
     assert [count(v) for v in (0, 19338)] == ["0", "19,338"]
     assert [brief_count(v) for v in (843, 19338, 1.25e6, 3e9)] == ["843", "19.3k", "1.25M", "3G"]
+
+
+def test_a_p_value_is_never_0():
+    assert [p_value(p) for p in (1, 0.0341, 2 / 2**8, 1.5e-4, 9e-5, 0.0)] == [
+        "1",
+        "0.034",
+        "0.0078",
+        "0.00015",
+        "<0.0001",
+        "<0.0001",
+    ]

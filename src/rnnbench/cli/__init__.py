@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from rnnbench.cli import claims, page, reports, runs, search, stores, sweeps, tables, tracking
-from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser
+from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser, a_file_in_the_way
 from rnnbench.errors import BadInput
 from rnnbench.record import RecordError
 
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:  # a store that is a file, a full disk
+        if said := a_file_in_the_way(error, output=bool(getattr(args, "output", None))):
+            print(f"rnnbench: {said}", file=sys.stderr)
+            return BAD_INPUT
         what = f"{error.filename}: " if error.filename else ""
         print(f"rnnbench: {what}{error.strerror or error}.", file=sys.stderr)
         return BAD_INPUT

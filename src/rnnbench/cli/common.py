@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnbench import __version__
@@ -32,6 +35,7 @@ Overrides are Hydra's: key=value. The axes are groups whose choices `rnnbench li
 and every option of a choice can be set: hidden_size=128  params=70k  optimizer.lr=0.01  dataset.T=100  clip=null
   input_noise=0.1  seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
 """
+PADDING = re.compile(r"[ \t]+(?=\n|\Z)")
 EXIT = "Exit codes: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted (the same command resumes)."
 
 
@@ -99,11 +103,37 @@ def pairs(words: Sequence[str], option: str) -> dict[str, str]:
     return {key: value for key, _, value in (word.partition("=") for word in words)}
 
 
+class _Trimmed:
+    """The standard output without the blanks that pad lines to the right: nobody sees them, and they end in files."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(PADDING.sub("", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
+
+
 def console() -> Any:
-    """A console that wraps nothing away where the output is a file or a pipe."""
+    """A console that wraps nothing away where the output is a file or a pipe, and pads no line there."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=120, file=_Trimmed())  # type: ignore[arg-type]
+
+
+def a_file_in_the_way(error: OSError, *, output: bool) -> str | None:
+    """Why a folder could not be made, in a sentence, where a file has its name; None of any other error.
+
+    output: whether the command has an option --output.
+    """
+    if not isinstance(error, (FileExistsError, NotADirectoryError)) or error.filename is None:
+        return None
+    path = Path(os.fsdecode(error.filename))
+    file = next((place for place in (path, *path.parents) if place.is_file()), None)
+    if file is None:
+        return None
+    return f"{file} is a file; " + ("--output names a folder." if output else "a folder is needed there.")
 
 
 def show_report(store: Store, name: str, shown: Any, remarks: Sequence[str]) -> int:

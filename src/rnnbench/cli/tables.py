@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from rnnbench.reports.export import Table
 
 TABLES = ("across", "tasks", "axes", "cost", "coverage", "published")
+COMPARED = """\
+Each is a selection in quotes: rnnbench compare quickstart "other/results cell=lstm,gru" --gate
+
+better and worse are results: sign flips of 8 pairs and more, p <= .05 after Holm. perhaps is Student's t or Welch's
+test where there are fewer, or 5 pairs and more that all differ by the same. --gate stops, with a line each, on worse,
+perhaps worse (a gate must notice, with five seeds too), lost, fails more, and on what is missing: entries of A that B
+does not have, entries of which B has too few seeds for a test and A enough, records of either that cannot be read.
+Words that B alone has excuse what they leave out: cell=gru, an option and so on entries, seed= seeds; none excuses a
+record that cannot be read.
+
+"""
 
 
 def add(commands: Commands) -> None:
@@ -29,7 +41,7 @@ def add(commands: Commands) -> None:
     add_selection(tables)
     tables.add_argument(
         "--show", choices=(*TABLES, "all"), metavar="TABLE",
-        help="which is printed: across (default), tasks, axes, cost, coverage, published or all",
+        help="which is printed: across (default), tasks, axes, cost, coverage, published or all (not as csv)",
     )  # fmt: skip
     tables.add_argument("--format", choices=("rich", *PRINTED), default="rich", help="how it is printed")
     tables.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ in the store)")
@@ -37,14 +49,14 @@ def add(commands: Commands) -> None:
         "compare",
         _compare,
         "Set two selections of runs against each other: what changed, by how much against the noise, and the speed.",
-        epilog='Each is a selection in quotes: rnnbench compare quickstart "other/results cell=lstm,gru" --gate\n'
-        + EPILOG,
+        epilog=COMPARED + EPILOG,
     )
     compare.add_argument("a", metavar="A", help="before: a selection, a store, a published set")
     compare.add_argument("b", metavar="B", help="after")
     compare.add_argument(
         "--gate", action="store_true",
-        help="exit code 1 where quality is significantly lost, or bits moved with --exact (never for speed)",
+        help="exit code 1 where quality is lost, entries or records are missing, or bits moved with --exact (never for"
+        " speed)",
     )  # fmt: skip
     compare.add_argument(
         "--exact", action="store_true",
@@ -60,6 +72,8 @@ def _tables(args: argparse.Namespace) -> int:
     from rnnbench.reports.tables_main import all_tables
     from rnnbench.store import Store
 
+    if args.show == "all" and args.format == "csv":
+        raise BadInput("--format csv prints one table: name it with --show, or take the files of all (--output DIR).")
     store = Store.open(args.results)
     found = selected(store, args.selection)
     skipped = {} if args.selection else skipped_cells(store.root.parent)
@@ -68,19 +82,23 @@ def _tables(args: argparse.Namespace) -> int:
     for table in made.values():
         write_table(table, folder)
     show = args.show or ("across" if len(made["across"].frame) else "tasks")
-    for name in TABLES if show == "all" else (show,):
-        _print(made[name], args.format)
+    _print([made[name] for name in TABLES] if show == "all" else [made[show]], args.format)
     print(f"written: {folder}/{{{','.join(made)}}}.{{csv,md,tex,parquet,json}}", file=sys.stderr)
     return OK
 
 
-def _print(table: Table, form: str) -> None:
-    from rnnbench.reports.export import WRITERS, to_rich
+def _print(tables: Sequence[Table], form: str) -> None:
+    from rnnbench.reports.export import WRITERS, all_to_json
+    from rnnbench.reports.terminal import to_rich
 
     if form == "rich":
-        console().print(to_rich(table))
+        terminal = console()
+        for table in tables:
+            terminal.print(to_rich(table, terminal.width))
+    elif form == "json" and len(tables) > 1:
+        sys.stdout.write(all_to_json(tables))
     else:
-        sys.stdout.write(str(WRITERS[PRINTED[form]](table)))
+        sys.stdout.write("\n".join(str(WRITERS[PRINTED[form]](table)) for table in tables))
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -92,13 +110,15 @@ def _compare(args: argparse.Namespace) -> int:
     store = Store.open(args.results)
     found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)), exact=args.exact)
     table = compare_table(found)
-    _print(table, args.format)
+    _print([table], args.format)
     if args.output:
         files = write_table(table, Path(args.output))
         print("written: " + ", ".join(str(file) for file in files), file=sys.stderr)
-    for _, row in found.losses.iterrows():
-        print(f"loss: {row['dataset']} · {row['label']}: {row['verdict']}", file=sys.stderr)
-    return FAILED if args.gate and len(found.losses) else OK
+    losses = [f"{row['dataset']} · {row['label']}: {row['verdict']}" for _, row in found.losses.iterrows()]
+    losses += found.missing if args.gate else []  # who only looks may well set a part against the whole
+    for line in losses:
+        print(f"loss: {line}", file=sys.stderr)
+    return FAILED if args.gate and losses else OK
 
 
 def _words(side: str) -> list[str]:

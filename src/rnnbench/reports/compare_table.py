@@ -9,16 +9,20 @@ import pandas as pd
 
 from rnnbench.reports.compare import LOSSES, Comparison
 from rnnbench.reports.export import Section, Table
-from rnnbench.reports.numbers import known, rounded, short
+from rnnbench.reports.numbers import known, p_value, rounded, short
+from rnnbench.reports.stats import FEWEST_FOR_INTERVAL
 from rnnbench.reports.tables import ARROW
 
 MOST_LISTED = 12
 LEGEND = (
-    "Gain: second minus first on test, with its 95% interval; above 0 is better, whatever the metric's direction. "
-    "Paired by seed where 3 seeds agree (sign flips from 8 pairs on, below Student's t), else Welch's test; p with "
-    "Holm over all rows in which anything differs. same: no pair differs; noise: not told apart; lost: every run "
-    "failed; fails more: Fisher's p ≤ .05; moved: equal bits were asked for, and differ. Speed: updates per second, "
-    "second by first, on one machine only; taken at different times, so it is told and never gated."
+    "First, second: means on test over the seeds compared (8 of 10 and 8 seeds: 8 are in both). Gain: second minus "
+    "first, with its 95% interval; above 0 is better, whatever the metric's direction. p: paired by seed where 3 seeds "
+    "agree, else Welch's test; Holm over all rows in which anything differs. better, worse: p ≤ .05 of sign flips, "
+    "from 8 pairs on where Holm can pass at all. perhaps: p ≤ .05 of Student's t or Welch's test where it cannot, or 5 "
+    "pairs and more that all differ by the same; no result, but a gate stops there too: it must notice. same: no pair "
+    "differs; noise: not told apart; lost: every run failed; fails more: Fisher's p ≤ .05; moved: equal bits were "
+    "asked for, and differ. Speed: updates per second, second by first, on one machine only; taken at different times, "
+    "so it is told and never gated."
 )
 LEFT = frozenset({"entry", "verdict", "notes"})
 
@@ -55,18 +59,25 @@ def _remarks(found: Comparison) -> list[str]:
 def _texts(row: pd.Series[Any]) -> dict[str, str]:
     other = f" -> {row['label_b']}" if row["label_b"] != row["label"] else ""
     interval = f" [{short(row['low'], 3)}, {short(row['high'], 3)}]" if known(row["low"]) else ""
-    pairs = f"{row['pairs']} pairs" if row["test"] in ("flips", "t") else f"{row['n_a']}, {row['n_b']}"
     fails = [row["runs_a"] - row["n_a"], row["runs_b"] - row["n_b"]]
     return {
         "entry": f"{row['label']}{other}",
         "metric": f"{row['metric']} {ARROW.get(str(row['goal']), '')}".strip(),
         "first": short(row["a"]) or "-",
         "second": short(row["b"]) or "-",
-        "n": pairs,
+        "n": _seeds(row),
         "gain": (short(row["gain"], 3) + interval) or "-",
-        "p (Holm)": f"{row['p_holm']:.2g}" if known(row["p_holm"]) else "",
+        "p (Holm)": p_value(row["p_holm"]),
         "verdict": str(row["verdict"]),
         "failed": f"{fails[0]} -> {fails[1]}" if any(fails) else "",
         "speed": f"×{rounded(row['speed_ratio'])}" if known(row["speed_ratio"]) else "",
         "notes": row["notes"],
     }
+
+
+def _seeds(row: pd.Series[Any]) -> str:
+    """Over how many seeds the means are."""
+    pairs, n = row["pairs"], (row["n_a"], row["n_b"])
+    if pairs < FEWEST_FOR_INTERVAL:
+        return f"{n[0]} and {n[1]} seeds"
+    return f"{pairs} pairs" if n == (pairs, pairs) else f"{pairs} of {n[0]} and {n[1]} seeds"

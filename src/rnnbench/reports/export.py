@@ -1,4 +1,4 @@
-"""A table as files: CSV, Markdown, LaTeX (booktabs), Parquet and JSON. Formats, and adds nothing."""
+"""A table as files: CSV, Markdown, LaTeX (see `latex.py`), Parquet and JSON. Formats, and adds nothing."""
 
 from __future__ import annotations
 
@@ -9,24 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from rnnbench.store import write_atomic
 
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
 FORMATS = ("csv", "md", "tex", "parquet", "json")
-# What pdflatex does not read as it stands, by character.
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "≈": r"$\approx$", "−": r"$-$", "×": r"$\times$", "→": r"$\rightarrow$", "≥": r"$\geq$", "≤": r"$\leq$",
-    "·": r"\textperiodcentered{}", "…": r"\ldots{}", "µ": r"$\mu$", "–": "--", "[": "{[}", "]": "{]}",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,6 +30,10 @@ class Section:
     terms: str = ""
     remarks: Sequence[str] = ()
     bold: frozenset[tuple[int, str]] = frozenset()
+
+    def stressed(self, n: int, name: str, form: str, text: str) -> str:
+        """text, the cell as a format writes it, put into form ("**{}**") where the cell stands out."""
+        return form.replace("{}", text, 1) if (n, name) in self.bold and text else text
 
 
 @dataclass(frozen=True)
@@ -65,9 +58,21 @@ def to_csv(table: Table) -> str:
 
 def to_json(table: Table) -> str:
     """{name, legend, remarks, rows}: rows as objects with every column, null where nothing is known."""
+    return _dumped(_object(table))
+
+
+def all_to_json(tables: Iterable[Table]) -> str:
+    """One object: every table, as `to_json` has it, by its name."""
+    return _dumped({table.name: _object(table) for table in tables})
+
+
+def _object(table: Table) -> dict[str, Any]:
     rows = [{str(key): _plain(value) for key, value in row.items()} for row in table.frame.to_dict("records")]
     remarks = [f"{section.title}: {line}" for section in table.sections for line in section.remarks]
-    whole = {"name": table.name, "legend": table.legend, "remarks": remarks, "rows": rows}
+    return {"name": table.name, "legend": table.legend, "remarks": remarks, "rows": rows}
+
+
+def _dumped(whole: Mapping[str, Any]) -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -93,11 +98,6 @@ def markdown_escaped(text: str) -> str:
     return re.sub(r"[\\|*`]|<(?=[A-Za-z/!])", r"\\\g<0>", " ".join(text.split()))
 
 
-def latex_escaped(text: str) -> str:
-    """text without anything that LaTeX would read as a command."""
-    return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
-
-
 def to_markdown(table: Table) -> str:
     """One section and table for each section, then the legend."""
     parts = []
@@ -109,66 +109,21 @@ def to_markdown(table: Table) -> str:
             lines.append("| " + " | ".join(map(markdown_escaped, names)) + " |")
             lines.append("|" + "|".join("---" if name in table.left else "--:" for name in names) + "|")
             lines += [
-                "| " + " | ".join(_stressed(section, n, name, "**{}**", markdown_escaped) for name in names) + " |"
-                for n in range(len(section.rows))
+                "| "
+                + " | ".join(section.stressed(n, name, "**{}**", markdown_escaped(row[name])) for name in names)
+                + " |"
+                for n, row in enumerate(section.rows)
             ]
         said = [f"- {markdown_escaped(line)}" for line in section.remarks]
         parts.append("\n".join([*lines, *([""] if said and section.rows else []), *said]))
     return "\n\n".join([*(parts or [table.empty]), *([table.legend] if parts else [])]) + "\n"
 
 
-def _stressed(section: Section, n: int, name: str, form: str, escape: Callable[[str], str]) -> str:
-    text = escape(section.rows[n][name])
-    return form.replace("{}", text) if (n, name) in section.bold and text else text
-
-
 def to_latex(table: Table) -> str:
-    r"""A table environment for each section; needs \usepackage{booktabs}. Everything is escaped."""
-    parts = ["% needs \\usepackage{booktabs}"]
-    for number, section in enumerate(table.sections, 1):
-        names = list(section.rows[0]) if section.rows else []
-        columns = "".join("l" if name in table.left else "r" for name in names)
-        caption = ". ".join(filter(None, [section.title, section.terms, *section.remarks]))
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex_escaped(caption)}}}"]
-        lines.append(rf"\label{{tab:{re.sub(r'[^A-Za-z0-9]+', '-', table.name)}-{number}}}")
-        if names:
-            lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-            lines += [" & ".join(map(latex_escaped, names)) + r" \\", r"\midrule"]
-            for n in range(len(section.rows)):
-                cells = (_stressed(section, n, name, r"\textbf{{}}", latex_escaped) for name in names)
-                lines.append(" & ".join(cells) + r" \\")
-            lines += [r"\bottomrule", r"\end{tabular}"]
-        parts.append("\n".join([*lines, r"\end{table}"]))
-    if not table.sections:
-        parts.append("% " + table.empty)
-    return "\n\n".join([*parts, "% " + " ".join(table.legend.split())]) + "\n"
+    """As in `latex.py`."""
+    from rnnbench.reports.latex import to_latex as written
 
-
-def to_rich(table: Table) -> RichTable:
-    """The sections for a terminal."""
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    outer = RichTable.grid(expand=False)
-    outer.add_column()
-    for section in table.sections:
-        outer.add_row(Text(section.title, style="bold"))
-        if section.terms:
-            outer.add_row(Text(section.terms, style="dim"))
-        if section.rows:
-            inner = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-            for name in section.rows[0]:
-                left = name in table.left
-                inner.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
-            for n, row in enumerate(section.rows):
-                inner.add_row(*(Text(text, style="bold" * ((n, name) in section.bold)) for name, text in row.items()))
-            outer.add_row(inner)
-        for line in section.remarks:
-            outer.add_row(Text("  " + line, style="yellow"))
-        outer.add_row("")
-    outer.add_row(Text(table.legend, style="dim") if table.sections else Text(table.empty))
-    return outer
+    return written(table)
 
 
 WRITERS: dict[str, Callable[[Table], str | bytes]] = {

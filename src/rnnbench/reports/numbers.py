@@ -27,6 +27,13 @@ def rounded(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
 
 
+def p_value(value: Any) -> str:
+    """A probability with 2 significant digits: 0.034, 1, "<0.0001"; never "0", which no test gives."""
+    if not known(value):
+        return ""
+    return "<0.0001" if value < 1e-4 else f"{value:.2g}"
+
+
 def count(value: Any) -> str:
     """A whole number with thousands separated: 12,345."""
     return f"{int(value):,}" if known(value) else ""

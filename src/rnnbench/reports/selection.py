@@ -85,7 +85,7 @@ def select(store: Store, words: Sequence[str]) -> Selected:
         where = f"in {', '.join(names)}" if names else f"in {store.root}"
         raise BadInput(f"no finished runs {where}{skipped}; `rnnbench sweep experiment=quickstart` makes some.")
     for key, values in wanted.items():
-        kept = found.frame[_matches(found.frame, key, values)]
+        kept = found.frame[matches(found.frame, key, values)]
         if kept.empty:
             raise BadInput(f"no run has {key}={','.join(values)} here; {_hint(found.frame, key, values[0])}")
         found.frame = kept
@@ -103,7 +103,7 @@ def check(store: Store, words: Sequence[str]) -> list[Store | Path]:
     """
     names, wanted = _parsed(words)
     for key, values in wanted.items():
-        _matches(records_frame([]), key, values)
+        matches(records_frame([]), key, values)
     return [locate(store, name)[0] for name in names] or [store]
 
 
@@ -160,7 +160,7 @@ def _heads(places: Iterable[Place]) -> dict[str, Head]:
     return found
 
 
-def _matches(frame: pd.DataFrame, key: str, values: Sequence[str]) -> pd.Series[bool]:
+def matches(frame: pd.DataFrame, key: str, values: Sequence[str]) -> pd.Series[bool]:
     """Which runs have one of these values."""
     if key in ("since", "until"):
         return _finished(frame, key, values)
