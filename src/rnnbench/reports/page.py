@@ -28,7 +28,10 @@ from rnnbench.reports.page_searches import searched
 from rnnbench.reports.page_source import Source
 from rnnbench.store import write_atomic
 
-SCRIPTS = ("base", "charts", "table", "board", "entry", "curves", "studies", "origin", "live", "main")  # in this order
+SCRIPTS = (  # in this order
+    "base", "charts", "labels", "table", "words", "board", "spark", "pareto", "entry", "curves", "searches",
+    "ablations", "frames", "origin", "live", "main",
+)  # fmt: skip
 NOBODY, ITSELF = "'none'", "'self'"
 Stale = Callable[[str], bool]
 
