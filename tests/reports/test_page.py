@@ -15,7 +15,7 @@ from rnnbench.cli import main
 from rnnbench.errors import BadInput
 from rnnbench.reports import page_board, page_curves
 from rnnbench.reports.page import application, charts_library, embedded, page_data, render, write_page
-from rnnbench.reports.page_board import board, flattened
+from rnnbench.reports.page_board import board, bounds, flattened
 from rnnbench.reports.page_curves import learning_curves
 from rnnbench.reports.page_frames import pictures
 from rnnbench.reports.page_searches import _axis, _place
@@ -334,6 +334,24 @@ def test_a_part_of_a_published_set_is_a_page(tmp_path, capsys):
     assert data["title"] == "quickstart, cell lstm or gru, dataset digits"
     assert {entry["cell"] for entry in data["board"]["entries"]} == {"lstm", "gru"}
     assert [(row["name"], row["planned"]) for row in data["coverage"]["sweeps"]] == [("quickstart", None)]
+
+
+def test_a_page_without_curves_says_why(tmp_path):
+    store = fill_store(Store(tmp_path / "runs"), make_records(("rnn",), range(2)))
+    source = open_source(store)
+    assert "No run here has left a history" in learning_curves(source, board(source))["why"]
+    source = open_source(Store(PUBLISHED / "runs"), ["quickstart"])
+    assert "no curves.jsonl" in learning_curves(source, board(source))["why"]
+
+
+def test_why_is_empty_where_there_are_curves(data):
+    assert data["curves"]["why"] == ""
+
+
+def test_bounds_are_those_of_the_metrics_that_are_known():
+    assert [bounds(name) for name in ("accuracy", "sequence_accuracy")] == [[0.0, 1.0]] * 2
+    assert [bounds(name) for name in ("mse", "mse_sum", "nll_frame", "cross_entropy")] == [[0.0, None]] * 4
+    assert [bounds(name) for name in ("loss", "reward")] == [[None, None]] * 2, "a density may give a negative loss"
 
 
 def test_the_command_writes_beside_the_store_and_refuses_in_one_sentence(full, tmp_path, capsys):

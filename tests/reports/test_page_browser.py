@@ -1,13 +1,11 @@
 """The report page in a real browser: it opens in silence, works by mouse and keyboard, fits a phone, runs no markup.
 
-A headless Chromium that is already there is used (RNNBENCH_CHROMIUM names another); none is downloaded.
+How its charts and tables look at two widths is in test_page_browser_looks.py.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import threading
 from pathlib import Path
 
@@ -18,70 +16,19 @@ from rnnbench.reports.page_serve import Page, server
 from rnnbench.reports.page_source import open_source
 from rnnbench.store import Store
 
+from .browsed import MARKS, drawn, rows
 from .paged import evil_store, full_store
 from .synthetic import fill_store, make_record, make_records
 
-CHROMIUM = os.environ.get("RNNBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-)  # fmt: skip
 PUBLISHED = Path(__file__).parents[2] / "results"
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed (apt-get install chromium)"),
-]
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """opened(url, ...) opens a page; afterwards nothing may have been said on its console or asked of anybody."""
-    contexts, said = [], []
-
-    def look(url: str, *, width: int = 1280, height: int = 900, **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
-        page.on("request", lambda asked: said.append(f"request {asked.url[:80]}") if outside(asked.url, url) else None)
-        page.goto(url)
-        return page
-
-    yield look
-    for context in contexts:
-        context.close()
-    assert said == []
-
-
-def outside(asked: str, url: str) -> bool:
-    return not asked.startswith(("data:", url.partition("#")[0]))
-
-
-def drawn(page) -> None:
-    """Wait until every chart is drawn."""
-    page.locator("html[data-drawn=yes]").wait_for(state="attached", timeout=60_000)
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("full")
     return write_page(open_source(full_store(folder)), folder / "report.html").as_uri()
-
-
-def rows(page) -> list[str]:
-    return page.locator("#board tr.open .name").all_inner_texts()
 
 
 def test_everything_is_drawn_and_nothing_is_said(opened, url):

@@ -95,15 +95,43 @@ def test_only_the_page_is_served_and_only_under_its_own_name(served):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_before_the_first_record_it_says_so_and_looks_again(served):
+def test_before_the_first_record_it_says_so_and_looks_again(served, store):
     make, get = served
+    get("/")
     make.problem = "no finished runs in <b>x</b>."
+    store.write(make_record("gru"))
     code, _, text = get("/")
     assert code == 200
     assert "&lt;b&gt;x&lt;/b&gt;" in text
     assert 'http-equiv="refresh"' in text
     make.problem = ""
-    assert get("/")[2] == "<p>1"
+    assert get("/")[2] == "<p>2"
+
+
+def test_nobody_waits_for_a_page_that_takes_long(tmp_path, store):
+    go, made = threading.Event(), []
+
+    def make(now: str) -> str:
+        assert go.wait(20)
+        made.append(now)
+        return f"<p>{len(made)}"
+
+    page = Page(tmp_path, make, patience=0.05)
+    server(page, "127.0.0.1", 0).server_close()
+    assert page.making is not None, "it is begun before anybody asks"
+    first = page.html()
+    assert "being made" in first
+    assert 'content="1"' in first
+    go.set()
+    page.making.result(20)
+    assert page.html() == "<p>1"
+    go.clear()
+    store.write(make_record("gru"))
+    assert (page.html(), page.state()) == ("<p>1", made[0]), "the one before, until there is another"
+    making = page.making
+    go.set()
+    making.result(20)
+    assert (page.html(), page.state()) == ("<p>2", state(tmp_path))
 
 
 def test_an_address_that_cannot_be_had_is_one_sentence(tmp_path, store, capsys):

@@ -22,12 +22,16 @@ from rnnbench.reports.page_ablations import ablations
 from rnnbench.reports.page_board import board
 from rnnbench.reports.page_curves import learning_curves
 from rnnbench.reports.page_frames import pictures
+from rnnbench.reports.page_library import charts_library
 from rnnbench.reports.page_origin import coverage_data, provenance
 from rnnbench.reports.page_searches import searched
 from rnnbench.reports.page_source import Source
 from rnnbench.store import write_atomic
 
-SCRIPTS = ("base", "charts", "table", "board", "entry", "curves", "studies", "origin", "live", "main")  # in this order
+SCRIPTS = (  # in this order
+    "base", "charts", "labels", "table", "words", "board", "spark", "pareto", "entry", "curves", "searches",
+    "ablations", "frames", "origin", "live", "main",
+)  # fmt: skip
 NOBODY, ITSELF = "'none'", "'self'"
 Stale = Callable[[str], bool]
 
@@ -83,18 +87,6 @@ def embedded(data: Any) -> str:
 def application() -> str:
     """The page's own code."""
     return "(() => {\n'use strict';\n" + "\n".join(_text(f"{name}.js") for name in SCRIPTS) + "})();\n"
-
-
-@functools.cache
-def charts_library() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, minified."""
-    import vl_convert
-
-    return (
-        str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-        .replace("</script", "<\\/script")
-        .replace("<!--", "<\\!--")
-    )
 
 
 @functools.cache

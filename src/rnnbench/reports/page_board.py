@@ -23,6 +23,7 @@ RUNS = 50  # of one entry that are listed, failed ones first
 RUNS_IN_ALL = 20_000  # a page stays one that a browser opens at once
 CONFIGS = 1_500  # entries whose config is kept for comparison: each takes reading a record
 COSTS = ("train_seconds", "params")
+NEVER_NEGATIVE = frozenset({"mse", "mae", "rmse", "nll", "error", "perplexity"})
 RUN_COLUMNS = ("id", "seed", "status", "reason", "value", "val", "best_step", "train_seconds", "commit", "device")
 
 
@@ -80,7 +81,16 @@ def _key(row: pd.Series[Any]) -> tuple[Any, ...]:
 def _block(block: pd.DataFrame) -> dict[str, Any]:
     first = block.iloc[0]
     words = {"title": title(block), "terms": terms(block), "heading": metric_name(block)}
-    return words | {key: plain(first[key]) for key in ("dataset", "budget", "metric", "goal", "floor", "target")}
+    known_ones = {key: plain(first[key]) for key in ("dataset", "budget", "metric", "goal", "floor", "target")}
+    return words | known_ones | {"bounds": bounds(str(first["metric"]))}
+
+
+def bounds(metric: str) -> list[float | None]:
+    """The least and the largest value of a metric, as far as its name tells: intervals are drawn up to there."""
+    parts = set(metric.split("_"))
+    if "accuracy" in parts:
+        return [0.0, 1.0]
+    return [0.0, None] if parts & NEVER_NEGATIVE or "cross_entropy" in metric else [None, None]
 
 
 def _entry(row: pd.Series[Any], block: int) -> dict[str, Any]:

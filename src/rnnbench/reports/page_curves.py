@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnnbench.reports.curves import Curves
+from rnnbench.reports.curves import FILE, Curves
 from rnnbench.reports.frames import number
 from rnnbench.reports.page_board import plain
 from rnnbench.reports.page_source import Source
@@ -17,7 +17,10 @@ FIXED = ("val/loss", "train/loss", "train/grad_norm_max")
 
 
 def learning_curves(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
-    """entries: by place, {steps, runs, seeds, metrics: {name: [values by step, a run]}}; left_out: entries without."""
+    """entries: by place, {steps, runs, seeds, metrics: {name: [values by step, a run]}}; left_out: entries without.
+
+    why: where no entry has any, one sentence of why; else empty.
+    """
     wanted = _wanted(board)
     runs = {place: board["runs"][place]["id"][:SEEDS] for place in wanted}
     histories = source.curves([run for some in runs.values() for run in some])
@@ -27,7 +30,16 @@ def learning_curves(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
         if curves := _thinned(histories, ids, tuple(dict.fromkeys(names))):
             seeds = dict(zip(board["runs"][place]["id"], board["runs"][place]["seed"], strict=True))
             found[place] = curves | {"seeds": [seeds[run] for run in curves["runs"]]}
-    return {"entries": found, "left_out": len(board["entries"]) - len(wanted)}
+    return {"entries": found, "left_out": len(board["entries"]) - len(wanted), "why": "" if found else _why(source)}
+
+
+def _why(source: Source) -> str:
+    """Why a page has no curves: a reader must not take it for an oversight."""
+    if source.frozen:
+        return (
+            f"This published set was frozen without learning curves (it has no {FILE}); its metrics are in its entries."
+        )
+    return "No run here has left a history (history.jsonl beside its record) from which curves could be drawn."
 
 
 def _wanted(board: Mapping[str, Any]) -> list[int]:

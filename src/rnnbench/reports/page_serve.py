@@ -12,6 +12,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,8 +23,8 @@ from rnnbench.store import Store
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="4"><title>rnnbench</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'"><p>{}</p><p>This page looks again.</p>
+WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{wait}"><title>rnnbench</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'"><p>{text}</p><p>This page looks again.</p>
 """
 
 
@@ -62,33 +63,75 @@ def _add(update: Callable[[bytes], None], path: Path) -> None:
 
 @dataclass
 class Page:
-    """The page of one state, made when it is asked for, once. make: state -> HTML; BadInput while there is nothing.
+    """The newest page that there is, made anew in the background when its state has gone by.
 
+    make: state -> HTML; BadInput while there is nothing. A request waits at most `patience` seconds for a newer page;
+    then it has the one before, or where there is none yet, a word that it is being made.
     results, others: what a change is looked for in; see `state`.
     """
 
     results: Path
     make: Callable[[str], str]
     others: Sequence[Store | Path] = ()
+    patience: float = 0.7
     lock: threading.Lock = field(default_factory=threading.Lock)
     made: tuple[str, str] | None = None
-
-    def state(self) -> str:
-        return state(self.results, self.others)
+    making: Future[str] | None = None
 
     def html(self) -> str:
+        """The page to show now."""
+        try:
+            return self._newest()[1]
+        except TimeoutError:
+            return WAITING.format(wait=1, text="The page is being made from the records.")
+        except (BadInput, RecordError) as error:  # a sweep that has not finished its first run
+            return WAITING.format(wait=4, text=html.escape(str(error)))
+
+    def state(self) -> str:
+        """The state of the page that `html` would show: a reader loads it again only once there is another."""
+        try:
+            return self._newest()[0]
+        except (TimeoutError, BadInput, RecordError):
+            return state(self.results, self.others)
+
+    def begin(self) -> Future[str] | None:
+        """Begin to make the page of today's state, if it is not made; what is being made."""
+        now = state(self.results, self.others)
         with self.lock:
-            now = self.state()
-            if self.made is None or self.made[0] != now:
-                try:
-                    self.made = now, self.make(now)
-                except (BadInput, RecordError) as error:  # a sweep that has not finished its first run
-                    return WAITING.format(html.escape(str(error)))
-            return self.made[1]
+            if self.making is None and (self.made is None or self.made[0] != now):
+                self.making = Future()
+                threading.Thread(target=self._make, args=(now, self.making), daemon=True).start()
+            return self.making
+
+    def _newest(self) -> tuple[str, str]:
+        """State and page. Raises TimeoutError where there is none yet, and what making it raised."""
+        if (making := self.begin()) is not None:
+            try:
+                making.result(timeout=self.patience)
+            except TimeoutError:
+                if self.made is None:
+                    raise
+        assert self.made is not None  # result() has raised, or it is there
+        return self.made
+
+    def _make(self, now: str, making: Future[str]) -> None:
+        try:
+            text = self.make(now)
+        except BaseException as error:
+            with self.lock:
+                self.making = None
+            making.set_exception(error)
+        else:
+            with self.lock:
+                self.made, self.making = (now, text), None
+            making.set_result(text)
 
 
 def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
-    """A server that is bound and not yet serving. port 0 takes a free one. Raises BadInput where it cannot be had."""
+    """A server that is bound and not yet serving; its page is begun, so that the first reader need not wait for it.
+
+    port 0 takes a free one. Raises BadInput where it cannot be had.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -125,6 +168,7 @@ def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
             f"cannot serve on {host}:{port} ({getattr(error, 'strerror', None) or error}); try --port 0."
         ) from None
     made.daemon_threads = True
+    page.begin()
     return made
 
 

@@ -16,7 +16,6 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
 from rnnbench.runs.host import known_source_hashes
 from rnnbench.store import Store
-from rnnbench.sweeps.clean import LAST
 
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
 
@@ -42,6 +41,8 @@ def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: s
     """
     if choice == "accept":
         return []
+    from rnnbench.sweeps.clean import LAST  # which imports Hydra: readers ask this module whether a record is stale
+
     stale = find(store, runs)
     if stale and choice is None:
         raise BadInput(sentence(len(stale), len(runs), again))

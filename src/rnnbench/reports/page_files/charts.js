@@ -45,13 +45,21 @@ const NEAR = typeof IntersectionObserver === 'function' ? new IntersectionObserv
 async function draw(job) {
   if (!job || job.done || !job.node.isConnected) return;
   job.done = true;
-  const spec = job.make(job.node.clientWidth);
+  job.width = job.node.clientWidth;
+  const spec = job.make(job.width);
   if (job.view) { job.view.finalize(); job.view = null; }
   if (!spec) { job.node.replaceChildren(h('p', { class: 'muted small' }, 'Nothing to draw.')); job.node.style.minHeight = '0'; return; }
   const full = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', width: 'container', ...spec, config: CONFIG };
   job.view = await vegaEmbed(job.node, full, { ast: true, renderer: 'svg', actions: false, defaultStyle: false, tooltip: tip, mode: 'vega-lite' });
   job.node.style.minHeight = '0';
 }
+
+// Names are placed for one width: where it changes (a phone that is turned), charts are made anew.
+let resized = 0;
+addEventListener('resize', () => {
+  clearTimeout(resized);
+  resized = setTimeout(() => WAITING.filter((job) => job.done && job.node.clientWidth > 0 && job.node.clientWidth !== job.width).forEach((job) => job.node.redraw()), 200);
+});
 
 async function drawRest() {
   if (drawing) return;

@@ -14,7 +14,10 @@ function metricsOf(places) {
 function curvesSection() {
   const withCurves = ENTRIES.filter((e) => CURVES[e.place]);
   const left = DATA.curves.left_out ? [`Curves of ${many(DATA.curves.left_out, 'entry', 'entries')} further down the ranks are left out.`] : [];
-  if (!withCurves.length) return;
+  if (!withCurves.length) {
+    section('curves', 'Learning curves', null, remarks([DATA.curves.why]));
+    return;
+  }
   const blocks = unique(withCurves.map((e) => e.block));
   const body = h('div', {});
   const block = choice('curves-block', 'dataset and budget', blocks.map((n) => [n, blockName(n)]), largest(blocks), fill);

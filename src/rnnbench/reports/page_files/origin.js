@@ -5,14 +5,14 @@ function coverageSection() {
   const statuses = data.statuses.filter((status) => status === 'ok' || data.counts.some((row) => row[status]));
   const parts = [];
   if (data.sweeps.length) {
-    parts.push(h('h3', {}, 'Sweeps'), table({ caption: 'Sweeps', groups: [{ heading: null, rows: data.sweeps }], columns: [
+    parts.push(h('h3', {}, 'Sweeps'), table({ caption: 'Sweeps', kind: 'stack', groups: [{ heading: null, rows: data.sweeps }], columns: [
       { name: 'sweep', words: true, value: (s) => s.name },
       { name: 'recorded', best: 'high', value: (s) => (s.planned ? s.recorded / s.planned : s.recorded), cell: (s) => (s.planned === null ? s.recorded.toLocaleString('en') : [h('progress', { max: s.planned || 1, value: s.recorded, 'aria-label': `${s.recorded} of ${s.planned}` }), ` ${s.recorded.toLocaleString('en')} of ${s.planned.toLocaleString('en')}`]) },
       { name: 'ended ok', num: true, best: 'high', value: (s) => s.ok }, { name: 'command', words: true, cell: (s) => h('code', {}, s.command) },
     ] }).node);
   }
   parts.push(h('h3', {}, lost ? `${many(lost, 'run')} did not end ok` : 'Failures'));
-  parts.push(lost ? table({ caption: 'Failures by reason', limit: 50, groups: [{ heading: null, rows: data.failures }], columns: [
+  parts.push(lost ? table({ caption: 'Failures by reason', kind: 'stack', limit: 50, groups: [{ heading: null, rows: data.failures }], columns: [
     { name: 'status', value: (f) => f.status, cell: (f) => h('span', { class: 'badge bad' }, f.status) }, { name: 'runs', num: true, best: 'high', value: (f) => f.runs },
     { name: 'entry', words: true, value: (f) => f.label }, { name: 'dataset', value: (f) => f.dataset },
     { name: 'reason', words: true, value: (f) => f.reason }, { name: 'for example', cell: (f) => f.ids.map((id) => [h('code', {}, id), ' ']) },
@@ -29,7 +29,7 @@ function coverageSection() {
 
 function provenanceSection() {
   const data = DATA.provenance;
-  const groups = table({ caption: 'Where runs were made', limit: 30, groups: [{ heading: null, rows: data.groups }], columns: [
+  const groups = table({ caption: 'Where runs were made', kind: 'stack', limit: 30, groups: [{ heading: null, rows: data.groups }], columns: [
     { name: 'runs', num: true, best: 'high', value: (g) => g.runs },
     { name: 'commit', value: (g) => g.commit, cell: (g) => [h('code', { title: g.commit }, (g.commit || 'no checkout').slice(0, 12)), g.dirty ? h('span', { class: 'bad' }, ' with uncommitted changes') : '', g.stale ? h('span', { class: 'bad' }, ' stale') : ''] },
     { name: 'source', value: (g) => g.source_hash, cell: (g) => h('code', {}, g.source_hash || '') }, { name: 'torch', value: (g) => g.torch },

@@ -1,14 +1,32 @@
 // Tables: sorted by their headings, filtered from outside, long ones opened on request.
 const ROWS = 100;
 
+// What is wider than its place scrolls in a frame that shows on which side there is more, and that keys can scroll.
+function sideways(content, name) {
+  const inner = h('div', { class: 'scroll' }, content);
+  const node = h('div', { class: 'sideways' }, inner);
+  node.told = () => {
+    const more = inner.scrollWidth - inner.clientWidth;
+    node.classList.toggle('before', more > 2 && inner.scrollLeft > 2);
+    node.classList.toggle('after', more > 2 && inner.scrollLeft < more - 2);
+    for (const [key, value] of [['tabindex', '0'], ['role', 'region'], ['aria-label', name]]) {
+      if (more > 2) inner.setAttribute(key, value); else inner.removeAttribute(key);
+    }
+  };
+  inner.addEventListener('scroll', node.told, { passive: true });
+  if (typeof ResizeObserver === 'function') { const sizes = new ResizeObserver(node.told); sizes.observe(inner); sizes.observe(content); }
+  return node;
+}
+
 // columns: {name, value(row): what it sorts by, cell(row): a node or text, num, words, best: 'low' | 'high', title}.
-// groups: [{heading: nodes or null, rows}]: rows are sorted within their group. open(row): what a click on a row does.
+// groups: [{heading: nodes or null, rows, under(column): what a row below the heading shows}]: rows are sorted within
+// their group. open(row): what a click on a row does.
 function table({ columns, groups, caption, kind = '', open = null, look = null, sort = null, limit = ROWS }) {
   const state = { sort: sort === null ? null : { column: columns.findIndex((c) => c.name === sort), down: false }, pass: () => true, all: new Set() };
   const heads = columns.map((column, n) => h('th', { scope: 'col', class: [column.num && 'num', column.wideonly && 'wideonly'].filter(Boolean).join(' ') || null, title: column.title },
     column.value ? h('button', { type: 'button', onclick: () => turn(n) }, column.name, h('span', { 'aria-hidden': 'true' }, '')) : column.name));
   const body = h('table', { class: kind }, h('caption', { class: 'skip' }, caption), h('thead', {}, h('tr', {}, heads)));
-  const node = h('div', { class: 'scroll', tabindex: '-1' }, body);
+  const node = sideways(body, caption);
   const api = { node, shown: 0, filter(pass) { state.pass = pass; fill(); } };
 
   function turn(n) {
@@ -31,7 +49,7 @@ function table({ columns, groups, caption, kind = '', open = null, look = null, 
 
   function line(row) {
     const tr = h('tr', { class: [open && 'open', look && look(row)].filter(Boolean).join(' ') || null },
-      columns.map((column) => h('td', { class: [column.num && 'num', column.words && 'words', column.wideonly && 'wideonly', column.tight && 'tight'].filter(Boolean).join(' ') || null }, column.cell ? column.cell(row) : String(column.value(row) ?? ''))));
+      columns.map((column) => h('td', { 'data-name': column.name, class: [column.num && 'num', column.words && 'words', column.wideonly && 'wideonly', column.tight && 'tight'].filter(Boolean).join(' ') || null }, column.cell ? column.cell(row) : String(column.value(row) ?? ''))));
     if (open) tr.addEventListener('click', (event) => { if (!String(getSelection())) open(row, event); });
     return tr;
   }
@@ -53,6 +71,7 @@ function table({ columns, groups, caption, kind = '', open = null, look = null, 
       const rest = rows.length - part.length;
       body.append(h('tbody', {},
         group.heading && h('tr', {}, h('th', { class: 'group', scope: 'rowgroup', colspan: columns.length }, group.heading)),
+        group.under && h('tr', { class: 'under' }, columns.map((column) => h('td', { class: column.wideonly ? 'wideonly' : null }, group.under(column)))),
         part.map(line),
         rest > 0 && h('tr', {}, h('td', { colspan: columns.length }, h('button', { type: 'button', class: 'more', onclick: () => { state.all.add(n); fill(); } }, `Show ${rest.toLocaleString('en')} more`)))));
     });
