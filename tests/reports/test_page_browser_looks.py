@@ -97,7 +97,7 @@ INSIDE = """() => {
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_names_in_charts_are_whole_and_lie_on_nothing(opened, tmp_path, width):
-    source = open_source(Store(PUBLISHED / "runs"), "convlstm_peephole")
+    source = open_source(Store(PUBLISHED / "runs"), ["convlstm_peephole"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri(), width=width)
     drawn(page)
     assert not page.evaluate(OVERLAPS)
@@ -119,7 +119,7 @@ def test_names_in_charts_are_whole_and_lie_on_nothing(opened, tmp_path, width):
 
 
 def test_a_phone_shows_where_there_is_more_and_rows_are_not_empty(opened, tmp_path):
-    source = open_source(Store(PUBLISHED / "runs"), "spatiotemporal_small")
+    source = open_source(Store(PUBLISHED / "runs"), ["spatiotemporal_small"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri(), width=390, height=800)
     drawn(page)
     board = page.locator("#board .sideways")
@@ -139,6 +139,6 @@ def test_a_phone_shows_where_there_is_more_and_rows_are_not_empty(opened, tmp_pa
 
 
 def test_a_page_without_curves_says_so(opened, tmp_path):
-    source = open_source(Store(PUBLISHED / "runs"), "quickstart")
+    source = open_source(Store(PUBLISHED / "runs"), ["quickstart"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri())
     assert "no curves.jsonl" in page.locator("#curves").inner_text()
