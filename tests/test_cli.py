@@ -182,7 +182,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(call, tmp_path, line, sentenc
         ("leaderboard --budget large", "no run has budget=large here; known: small."),
         ("leaderboard --format csv seed=first", "seed=first: it is a whole number."),
         ("report cell=gru dataset=digit", "no run has dataset=digit here; did you mean digits?"),
-        ("leaderboard --output results/runs/../a_file", "a_file: File exists"),
+        ("leaderboard --output results/runs/../a_file", "a_file is a file; --output names a folder"),
         ("show nonsense", "no run 'nonsense' in results/runs; "),
     ],
 )
@@ -425,7 +425,7 @@ def test_the_files_of_a_part_do_not_take_the_place_of_the_whole(call, tmp_path):
 @pytest.mark.usefixtures("store")
 def test_a_leaderboard_for_a_paper_and_for_a_program(call):
     latex = call("leaderboard", "--format", "latex").out
-    assert latex.startswith("% needs \\usepackage{booktabs}")
+    assert latex.startswith("% needs \\usepackage{array,booktabs}")
     assert "LSTM 64 & digits &" in latex
     found = json.loads(call("leaderboard", "--format", "json", "cell=gru").out)
     assert [(row["label"], row["rank"], row["n"]) for row in found["rows"]] == [("GRU 64", 1, 3)]
