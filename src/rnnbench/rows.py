@@ -12,10 +12,13 @@ from rnnbench.record import canonical, entry_id
 TIME = "datetime64[us, UTC]"
 
 # Axes and options that say how a network was trained: searched over, so runs that differ in them share a row. An option
-# is one of the network by its beginning, and one of neither where it has a column of its own.
+# is one of the network by its beginning, and one of neither where it has a column of its own. The display name shows
+# the same ones (`runs.axes.label`): what the name tells apart is never one row.
 TRAINING_AXES = ("optimizer", "schedule")
-NETWORK_OPTIONS = ("cell.", "depth.", "direction.", "peephole.", "encoder", "head")
-OTHER_OPTIONS = ("precision", "device", "backend")
+NETWORK_OPTIONS = ("cell.", "depth.", "direction.", "peephole.", "encoder", "head", "forecast.")
+# What a rollout is fed while it learns; tested, every one of them is the same network.
+TRAINING_OPTIONS = ("forecast.sampling",)
+OTHER_OPTIONS = ("precision", "device", "backend", "forecast.kind")  # the kind is an axis, `forecast`
 
 # Every fixed column with its dtype, in order; an empty store gives exactly these.
 COLUMNS: dict[str, str] = {
@@ -117,20 +120,26 @@ def device_kind(device: Any) -> str | None:
     return words[0] if words and words[0] in ("cpu", "cuda", "mps", "xpu") else str(device)
 
 
+def is_network(option: str) -> bool:
+    """Whether an option (a dotted key) says what the network is, and not how it was trained."""
+    return option.startswith(NETWORK_OPTIONS) and not option.startswith(TRAINING_OPTIONS)
+
+
 def _network(axes: Mapping[str, Any]) -> dict[str, Any]:
     """The axes that make the network. The label is computed from them; a size solved from a budget is no choice."""
     left_out = {"label", "options", *TRAINING_AXES}
     if axes.get("params_budget") is not None:
         left_out.add("hidden_size")
-    options = {key: value for key, value in part(axes, "options").items() if key.startswith(NETWORK_OPTIONS)}
+    own = {key: value for key, value in part(axes, "options").items() if is_network(key)}
+    options = {key: value for key, value in own.items() if not key.startswith(OTHER_OPTIONS)}
     return {key: value for key, value in axes.items() if key not in left_out} | {"options": options}
 
 
 def _training(axes: Mapping[str, Any]) -> str | None:
     """How the network was trained, as far as it was chosen: "adam, optimizer.lr=0.01"."""
     chosen = [str(axes[name]) for name in TRAINING_AXES if axes.get(name)]
-    known = (*NETWORK_OPTIONS, *OTHER_OPTIONS)
-    options = {key: value for key, value in part(axes, "options").items() if not key.startswith(known)}
+    given = part(axes, "options").items()
+    options = {key: value for key, value in given if not is_network(key) and not key.startswith(OTHER_OPTIONS)}
     return ", ".join(filter(None, [*chosen, compact(options)])) or None
 
 

@@ -103,9 +103,45 @@ def test_a_convlstm_is_an_lstm_with_another_operator():
     assert len(effects(records)) == 1
 
 
-def test_failed_runs_have_no_pair():
-    records = varied("depth", (1, 2), range(4))
-    records[0] |= {"status": "diverged", "metrics": {}}
+def failed(records, *at, status="diverged"):
+    """records with some of them failed."""
+    lost = {"status": status, "metrics": {}, "reason": "loss is not finite"}
+    return [record | lost if n in at else record for n, record in enumerate(records)]
+
+
+def test_failed_runs_have_no_pair_and_are_told():
+    records = failed(varied("depth", (1, 2), range(4)), 0)
     frame = effects(records)
     assert frame["n"].tolist() == [3]
+    assert frame["notes"].tolist() == ["the baseline's 1 diverged of 4"]
+    assert frame[["runs", "lost", "base_runs", "base_lost"]].to_numpy().tolist() == [[4, 0, 4, 1]]
     pd.testing.assert_frame_equal(frame, effects(records[::-1]))
+
+
+def test_a_value_whose_runs_all_failed_has_a_row_that_says_so():
+    (row,) = effects(failed(varied("depth", (1, 2), range(8)), *range(8, 16))).to_dict("records")
+    assert (row["n"], row["verdict"], row["notes"]) == (0, "no pairs", "8 diverged of 8")
+    assert np.isnan(row["gain"])
+    (row,) = effects(failed(varied("depth", (1, 2), range(8)), *range(8))).to_dict("records")
+    assert (row["verdict"], row["notes"]) == ("no pairs", "the baseline's 8 diverged of 8")
+
+
+def test_who_fails_more_is_never_called_better_nor_who_fails_less_worse():
+    records = varied("depth", (1, 2), range(16))
+    assert effects(records)["verdict"].tolist() == ["better"]
+    (row,) = effects(failed(records, *range(24, 32))).to_dict("records")
+    assert (row["n"], row["verdict"], row["notes"]) == (8, "fails more", "8 diverged of 16")
+    both_fail = failed(records, *range(24, 28), *range(4))
+    assert effects(both_fail)["verdict"].tolist() == ["better"]
+    worse = varied("depth", (1, 2), range(16), gain=-0.01)
+    assert effects(failed(worse, *range(8)))["verdict"].tolist() == ["fails less"]
+    assert effects(failed(worse, *range(16, 24)))["verdict"].tolist() == ["worse"]
+
+
+def test_few_equal_differences_tell_nothing():
+    records = [
+        r | {"metrics": {"test/accuracy": 0.9 + n // 3 / 360}} for n, r in enumerate(varied("depth", (1, 2), range(3)))
+    ]
+    (row,) = effects(records).to_dict("records")
+    assert row["low"] == row["high"] > 0
+    assert row["verdict"] == "open"

@@ -47,3 +47,28 @@ def test_a_trial_chooses_and_finals_are_shown():
     found, runs = shown(records, stage=np.where(lr == 0, "trial", "final"), axes="search x: y")
     assert sorted(found["seed"]) == [5, 6]
     assert len(runs) == 4
+
+
+SURVIVOR = [make_record(lr=0.1, seed=0, val=0.96)] + [
+    make_record(lr=0.1, seed=s, status="diverged") for s in range(1, 5)
+]
+STEADY = [make_record(lr=0.2, seed=s, val=0.95) for s in range(5)]
+
+
+def test_a_setting_is_not_the_best_for_the_one_run_of_five_that_survived():
+    assert shown([*SURVIVOR, *STEADY])[0]["val"].tolist() == [0.95] * 5
+
+
+def test_a_failed_run_counts_as_the_floor_or_the_worst_value_and_rules_no_setting_out():
+    steady_but_bad = [make_record(lr=0.2, seed=s, val=0.2) for s in range(5)]
+    assert shown([*SURVIVOR, *steady_but_bad])[0]["status"].tolist().count("diverged") == 4  # (.96 + 4 x .1) / 5 > .2
+    below = [make_record(lr=0.3, seed=s, val=-2.0) for s in range(5)]  # the failed ones count as -2 now
+    assert len(shown([*SURVIVOR, *steady_but_bad, *below])[0].query("status == 'ok'")) == 5
+    unknown = [record | {"floors": {}} for record in [*SURVIVOR, *steady_but_bad]]
+    assert shown(unknown)[0]["status"].tolist().count("diverged") == 4
+
+
+def test_a_setting_that_only_failed_is_shown_only_where_all_did():
+    lost = [make_record(lr=0.1, seed=s, status="oom") for s in range(3)]
+    worse_than_the_floor = make_record(lr=0.2, val=0.01)
+    assert shown([*lost, worse_than_the_floor])[0]["status"].tolist() == ["ok"]

@@ -9,6 +9,7 @@ import pytest
 from rnnbench.reports.frames import records_frame
 from rnnbench.reports.leaderboard import COLUMNS, leaderboard
 from rnnbench.reports.stats import mean_ci
+from rnnbench.reports.tables import to_markdown
 
 from .synthetic import make_record, make_records
 
@@ -159,6 +160,42 @@ def test_a_lead_is_best_only_if_its_interval_is_apart_from_every_other():
     assert list(board(rows(0.9, 0.5, seeds=2))["standing"]) == ["", ""]
     assert list(board([*rows(0.9, 0.5), make_record("z", value=0.4)])["standing"]) == ["", "", ""]
     assert list(board([*rows(0.9, 0.5), make_record("z", status="oom")])["standing"]) == ["best", "", ""]
+
+
+def test_few_equal_runs_are_not_apart_from_others():
+    def rows(*values, seeds):
+        return [make_record("abc"[i], seed=s, value=v) for i, v in enumerate(values) for s in range(seeds)]
+
+    assert list(board(rows(0.9, 0.9 - 1 / 360, seeds=3))["standing"]) == ["", ""]
+    assert list(board(rows(0.9, 0.9 - 1 / 360, seeds=5))["standing"]) == ["best", ""]
+    assert list(board(rows(0.9, 0.9, seeds=3))["standing"]) == ["tied", "tied"]
+    spread = [make_record("z", seed=s, value=0.5 + s / 100) for s in range(3)]
+    assert list(board([*rows(0.9, seeds=3), *spread])["standing"]) == ["", ""]
+
+
+def test_times_of_another_machine_than_the_others_are_marked():
+    here = make_records(("rnn", "gru"))
+    there = make_records(("lstm",), host="other", packages={"torch": "1.9"})
+    table = board([*here, *there]).set_index("label")
+    assert table["notes"].to_dict() == {
+        "GRU 64": "", "RNN 64": "",
+        "LSTM 64": "† times of another machine or torch version: cpu, other, threads 2, torch 1.9",
+    }  # fmt: skip
+    lines = to_markdown(board([*here, *there])).splitlines()
+    assert [line.count("†") for line in lines if "| digits |" in line] == [0, 2, 0]
+    cuda = make_records(("lstm",), device="cuda:0", host="other")
+    assert set(board([*here, *cuda])["notes"]) == {""}, "that column says it"
+
+
+def test_networks_that_differ_in_how_they_forecast_are_two_rows():
+    def runs(options, value):
+        return [make_record("convlstm", seed=s, options=options, val=value, value=value) for s in range(3)]
+
+    table = board([*runs({"forecast.patch": 1}, 0.6), *runs({"forecast.patch": 4}, 0.9)])
+    assert table["settings"].tolist() == ["default", "default"]
+    assert table["trials"].tolist() == [1, 1]
+    taught = board([*runs({"forecast.sampling.mode": "own"}, 0.6), *runs({"forecast.sampling.mode": "teacher"}, 0.9)])
+    assert (taught["settings"].tolist(), taught["mean"].tolist()) == (["tuned"], pytest.approx([0.9]))
 
 
 def test_no_times_over_several_devices_and_versions_of_the_code_are_noted():

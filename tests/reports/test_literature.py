@@ -4,8 +4,10 @@ import pytest
 
 from rnnbench.reports.chosen import chosen
 from rnnbench.reports.frames import records_frame
-from rnnbench.reports.literature import FILE, INPUT, literature_table, published_numbers
+from rnnbench.reports.literature import FILE, INPUT, is_protocol, literature_table, published_numbers
 from rnnbench.reports.stats import mean_ci
+from rnnbench.runs import build
+from rnnbench.runs.plan import prepare
 
 from .synthetic import make_record
 
@@ -57,6 +59,53 @@ def test_what_is_not_the_same_never_stands_beside(changed, word):
     row = beside(jsb(8.4, 8.5, 8.6, **changed))
     assert row["standing"] == word
     assert row[["label", "mean", "difference"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "metric", "protocol", "fits"),
+    [
+        ("adding", "mse", "any, T=600, 50000/5000/10000, seed 3", True),
+        ("adding", "mse", "any, T=6000, 50000/5000/10000, seed 0", False),
+        ("adding", "mse", "any, T=600, 200/20/20, seed 0", False),
+        ("copy_memory", "cross_entropy", "tcn, T=1000, 50000/5000/10000, seed 0", True),
+        ("copy_memory", "cross_entropy", "tcn, T=10000, 50000/5000/10000, seed 0", False),
+        ("smnist", "accuracy", "pixels 784x1, values/255, stratified 55000/5000/10000, split seed 0", True),
+        ("smnist", "accuracy", "pixels 784x1, values/255, stratified 55000/5000/10000, split seed 0, cut", False),
+    ],
+)
+def test_a_protocol_fits_whole_or_not_at_all(dataset, metric, protocol, fits):
+    frame = literature_table(
+        chosen(records_frame([make_record(dataset=dataset, protocol=protocol, metric=metric, goal="min")]))
+    ).frame
+    assert len(frame)
+    assert ("other protocol" in set(frame["standing"])) != fits
+
+
+@pytest.mark.parametrize(
+    ("overrides", "dataset"),
+    [(["dataset=adding", "dataset.T=600", "dataset.dialect=any"], "adding"),
+     (["dataset=copy_memory", "dataset.T=1000", "dataset.dialect=tcn"], "copy_memory"),
+     (["dataset=smnist"], "smnist"), (["dataset=psmnist", "dataset.permutation=lem_5544"], "psmnist"),
+     (["dataset=moving_mnist", "dataset.test_set=official", "cell=convlstm"], "moving_mnist"),
+     (["dataset=moving_mnist_shi", "cell=convlstm"], "moving_mnist_shi")],
+)  # fmt: skip
+def test_what_a_source_ran_can_be_run_here(overrides, dataset):
+    protocol = build.make_task(prepare([*overrides, "tracker=none"]).config).spec.protocol
+    patterns = published_numbers().query("dataset == @dataset")["protocol"]
+    assert any(is_protocol(protocol, pattern) for pattern in patterns), protocol
+
+
+def test_our_protocol_is_printed_where_it_is_one_of_several():
+    protocol = "any, T=600, 50000/5000/10000, seed 3"
+    same = {"dataset": "adding", "protocol": protocol, "metric": "mse", "goal": "min", "params": 70_000}
+    (section,) = literature_table(chosen(records_frame(jsb(0.1, 0.2, 0.3, **same)))).sections
+    assert section.rows[0]["our protocol"] == protocol
+    assert "our protocol" not in literature_table(chosen(records_frame(jsb(8.4, 8.5, 8.6)))).sections[0].rows[0]
+
+
+def test_few_equal_runs_are_neither_better_nor_worse():
+    assert beside(jsb(8.0, 8.0, 8.0))["standing"] == "no interval"
+    assert beside(jsb(*[8.0] * 5))["standing"] == "better"
 
 
 def test_other_metrics_than_the_main_one_are_found():

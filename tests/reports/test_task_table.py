@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 
 from rnnbench.reports.chosen import chosen
@@ -7,7 +11,7 @@ from rnnbench.reports.export import to_markdown
 from rnnbench.reports.frames import records_frame
 from rnnbench.reports.leaderboard import leaderboard
 from rnnbench.reports.leagues import leagues
-from rnnbench.reports.task_table import COLUMNS, task_table
+from rnnbench.reports.task_table import COLUMNS, _order, task_table
 
 from .synthetic import make_record, make_records
 
@@ -54,3 +58,16 @@ def test_the_best_of_a_column_stands_out_only_where_its_interval_is_apart():
     few = [make_record(c, seed=s, value=v) for c, v in (("a", 0.9), ("b", 0.5)) for s in range(2)]
     assert set(tasks(few).frame["standing"]) == {""}
     assert set(tasks(few).frame["mark"]) == {"n<3"}
+
+
+def test_few_equal_runs_are_not_apart_from_others():
+    equal = [make_record(c, seed=s, value=v) for c, v in (("a", 0.9), ("b", 0.9 - 1 / 360)) for s in range(3)]
+    assert tasks(equal).frame["standing"].tolist() == ["", ""]
+
+
+def test_a_thousand_entries_are_ordered_at_once():
+    cells = {(e, t): {"score": e / 1e4} for e in range(20_000) for t in range(2)}
+    league = SimpleNamespace(entries=pd.DataFrame({"label": [f"x{e}" for e in range(20_000)]}))
+    start = time.process_time()
+    assert _order(league, cells)[:2] == [19_999, 19_998]
+    assert time.process_time() - start < 5  # a look at all cells for each entry takes minutes

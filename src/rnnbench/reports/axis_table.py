@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from rnnbench.reports.across_table import between
+from rnnbench.reports.coverage import coverage
 from rnnbench.reports.export import Section, Table
 from rnnbench.reports.frames import BLOCK, compact_json
 from rnnbench.reports.numbers import known, short
 from rnnbench.reports.paired import holm, paired
+from rnnbench.reports.stats import can_part
 from rnnbench.reports.tables import ARROW
 
 BASE = {"peephole": "off", "direction": "forward", "depth": "1", "operator": "dense"}
@@ -29,13 +31,15 @@ COLUMNS: dict[str, str] = {
     "updates": "Int64", "device": "str", "precision": "str", "training": "str", "label": "str", "metric": "str",
     "goal": "str", "n": "Int64", "base": "float64", "mean": "float64", "gain": "float64", "low": "float64",
     "high": "float64", "score_gain": "float64", "p": "float64", "p_holm": "float64", "family": "Int64",
-    "verdict": "str", "notes": "str",
+    "runs": "Int64", "lost": "Int64", "base_runs": "Int64", "base_lost": "Int64", "verdict": "str", "notes": "str",
 }  # fmt: skip
 LEGEND = (
     "Gain: the mean difference between runs of one seed that differ in this axis only, with its 95% interval; above 0 "
     "is better, whatever the metric's direction. Score gain: the same where floor to target is 1. p: sign-flip test, "
     "from 8 pairs on, Holm over all tests of the axis. better, worse: p (Holm) ≤ .05; perhaps: the interval alone "
-    "leaves out 0; open: neither. Parameters are not held equal: the notes say where they differ."
+    "leaves out 0; open: neither. Only runs that ended well have a gain, so who fails more often than the baseline is "
+    "never called better (fails more), and who fails less often never worse (fails less). "
+    "Parameters are not held equal: the notes say where they differ."
 )
 LEFT = frozenset({"value", "dataset", "entry", "verdict", "notes"})
 Row = dict[str, Any]
@@ -45,12 +49,14 @@ def axis_table(runs: pd.DataFrame) -> Table:
     """The paired effect of each axis in runs (of `chosen.chosen`): one row a value, task and network otherwise equal.
 
     The baseline is no peephole, forward, one layer, the dense operator. Compared are ok runs of one seed on one task
-    (`BLOCK`), device, precision and training options; the backend may follow from the axis and is noted then.
+    (`BLOCK`), device, precision and training options; the backend may follow from the axis and is noted then. Failed
+    runs stay in sight: they are counted on both sides (runs, lost, base_runs, base_lost), and a value whose runs all
+    failed has a row as well. They are not imputed: a gain in the metric's unit would then be that of the floor.
     """
-    ok = runs[(runs["status"] == "ok") & runs["value"].notna() & runs["seed"].notna()]
+    seeded = runs[runs["seed"].notna()]
     rows: list[Row] = []
     for axis in BASE:
-        family = list(_effects(ok, axis))
+        family = list(_effects(seeded, axis))
         _judge(family)
         rows += sorted(family, key=lambda row: [str(row[key]) for key in ("value", "dataset", "label", "training")])
     frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()})
@@ -75,20 +81,20 @@ def _split(axes: str, axis: str) -> tuple[str, str] | None:
     return SAME.get(value, value), compact_json(rest)
 
 
-def _effects(ok: pd.DataFrame, axis: str) -> Iterator[Row]:
-    of = {axes: _split(axes, axis) for axes in ok["axes"].unique()}
-    found = ok["axes"].map(of)
-    ok = ok[found.notna()]
-    if ok.empty:
+def _effects(runs: pd.DataFrame, axis: str) -> Iterator[Row]:
+    of = {axes: _split(axes, axis) for axes in runs["axes"].unique()}
+    found = runs["axes"].map(of)
+    runs = runs[found.notna()]
+    if runs.empty:
         return
     found = found[found.notna()]
-    ok = ok.assign(axis_value=[value for value, _ in found], rest=[rest for _, rest in found])
+    runs = runs.assign(axis_value=[value for value, _ in found], rest=[rest for _, rest in found])
     keys = [*TERMS, "rest"]
-    ok = ok.assign(context=ok.groupby(keys, dropna=False).ngroup())
-    values = ok.groupby("context")["axis_value"]
-    based = (ok["axis_value"] == BASE[axis]).groupby(ok["context"]).transform("any")
-    ok = ok[based & (values.transform("nunique") > 1)]
-    for _, context in ok.groupby("context"):
+    runs = runs.assign(context=runs.groupby(keys, dropna=False).ngroup())
+    values = runs.groupby("context")["axis_value"]
+    based = (runs["axis_value"] == BASE[axis]).groupby(runs["context"]).transform("any")
+    runs = runs[based & (values.transform("nunique") > 1)]
+    for _, context in runs.groupby("context"):
         base = context[context["axis_value"] == BASE[axis]]
         for value, mine in context[context["axis_value"] != BASE[axis]].groupby("axis_value"):
             yield _effect(axis, str(value), mine, base)
@@ -96,25 +102,36 @@ def _effects(ok: pd.DataFrame, axis: str) -> Iterator[Row]:
 
 def _effect(axis: str, value: str, mine: pd.DataFrame, base: pd.DataFrame) -> Row:
     first = base.iloc[0]
-    both = pd.DataFrame({"v": _by_seed(mine), "b": _by_seed(base)}).dropna()
+    ok = [part[(part["status"] == "ok") & part["value"].notna()] for part in (base, mine)]
+    both = pd.DataFrame({"v": _by_seed(ok[1]), "b": _by_seed(ok[0])}).dropna()
     sign = -1.0 if first["goal"] == "min" else 1.0
     found = paired(sign * (both["v"] - both["b"]))
-    floor, target = sign * first["floor"], sign * first["target"]
-    backends = [sorted(part["backend"].dropna().unique()) for part in (base, mine)]
-    notes = [f"backend {'/'.join(backends[0])} against {'/'.join(backends[1])}"] if backends[0] != backends[1] else []
-    sizes = [float(part["params"].astype("float64").median()) for part in (base, mine)]
-    if sizes[0] > 0 and abs(sizes[1] / sizes[0] - 1) > SIZE:
-        notes.append(f"parameters ×{sizes[1] / sizes[0]:.2f}")
-    if lost := len(set(base["seed"]) ^ set(mine["seed"])):
-        notes.append(f"{lost} seeds without a pair")
+    context = pd.concat([base, mine])
+    floor, target = (sign * context[name].dropna().max() for name in ("floor", "target"))  # the task's: all are equal
     return {
         "axis": axis, "value": value, "against": BASE[axis], "label": first["label"], "device": first["device_kind"],
         **{name: first[name] for name in ("dataset", "protocol", "budget", "updates", "precision", "training")},
         "metric": first["metric"], "goal": first["goal"], "n": found.n, "base": both["b"].mean(),
         "mean": both["v"].mean(), "gain": found.mean, "low": found.low, "high": found.high,
         "score_gain": found.mean / (target - floor) if target > floor else math.nan,
-        "p": found.p if found.n >= FEWEST_FOR_TEST else math.nan, "notes": "; ".join(notes),
+        "p": found.p if found.n >= FEWEST_FOR_TEST else math.nan, "runs": len(mine), "lost": len(mine) - len(ok[1]),
+        "base_runs": len(base), "base_lost": len(base) - len(ok[0]), "notes": "; ".join(_notes(base, mine)),
     }  # fmt: skip
+
+
+def _notes(base: pd.DataFrame, mine: pd.DataFrame) -> list[str]:
+    """What else differs between the two sides, and what became of the runs that have no pair."""
+    backends = [sorted(part["backend"].dropna().unique()) for part in (base, mine)]
+    notes = [f"backend {'/'.join(backends[0])} against {'/'.join(backends[1])}"] if backends[0] != backends[1] else []
+    sizes = [float(part["params"].astype("float64").median()) for part in (base, mine)]
+    if sizes[0] > 0 and abs(sizes[1] / sizes[0] - 1) > SIZE:
+        notes.append(f"parameters ×{sizes[1] / sizes[0]:.2f}")
+    for name, part in (("", mine), ("the baseline's ", base)):
+        if lost := coverage(part).partition(": ")[2]:
+            notes.append(f"{name}{lost} of {len(part)}")
+    if alone := len(set(base["seed"]) ^ set(mine["seed"])):
+        notes.append(f"{alone} seeds without a pair")
+    return notes
 
 
 def _by_seed(runs: pd.DataFrame) -> pd.Series[Any]:
@@ -128,10 +145,20 @@ def _judge(family: Sequence[Row]) -> None:
     size = int(np.sum(~np.isnan(adjusted)))
     for row, p in zip(family, adjusted, strict=True):
         sure = known(p) and p <= ALPHA
-        apart = known(row["low"]) and (row["low"] > 0 or row["high"] < 0)
+        apart = can_part(row["low"], row["high"], row["n"]) and (row["low"] > 0 or row["high"] < 0)
         word = "better" if row["gain"] > 0 else "worse"
         verdict = word if sure else f"perhaps {word}" if apart else "open"
-        row |= {"p_holm": p, "family": size, "verdict": verdict if row["n"] else "no pairs"}
+        row |= {"p_holm": p, "family": size, "verdict": _with_failures(row, verdict) if row["n"] else "no pairs"}
+
+
+def _with_failures(row: Row, verdict: str) -> str:
+    """The verdict of the survivors, unless the side that it prefers fails more often: what survived is no fair draw."""
+    more = row["lost"] / row["runs"] - row["base_lost"] / row["base_runs"]
+    if more > 0 and verdict.endswith("better"):
+        return "fails more"
+    if more < 0 and verdict.endswith("worse"):
+        return "fails less"
+    return verdict
 
 
 def _section(axis: str, rows: Sequence[Row]) -> Section:

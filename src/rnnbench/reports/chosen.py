@@ -5,6 +5,8 @@ Vectorised, because a store of a hundred thousand runs is grouped for every tabl
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -28,9 +30,11 @@ def choose(runs: pd.DataFrame) -> pd.DataFrame:
     """runs (a runs frame, `fill_unknown` done) with three columns more; the index starts at 0.
 
     - row: the number of its row; a row is one block (`BLOCK`), device kind, precision, backend and network (`axes`)
-    - shown: whether the row shows it. Shown is the entry with the best mean value on validation over its ok runs; of
-      equal ones the one with more ok runs, then the one whose id comes first. Of a search only trials choose, and the
-      winner is shown by its final runs where there are any: the trial was chosen for its luck as well.
+    - shown: whether the row shows it. Shown is the entry with the best mean value on validation, where a failed run
+      counts as the floor or as the row's worst value, whichever is worse: a setting that is best where it survives is
+      not the best setting. Of equal ones it is the one with more ok runs, then the one whose id comes first; one
+      without any is shown only if all are. Of a search only trials choose, and the winner is shown by its final runs
+      where there are any: the trial was chosen for its luck as well.
     - undecided: the row has several entries and no validation value to choose by
 
     Test values choose nothing.
@@ -40,10 +44,11 @@ def choose(runs: pd.DataFrame) -> pd.DataFrame:
     stage = runs["stage"] if "stage" in runs else pd.Series("", index=runs.index)
     has_trials = (stage == "trial").groupby(runs["row"]).transform("any")
     ok = runs["status"] == "ok"
-    sign = pd.Series(np.where(runs["goal"] == "max", -1.0, 1.0), index=runs.index)
-    asked = runs.assign(ok=ok, key=(sign * runs["val"]).where(ok))[~has_trials | (stage == "trial")]
-    entries = asked.groupby(["row", "entry"], sort=False).agg(key=("key", "mean"), ok=("ok", "sum")).reset_index()
-    entries["key"] = entries["key"].where(np.isfinite(entries["key"]), np.inf)
+    asked = runs.assign(ok=ok, key=_keys(runs, ok))[~has_trials | (stage == "trial")]
+    asked = asked.assign(known=ok & asked["key"].notna())
+    by_entry = asked.groupby(["row", "entry"], sort=False)
+    entries = by_entry.agg(key=("key", "mean"), ok=("ok", "sum"), known=("known", "any")).reset_index()
+    entries["key"] = entries["key"].where(np.isfinite(entries["key"]) & entries["known"], np.inf)
     ordered = entries.sort_values(["row", "key", "ok", "entry"], ascending=[True, True, False, True])
     best = ordered.drop_duplicates("row").set_index("row")
     mine = runs["entry"] == runs["row"].map(best["entry"])
@@ -52,3 +57,14 @@ def choose(runs: pd.DataFrame) -> pd.DataFrame:
     several = entries.groupby("row")["entry"].size() > 1
     open_rows = best.index[np.isinf(best["key"]) & (best["ok"] > 0) & several.reindex(best.index)]
     return runs.assign(shown=mine & (finals | ~has_finals), undecided=runs["row"].isin(open_rows))
+
+
+def _keys(runs: pd.DataFrame, ok: pd.Series[bool]) -> pd.Series[Any]:
+    """Each run's value on validation, less is better; of a failed one the floor or its row's worst, the worse one."""
+    sign = pd.Series(np.where(runs["goal"] == "max", -1.0, 1.0), index=runs.index)
+    keys = (sign * runs["val"]).where(ok)
+    worst = keys.groupby(runs["row"]).transform("max")
+    if "floor" in runs:
+        floor = sign * runs.groupby("row")["floor"].transform("first")
+        worst = pd.Series(np.fmax(worst, floor), index=runs.index)
+    return keys.where(ok, worst)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -10,8 +11,8 @@ import pandas as pd
 from rnnbench.reports.chosen import ROW, choose
 from rnnbench.reports.coverage import coverage, failures, fill_unknown
 from rnnbench.reports.frames import BLOCK
-from rnnbench.reports.stats import FEWEST_FOR_INTERVAL, mean_ci
-from rnnbench.reports.tables import to_markdown, to_rich, write
+from rnnbench.reports.stats import FEWEST_FOR_INTERVAL, can_part, mean_ci
+from rnnbench.reports.tables import OTHER_MACHINE, to_markdown, to_rich, write
 
 __all__ = ["COLUMNS", "leaderboard", "to_markdown", "to_rich", "write"]
 
@@ -47,8 +48,9 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     value on validation. Test values choose nothing. Columns, missing where unknown:
 
     - dataset, dataset_version, protocol, data_hash, budget, updates, batch_size, metric, goal: ranks hold within these
-    - rank: 1 is best by mean; missing without a value. standing: `best` (its interval is apart from every other),
-      `tied` (intervals overlap the leader's, who is marked as well), else empty
+    - rank: 1 is best by mean; missing without a value. standing: `best` (its interval is apart from every other, and
+      none of them is of width 0 from fewer than 5 seeds), `tied` (intervals overlap the leader's, who is marked as
+      well), else empty
     - label: the axes in words, with what tells two equal labels apart; entry: the id of the entry shown
     - settings: `default`, `set` (one entry, with training options given) or `tuned` (the best of several entries);
       trials: how many entries there were, or trials of a search (its winner is shown by its final runs);
@@ -57,14 +59,15 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
       mark: `n<3` where these are too few for an interval; val: the mean on validation
     - floor, floor_name, target; score: 0 at the floor, 1 at the target
     - params, live_params; train_seconds (s), steps_per_second (1/s): medians over the ok runs. Speeds compare only
-      under one device, precision and backend; none is given where a row's runs had several machines or torch versions
+      under one device, precision and backend; none is given where a row's runs had several machines or torch versions,
+      and a row of another machine than most of its block says so in notes
     - device (its kind), precision, backend
     - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know (`stale`
       runs are counted where frame has such a column: of those that own records by other source)
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
     """
     runs = choose(_slim(fill_unknown(frame.sort_values("id"))))
-    table = _typed([_row(part) for _, part in runs.groupby("row")])
+    table = _typed(_with_machines([_row(part) for _, part in runs.groupby("row")]))
     for column in ("floor", "floor_name", "target"):
         table[column] = table[column].fillna(_in_block(table, column))
     blocks = [_ranked(_told_apart(block)) for _, block in table.groupby(list(BLOCK), dropna=False, sort=True)]
@@ -106,12 +109,31 @@ def _row(runs: pd.DataFrame) -> dict[str, Any]:
     row |= {"mean": mean, "low": low, "high": high, "n": len(ok), "val": ok["val"].mean()}
     row |= {"mark": f"n<{FEWEST_FOR_INTERVAL}" if 0 < len(ok) < FEWEST_FOR_INTERVAL else ""}
     row |= {"score": _score(mean, known["floor"], known["target"])}
-    one_machine = len(ok[["device", "host", "threads", "torch"]].drop_duplicates()) <= 1
+    machines = ok[["device", "host", "threads", "torch"]].drop_duplicates()
+    one_machine = len(machines) <= 1
+    row |= {"machine": tuple(map(_plain, machines.iloc[0])) if len(machines) == 1 else None}
     row |= {"train_seconds": ok["train_seconds"].median() if one_machine else math.nan}
     row |= {"steps_per_second": ok["steps_per_second"].median() if one_machine else math.nan}
     row |= {"device": first["device_kind"], "runs": len(mine), "ok": int((mine["status"] == "ok").sum())}
     row |= {"coverage": coverage(mine), "failures": failures(mine)}
     return row | {"notes": "; ".join(filter(None, [note, *_notes(mine, runs[runs["entry"] != entry], one_machine)]))}
+
+
+def _with_machines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """rows; noted is whose times are of another machine or torch version than most of their block's on that device."""
+    blocks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["machine"] is not None:
+            blocks.setdefault(tuple(str(row[name]) for name in (*BLOCK, "device")), []).append(row)
+    for block in blocks.values():
+        times = Counter(row["machine"] for row in block)
+        usual = min(times, key=lambda machine: (-times[machine], machine))
+        for row in block:
+            if row["machine"] != usual:
+                device, host, threads, torch = row["machine"]
+                said = f"{OTHER_MACHINE}: {device}, {host}, threads {threads}, torch {torch}"
+                row["notes"] = "; ".join(filter(None, [row["notes"], said]))
+    return rows
 
 
 def _first_known(column: pd.Series[Any]) -> Any:
@@ -166,11 +188,13 @@ def _ranked(block: pd.DataFrame) -> pd.DataFrame:
     block = block.drop(columns="key").reset_index(drop=True)
     valued = int(block["mean"].notna().sum())
     block["rank"] = pd.array([n + 1 if n < valued else None for n in range(len(block))], dtype="Int64")
-    has_interval = block["low"].notna()
-    if valued > 1 and has_interval[0]:
-        overlap = has_interval & (block["low"] <= block.at[0, "high"]) & (block["high"] >= block.at[0, "low"])
+    if valued > 1 and block["low"].notna()[0]:
+        overlap = (block["low"] <= block.at[0, "high"]) & (
+            block["high"] >= block.at[0, "low"]
+        )  # no interval, no overlap
+        ends = zip(*(block[name][:valued] for name in ("low", "high", "n")), strict=True)
         if overlap.sum() > 1:
             block.loc[overlap, "standing"] = "tied"
-        elif has_interval[:valued].all():  # a rival without an interval could still be as good
+        elif all(can_part(*each) for each in ends):  # a rival without an interval could still be as good
             block.loc[0, "standing"] = "best"
     return block

@@ -1,6 +1,7 @@
 """Published numbers beside ours: from one data file with sources, and only where protocol and metric are the same.
 
-`published.csv`, a row a number: dataset, protocol (a pattern of ours, * for anything), metric, goal; network (its name
+`published.csv`, a row a number: dataset, protocol (ours, whole; * is anything up to the next comma, for a part that
+changes no comparison: a seed), metric, goal; network (its name
 in the source); cell, peephole, depth, params (which network of ours it is, empty where we have none); value; training
 (what the source did otherwise than we do); source. A number goes in only if somebody read it in the source.
 """
@@ -8,8 +9,8 @@ in the source); cell, peephole, depth, params (which network of ours it is, empt
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pandas as pd
 
 from rnnbench.reports.export import Section, Table
 from rnnbench.reports.numbers import count, known, plus_minus, short
-from rnnbench.reports.stats import mean_ci
+from rnnbench.reports.stats import can_part, mean_ci
 from rnnbench.reports.tables import ARROW
 
 FILE = Path(__file__).with_name("published.csv")
@@ -29,16 +30,16 @@ INPUT: dict[str, str] = {
 }  # fmt: skip
 COLUMNS: dict[str, str] = {
     "dataset": "str", "protocol": "str", "metric": "str", "goal": "str", "network": "str", "published_params": "Int64",
-    "published": "float64", "training": "str", "source": "str", "label": "str", "budget": "str", "updates": "Int64",
-    "device": "str", "precision": "str", "params": "Int64", "mean": "float64", "low": "float64", "high": "float64",
-    "n": "Int64", "difference": "float64", "standing": "str",
+    "published": "float64", "training": "str", "source": "str", "label": "str", "our_protocol": "str",
+    "budget": "str", "updates": "Int64", "device": "str", "precision": "str", "params": "Int64", "mean": "float64",
+    "low": "float64", "high": "float64", "n": "Int64", "difference": "float64", "standing": "str",
 }  # fmt: skip
 LEGEND = (
     "Published figures were read in the source; ours stand beside them only under the same protocol and metric, for "
     "the same cell, peepholes, depth and parameters (to 5%). Difference: ours − published. inside: the published "
     "figure lies in our 95% interval over seeds; better, worse: ours is, and it does not. The budget is ours."
 )
-LEFT = frozenset({"network", "ours", "standing", "source", "trained otherwise"})
+LEFT = frozenset({"network", "ours", "our protocol", "standing", "source", "trained otherwise"})
 NOT_RUN = "not run"
 Row = dict[str, Any]
 
@@ -70,9 +71,9 @@ def _beside(number: pd.Series[Any], runs: pd.DataFrame) -> Iterator[Row]:
         return
     row = {name: number[name] for name in ("dataset", "protocol", "metric", "goal", "network", "training", "source")}
     row |= {"published": number["value"], "published_params": number["params"]}
-    row |= dict.fromkeys(("label", "budget", "updates", "device", "precision", "params", "n"))
+    row |= dict.fromkeys(("label", "our_protocol", "budget", "updates", "device", "precision", "params", "n"))
     row |= dict.fromkeys(("mean", "low", "high", "difference"), math.nan)
-    fits = [protocol for protocol in mine["protocol"].dropna().unique() if fnmatchcase(protocol, number["protocol"])]
+    fits = [protocol for protocol in mine["protocol"].dropna().unique() if is_protocol(protocol, number["protocol"])]
     if not fits:
         yield row | {"standing": "other protocol"}
         return
@@ -84,6 +85,11 @@ def _beside(number: pd.Series[Any], runs: pd.DataFrame) -> Iterator[Row]:
     elif not ours:
         yield row | {"standing": NOT_RUN}
     yield from (row | each for each in ours)
+
+
+def is_protocol(protocol: str, pattern: str) -> bool:
+    """Whether a protocol of ours is the one of a published number: part by part, * for anything without a comma."""
+    return re.fullmatch("[^,]*".join(map(re.escape, pattern.split("*"))), protocol) is not None
 
 
 def _is_network(runs: pd.DataFrame, number: pd.Series[Any]) -> pd.Series[bool]:
@@ -105,15 +111,16 @@ def _ours(part: pd.DataFrame, number: pd.Series[Any]) -> Row:
     first, difference = part.iloc[0], mean - number["value"]
     if not known(mean):
         standing = NOT_RUN
-    elif not known(low):
-        standing = "no interval"
     elif low <= number["value"] <= high:
         standing = "inside"
+    elif not can_part(low, high, len(values)):
+        standing = "no interval"
     else:
         standing = "better" if (difference > 0) == (number["goal"] == "max") else "worse"
     row = {name: first[name] for name in ("label", "budget", "updates", "precision", "params")}
     return row | {
-        "device": first["device_kind"], "mean": mean, "low": low, "high": high, "n": len(values),
+        "our_protocol": first["protocol"], "device": first["device_kind"],
+        "mean": mean, "low": low, "high": high, "n": len(values),
         "difference": difference, "standing": standing,
     }  # fmt: skip
 
@@ -135,6 +142,7 @@ def _texts(row: Mapping[str, Any]) -> dict[str, str]:
         "network": str(row["network"]),
         "published": short(row["published"]),
         "ours": str(row["label"]) if ran else "",
+        "our protocol": str(row["our_protocol"]) if ran and row["our_protocol"] != row["protocol"] else "",
         "budget": f"{row['budget']}, {count(row['updates'])} updates" if ran else "",
         "result": value,
         "difference": f"{row['difference']:+.3g}" if known(row["difference"]) else "",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 FEWEST_FOR_INTERVAL = 3  # with 2 seeds the t interval is some nine standard deviations wide: it says nothing
+FEWEST_ALIKE = 5  # fewer equal values have an interval of width 0 by chance: it tells nothing apart
 BOOTSTRAP_FROM = 10  # below, the bootstrap of so few values is too narrow and the t interval is used
 RESAMPLES = 10_000
 
@@ -35,6 +36,14 @@ def mean_ci(values: Iterable[float], level: float = 0.95, *, seed: int = 0) -> t
         return mean, math.nan, math.nan
     low, high = _t_interval(x, level) if x.size < BOOTSTRAP_FROM else _bootstrap_interval(x, level, seed)
     return mean, low, high
+
+
+def can_part(low: float, high: float, n: int) -> bool:
+    """Whether an interval of n values may tell its mean from another: it is there, and of width 0 from 5 values on.
+
+    Three runs that score the same 95.0% of 360 test images did not show that every seed would.
+    """
+    return low < high or (low == high and n >= FEWEST_ALIKE)
 
 
 def _t_interval(x: np.ndarray, level: float) -> tuple[float, float]:

@@ -28,6 +28,7 @@ LEGEND = (
     "Tuned (k): the best of k settings on validation; set: given by hand; otherwise the default ones. "
     "Times compare only under one device, precision and backend."
 )
+OTHER_MACHINE = "† times of another machine or torch version"
 
 
 def blocks(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -106,14 +107,20 @@ def _cells(row: pd.Series[Any], metric: str) -> dict[str, str]:
         "floor": short(row["floor"]),
         "score": f"{row['score']:.3f}" if not pd.isna(row["score"]) else "",
         "params": count(row["params"]),
-        "train s": rounded(row["train_seconds"]),
-        "steps/s": rounded(row["steps_per_second"]),
+        "train s": _timed(row, "train_seconds"),
+        "steps/s": _timed(row, "steps_per_second"),
         "device": _or(row["device"], ""),
         "precision": _or(row["precision"], ""),
         "backend": _or(row["backend"], ""),
         "settings": settings(row),
         "coverage": row["coverage"],
     }
+
+
+def _timed(row: pd.Series[Any], name: str) -> str:
+    """A time or speed, marked where most rows of the block ran elsewhere."""
+    text = rounded(row[name])
+    return text + "†" * bool(text and OTHER_MACHINE in row["notes"])
 
 
 LEFT = ("entry", "dataset", "device", "precision", "backend", "settings", "coverage")

@@ -12,7 +12,7 @@ from rnnbench.reports.export import Section, Table
 from rnnbench.reports.frames import BLOCK
 from rnnbench.reports.leagues import League
 from rnnbench.reports.numbers import known, plus_minus, short
-from rnnbench.reports.stats import FEWEST_FOR_INTERVAL, mean_ci
+from rnnbench.reports.stats import FEWEST_FOR_INTERVAL, can_part, mean_ci
 from rnnbench.reports.tables import ARROW
 
 COLUMNS: dict[str, str] = {
@@ -54,8 +54,11 @@ def _cells(league: League) -> dict[tuple[int, int], Row]:
             "runs": len(runs), "imputed": int(lost.sum()), "mark": f"n<{FEWEST_FOR_INTERVAL}" if few else "",
             "standing": "", "score": float(scores[e, t][~lost].mean()) if (~lost).any() else math.nan,
         }  # fmt: skip
-    for t in range(len(league.tasks)):
-        _stand([row for (_, at), row in found.items() if at == t])
+    of_task: dict[int, list[Row]] = {}
+    for (_, t), row in found.items():
+        of_task.setdefault(t, []).append(row)
+    for rows in of_task.values():
+        _stand(rows)
     return found
 
 
@@ -68,7 +71,7 @@ def _stand(rows: Sequence[Row]) -> None:
     tied = [row for row in ranked[1:] if row["low"] <= first["high"] and row["high"] >= first["low"]]
     for row in (first, *tied) if tied else ():
         row["standing"] = "tied"
-    if not tied and all(known(row["low"]) for row in ranked):
+    if not tied and all(can_part(row["low"], row["high"], row["n"]) for row in ranked):
         first["standing"] = "best"
 
 
@@ -104,10 +107,14 @@ def _heading(task: pd.Series[Any]) -> str:
 def _order(league: League, cells: dict[tuple[int, int], Row]) -> list[int]:
     """Entries by their mean score over the tasks they were run on, those on most tasks first; then by label."""
 
+    of_entry: dict[int, list[float]] = {}
+    for (e, _), row in cells.items():
+        of_entry.setdefault(e, []).append(row["score"])
+
     def key(e: int) -> tuple[int, float, str]:
-        mine = [row for (at, _), row in cells.items() if at == e]
-        scores = [row["score"] for row in mine if known(row["score"])]
-        return -len(mine), -sum(scores) / len(scores) if scores else math.inf, str(league.entries["label"][e])
+        mine = of_entry.get(e, [])
+        scores = [score for score in mine if known(score)]
+        return -len(mine), -math.fsum(scores) / len(scores) if scores else math.inf, str(league.entries["label"][e])
 
     return sorted(range(len(league.entries)), key=key)
 

@@ -13,6 +13,7 @@ from typing import Any
 from rnnbench.datasets import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.record import canonical
+from rnnbench.rows import is_network
 from rnnbench.runs import registry
 from rnnbench.runs.flat import leaves
 from rnnbench.runs.rival_axes import check_rival, is_rival
@@ -246,12 +247,11 @@ def _layers(config: Mapping[str, Any]) -> int:
     return len(sizes) if sizes else int(config["depth"]["layers"])
 
 
-# Options that say what the network is stand in its name; how it was trained (optimizer, clip ...) is searched over.
-NETWORK = ("cell.", "depth.", "encoder", "head", "forecast.")
-
-
 def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
-    """The display name: `LSTM`, `BiGRU x2`, `LSTM +peephole(detach) h=128 [cell.forget_bias=1]`."""
+    """The display name: `LSTM`, `BiGRU x2`, `LSTM +peephole(detach) h=128 [cell.forget_bias=1]`.
+
+    Options that say what the network is stand in it; how it was trained (optimizer, clip ...) is searched over.
+    """
     way, layers = config["direction"]["way"], _layers(config)
     name = WAYS[way] + config["cell"]["meta"]["label"]
     parts = [name]
@@ -265,7 +265,7 @@ def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
         parts.append(f"{config['params']:,} params")
     elif config["hidden_size"] != DEFAULT_HIDDEN and "forecast.sizes" not in options:
         parts.append(f"h={config['hidden_size']}")
-    shown = {k: v for k, v in options.items() if k.startswith(NETWORK)}
+    shown = {k: v for k, v in options.items() if is_network(k)}
     if shown:
         parts.append("[" + ", ".join(f"{k.removeprefix('depth.')}={v}" for k, v in sorted(shown.items())) + "]")
     return " ".join(parts)
@@ -307,7 +307,7 @@ def differences(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict
 def title(axes: Mapping[str, Any], dataset: str, seed: int) -> str:
     """A run in words, for progress lines and trackers: what it is, on what, how it is trained where that was chosen."""
     chosen = [str(axes[key]) for key, usual in (("optimizer", "adam"), ("schedule", "constant")) if axes[key] != usual]
-    options = {k: v for k, v in axes["options"].items() if not k.startswith(NETWORK)}
+    options = {k: v for k, v in axes["options"].items() if not is_network(k)}
     chosen += [f"{k}={'null' if v is None else v}" for k, v in sorted(options.items())]
     return " · ".join([axes["label"], dataset, *([", ".join(chosen)] if chosen else []), f"seed {seed}"])
 

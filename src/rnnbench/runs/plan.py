@@ -47,10 +47,23 @@ def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
     """The job that overrides ask for. Raises BadInput, or AxisRefused for an axis the cell or task cannot take."""
     config, picked = compose(overrides)
     config = axes.resolve(config)
-    options = axes.differences(config, axes.settle(defaults(tuple(sorted(picked.items())))))
+    options = axes.differences(config, _reference(config, picked))
     given = {parse(text).key_or_group for text in overrides}
     options = {k: v for k, v in options.items() if k in given or not _follows(k, picked)}
     return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
+
+
+def _reference(config: Mapping[str, Any], picked: Mapping[str, str]) -> dict[str, Any]:
+    """What the options of a resolved config are told against: the defaults of the chosen groups.
+
+    Of `forecast` the plain ones with the kind it has: only the kind is an axis, so what a published setting (openstl,
+    shi2015) sets besides must be told, or it would share name and leaderboard row with the plain network.
+    """
+    base = defaults(tuple(sorted(picked.items())))
+    if config["forecast"]:
+        plain = defaults(tuple(sorted({**picked, "forecast": "auto"}.items())))["forecast"]
+        base = {**base, "forecast": {**plain, "kind": config["forecast"]["kind"]}}
+    return axes.settle(base)
 
 
 def _follows(key: str, picked: Mapping[str, str]) -> bool:
