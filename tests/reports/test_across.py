@@ -36,23 +36,46 @@ def test_every_task_weighs_the_same_however_many_runs_it_has():
     assert a == pytest.approx(b)
 
 
-def test_the_interval_of_the_iqm_is_the_plain_stratified_bootstrap():
+def test_the_interval_of_the_iqm_is_the_stratified_bootstrap_of_the_whole_spread_widened_as_students_t():
     rng = np.random.default_rng(1)
     tasks = [rng.normal(0.5, 0.1, 8), rng.normal(0.8, 0.05, 8)]
     estimate, low, high = iqm_interval(tasks)
     assert estimate == pytest.approx(stats.trim_mean(np.concatenate(tasks), 0.25))
+    spread = [part.mean() + math.sqrt(8 / 7) * (part - part.mean()) for part in tasks]
     drawn = [
-        stats.trim_mean(np.concatenate([rng.choice(part, part.size) for part in tasks]), 0.25) for _ in range(4000)
+        stats.trim_mean(np.concatenate([rng.choice(part, part.size) for part in spread]), 0.25) for _ in range(4000)
     ]
-    assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.01)
+    wider = stats.t.ppf(0.975, 7) / stats.norm.ppf(0.975)
+    ends = estimate + wider * (np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn))
+    assert (low, high) == pytest.approx(tuple(ends), abs=0.01)
 
 
-def test_fewer_than_three_runs_have_no_interval_and_intervals_are_the_same_every_time():
-    assert math.isnan(iqm_interval([np.ones(2), np.arange(5.0)])[1])
+@pytest.mark.parametrize(("tasks", "seeds"), [(1, 5), (2, 5), (5, 5), (2, 10)])
+@pytest.mark.parametrize("apart", [0.0, 0.3])
+def test_the_interval_of_the_iqm_covers_what_it_says(tasks, seeds, apart):
+    rng = np.random.default_rng(tasks + seeds)
+    levels = np.linspace(0.6, 0.6 + apart, tasks)
+    # The true IQM: of so many runs that nothing is left to chance
+    grid = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000) * 0.03
+    true = stats.trim_mean((levels[:, None] + grid).ravel(), 0.25)
+    found = [iqm_interval(list(levels[:, None] + 0.03 * rng.normal(size=(tasks, seeds)))) for _ in range(300)]
+    inside = np.mean([low <= true <= high for _, low, high in found])
+    assert inside >= 0.93  # the plain bootstrap has .85 to .93 here
+
+
+def test_an_interval_ends_at_the_target_unless_a_run_came_beyond_it():
+    near = np.array([0.80, 0.99, 0.99, 0.99, 1.0])
+    assert iqm_interval([near])[2] == 1
+    assert 1 < iqm_interval([near + 0.05])[2] <= 1.05
+
+
+def test_fewer_than_five_runs_have_no_interval_and_intervals_are_the_same_every_time():
+    assert math.isnan(iqm_interval([np.arange(4.0), np.arange(5.0)])[1])
     across._weights.cache_clear()
-    once = iqm_interval([np.arange(5.0), np.arange(4.0)])
+    once = iqm_interval([np.arange(5.0), np.arange(6.0)])
     across._weights.cache_clear()
-    assert once == iqm_interval([np.arange(5.0), np.arange(4.0)])
+    assert once == iqm_interval([np.arange(5.0), np.arange(6.0)])
+    assert once == iqm_interval([np.arange(5.0)[::-1], np.arange(6.0)])
 
 
 def test_the_probability_of_improvement_is_mann_whitneys():
@@ -74,9 +97,9 @@ def test_its_interval_is_the_plain_bootstrap_of_both_sides():
 
 
 def test_equal_runs_improve_on_nothing():
-    assert improvement([np.ones(3)], [np.ones(3)]) == (0.5, 0.5, 0.5)
+    assert improvement([np.ones(5)], [np.ones(5)]) == (0.5, 0.5, 0.5)
     assert math.isnan(improvement([], [])[0])
-    assert math.isnan(improvement([np.ones(2)], [np.ones(3)])[1])
+    assert math.isnan(improvement([np.ones(4)], [np.ones(5)])[1])
 
 
 def test_games_are_shares_of_pairs_and_missing_entries_have_none():
@@ -90,6 +113,15 @@ def test_games_are_shares_of_pairs_and_missing_entries_have_none():
 def test_ranks_are_scipys():
     means = np.random.default_rng(4).integers(0, 5, size=(7, 6)).astype(float)
     assert mean_ranks(means) == pytest.approx(stats.rankdata(-means, axis=0).mean(axis=1))
+
+
+def test_the_order_of_runs_breaks_no_tie():
+    one, other = np.array([0.1, 0.2, 0.3]), np.array([0.3, 0.2, 0.1])
+    assert one.mean() != other.mean()
+    assert across.mean(one) == across.mean(other)
+    means = np.array([[across.mean(part)] * 6 for part in (one, other)])
+    assert mean_ranks(means).tolist() == [1.5, 1.5]
+    assert signed_rank_p(np.array([0.3 - 0.2, -(0.2 - 0.1)])) == 1
 
 
 @pytest.mark.parametrize("n", [5, 9, 14, 40])

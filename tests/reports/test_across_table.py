@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from rnnbench.reports.across_table import COLUMNS, across_table
@@ -9,7 +12,7 @@ from rnnbench.reports.export import to_csv, to_markdown
 from rnnbench.reports.frames import records_frame
 from rnnbench.reports.leagues import leagues
 
-from .synthetic import make_record, make_records
+from .synthetic import make_record, make_records, noise
 
 TASKS = [f"task{n}" for n in range(6)]
 
@@ -18,7 +21,7 @@ def across(records):
     return across_table(leagues(chosen(records_frame(records))))
 
 
-def many(cells=("rnn", "lstm", "gru"), tasks=TASKS, seeds=range(3), **same):
+def many(cells=("rnn", "lstm", "gru"), tasks=TASKS, seeds=range(5), **same):
     return [record for task in tasks for record in make_records(cells, seeds, dataset=task, **same)]
 
 
@@ -49,7 +52,7 @@ def test_entries_are_ranked_by_iqm_with_the_lstm_as_the_anchor():
 
 
 def test_equal_entries_are_tied():
-    alike = [make_record(c, seed=s, value=0.5 + 0.01 * s, dataset=t) for c in "ab" for s in range(3) for t in TASKS]
+    alike = [make_record(c, seed=s, value=0.5 + 0.01 * s, dataset=t) for c in "ab" for s in range(5) for t in TASKS]
     frame = rows(alike)
     assert frame["standing"].tolist() == ["tied", "tied"]
     assert frame["elo_rank"].tolist() == [1, 1]
@@ -68,24 +71,84 @@ def test_an_entry_that_was_not_run_everywhere_has_no_rank_but_stays_in_sight():
     assert "| not run on |" in to_markdown(across(records))
 
 
-def test_nobody_complete_means_no_ranks_and_says_so():
-    table = across([*many(("rnn", "lstm"), TASKS[:2]), *many(("gru", "lstm"), TASKS[1:3])])
-    assert table.frame["rank"].notna().sum() == 0
+def test_one_stray_run_leaves_the_ranking_as_it_was():
+    records = many(tasks=["digits", "adding"])
+    before, after = rows(records), rows([*records, make_record("gru", dataset="mnist")])
+    same = ["rank", "standing", "iqm", "iqm_low", "iqm_high", "mean_rank", "better", "tasks", "of_tasks", "runs"]
+    pd.testing.assert_frame_equal(before[same], after[same])
+    (section,) = across([*records, make_record("gru", dataset="mnist")]).sections
+    assert section.remarks[0] == (
+        "ranked over adding, digits: 3 of 3 entries were run on all of them, the largest full table; left out: mnist. "
+        "Alone: rnnbench tables dataset=adding,digits"
+    )
+
+
+def test_ranks_are_over_the_largest_full_table_and_nothing_else_has_an_iqm():
+    records = [*many(("rnn", "lstm"), TASKS[:2]), *many(("gru", "lstm"), TASKS[1:4])]
+    frame = rows(records)
+    assert frame["of_tasks"].unique().tolist() == [3]
+    assert frame["rank"].dropna().to_dict() == {"GRU 64": 1, "LSTM 64": 2}
+    assert frame.loc["RNN 64", ["iqm", "mean_rank", "better"]].isna().all()
+    assert frame["not_run"]["RNN 64"] == "task2, task3"
+    assert frame["elo"].notna().all()
+
+
+def test_without_two_entries_on_two_tasks_there_are_no_ranks_and_that_is_said():
+    table = across([*many(("rnn",), TASKS[:1]), *many(("lstm",), TASKS[:2])])
+    assert table.frame[["rank", "iqm"]].isna().all().all()
     assert any("no ranks" in remark for remark in table.sections[0].remarks)
 
 
+def test_a_task_on_which_everything_failed_without_a_floor_is_not_counted():
+    lost = [make_record(c, seed=s, dataset="lost", status="oom", floor=None) for c in ("lstm", "gru") for s in range(5)]
+    records = many(("lstm", "gru"), TASKS[:2])
+    before, after = rows(records), rows([*records, *lost])
+    same = ["rank", "iqm", "mean_rank", "better", "elo"]
+    pd.testing.assert_frame_equal(before[same], after[same])
+    assert after["better"]["GRU 64"] == 1
+    assert "every run failed and no floor is known: not counted: lost" in across([*records, *lost]).sections[0].remarks
+
+
+def test_lengths_of_one_dataset_are_no_independent_tasks():
+    lengths = [10, 20, 50, 100, 200, 400, 800]
+    records = [
+        make_record(c, seed=s, dataset="adding", protocol=f"halves, T={T}", value=v + 0.01 * noise(c, s, T))
+        for T in lengths for c, v in (("lstm", 0.8), ("gru", 0.9)) for s in range(5)
+    ]  # fmt: skip
+    table = across(records)
+    assert set(table.frame["clique"]) == {""}
+    assert table.frame["elo_low"].isna().all()
+    said = " ".join(table.sections[0].remarks)
+    assert "with 1 dataset Wilcoxon's p is at least 1" in said
+    assert "the 7 tasks are of 1 dataset;" in said
+    assert table.frame["of_tasks"].tolist() == [7, 7]
+
+
+def test_the_order_of_runs_breaks_no_tie():
+    values = {"lstm": [0.1, 0.2, 0.3], "gru": [0.3, 0.2, 0.1]}
+    records = [make_record(c, seed=s, dataset=d, value=values[c][s]) for d in "ab" for c in values for s in range(3)]
+    assert rows(records)["mean_rank"].tolist() == [1.5, 1.5]
+
+
+def test_an_interval_is_printed_by_its_ends():
+    (section,) = across(many(tasks=TASKS[:2])).sections
+    assert re.fullmatch(r"0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]( ≈)?", section.rows[0]["IQM ↑"])
+    (section,) = across(many(tasks=TASKS[:2], seeds=range(4))).sections
+    assert re.fullmatch(r"0\.\d{3} \(n<5\)", section.rows[0]["IQM ↑"])
+
+
 def test_failures_stay_in_and_are_flagged():
-    lost = [make_record("gru", seed=s, status="diverged", dataset=t) for s in range(3) for t in TASKS[:3]]
+    lost = [make_record("gru", seed=s, status="diverged", dataset=t) for s in range(5) for t in TASKS[:3]]
     frame = rows([*many(("rnn", "lstm")), *lost, *many(("gru",), TASKS[3:])])
-    assert (frame["runs"]["GRU 64"], frame["imputed"]["GRU 64"]) == (18, 9)
+    assert (frame["runs"]["GRU 64"], frame["imputed"]["GRU 64"]) == (30, 15)
     assert frame["rank"]["GRU 64"] == 3
-    assert "9/18\\*" in to_markdown(across([*many(("rnn", "lstm")), *lost, *many(("gru",), TASKS[3:])]))
+    assert "15/30\\*" in to_markdown(across([*many(("rnn", "lstm")), *lost, *many(("gru",), TASKS[3:])]))
 
 
 def test_few_seeds_and_few_tasks_give_no_intervals_and_say_so():
     table = across(many(tasks=TASKS[:2], seeds=range(2)))
     assert table.frame["iqm_low"].isna().all()
-    assert set(table.frame["mark"]) == {"n<3"}
+    assert set(table.frame["mark"]) == {"n<5"}
     assert table.frame["elo_low"].isna().all()
     said = " ".join(table.sections[0].remarks)
     assert "no test over tasks" in said

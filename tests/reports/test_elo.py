@@ -89,3 +89,12 @@ def test_entries_that_never_met_are_linked_by_those_who_met_both():
     shares[1, 1:, 1:] = two(0.8)[0]
     strengths = elo(shares, 1).strength
     assert strengths[0] > strengths[1] > strengths[2]
+
+
+def test_tasks_of_one_dataset_are_drawn_together():
+    won = [1.0, 0.6, 0.2, 0.9, 0.7]
+    alone, five = elo(two(*won), 1), elo(two(*np.repeat(won, 5)), 1, datasets=np.repeat(range(5), 5).tolist())
+    assert five.strength[0] > alone.strength[0] > 1000  # the drawn game weighs less
+    apart = elo(two(*np.repeat(won, 5)), 1)
+    assert five.high[0] - five.low[0] > 1.5 * (apart.high[0] - apart.low[0])
+    assert np.isnan(elo(two(*won), 1, datasets=[0, 0, 1, 2, 3]).low).all()

@@ -46,7 +46,7 @@ def test_budgets_precisions_and_devices_never_share_a_league(other):
 
 
 @pytest.mark.parametrize(
-    "other", [{"protocol": "other"}, {"data_hash": "ffff"}, {"updates": 9000}, {"metric": "f1"}],
+    "other", [{"protocol": "other"}, {"data_hash": "ffff"}, {"metric": "f1"}],
     ids=lambda o: next(iter(o)),
 )  # fmt: skip
 def test_protocols_data_and_metrics_never_share_a_column(other):
@@ -55,6 +55,22 @@ def test_protocols_data_and_metrics_never_share_a_column(other):
     assert len(league.tasks) == 2
     assert league.tasks["name"].nunique() == 2
     assert league.tasks["name"][0].startswith("digits [")
+
+
+def test_two_budgets_in_updates_of_one_dataset_are_two_leagues_though_both_are_called_small():
+    def runs(dataset, *updates):
+        return [make_record(c, seed=s, updates=u, dataset=dataset) for u in updates for c in "ab" for s in range(3)]
+
+    usual, pilot = found([*runs("digits", 50_000, 500), *runs("adding", 50_000)])
+    assert usual.title == "adding, digits · small · cpu · precision 32-true"
+    assert usual.tasks["updates"].tolist() == [50_000, 50_000]
+    assert pilot.title == "digits · small · 500 updates of 32 · cpu · precision 32-true"
+    (league,) = found([*runs("digits", 1_000), *runs("jsb", 3_000)])
+    assert len(league.tasks) == 2, "a budget may grant different datasets different updates"
+    small, large = found([*runs("digits", 500, 50_000)])
+    assert (small.terms["granted"], large.terms["granted"]) == ("", "500 updates of 32")
+    both = found([*runs("digits", 500, 9_000), *runs("adding", 9_000, 500)])
+    assert [league.tasks["updates"].tolist() for league in both] == [[9_000, 9_000], [500, 500]]
 
 
 def test_entries_that_met_nowhere_are_in_leagues_of_their_own():
@@ -81,6 +97,14 @@ def test_failed_runs_count_as_the_floor_or_as_the_worst_run_and_are_flagged():
     below = make_record("rnn", seed=0, value=0.05)
     (league,) = found([*ok, lost, below])
     assert league.values("score")[0, 0][2] == pytest.approx((0.05 - 0.1) / 0.9)
+
+
+@pytest.mark.parametrize("other", [{"precision": "bf16-mixed"}, {"device": "cuda:0"}])
+def test_the_worst_run_is_that_of_the_same_league(other):
+    lost = make_record("rnn", seed=0, value=None, status="diverged")
+    elsewhere = make_record("rnn", seed=9, value=-50.0, **other)
+    league = next(each for each in found([*make_records(("gru",)), lost, elsewhere]) if len(each.entries) == 2)
+    assert league.runs.loc[league.runs["imputed"], "score"].tolist() == [0]
 
 
 def test_without_floor_failed_runs_count_as_the_worst_and_nothing_has_a_score():
@@ -129,9 +153,43 @@ def test_the_order_of_records_never_shows():
         pd.testing.assert_frame_equal(one.entries, other.entries)
 
 
+def plain(*records):
+    """The label of the plain LSTM among records, which were run on as many tasks as there are records of each."""
+    (league,) = found(list(records))
+    tasks_of = league.runs.groupby("entry")["task"].nunique().tolist()
+    chosen = plainest(league.entries, tasks_of)
+    return None if chosen is None else league.entries["label"][chosen]
+
+
+def changed(cell, dataset="digits", **axes):
+    record = make_record(cell, dataset=dataset)
+    record["axes"] |= axes
+    return record | {
+        "id": f"{cell}{dataset}{axes}",
+        "config": {"axes": axes, "cell": cell, "dataset": {"name": dataset}},
+    }
+
+
 def test_the_plain_lstm_is_the_one_with_nothing_added():
-    (league,) = found([*make_records(("lstm", "gru")), *make_records(("lstm",), options={"cell.bias": 1})])
-    assert league.entries["label"][plainest(league.entries, [1, 1, 1])] == "LSTM 64 [options=none]"
-    assert plainest(league.entries, [0, 0, 1]) is not None
-    (league,) = found(make_records(("rnn", "gru")))
-    assert plainest(league.entries, [1, 1]) is None
+    assert plain(*make_records(("lstm", "gru")), *make_records(("lstm",), options={"cell.bias": 1})) == (
+        "LSTM 64 [options=none]"
+    )
+    assert plain(*make_records(("rnn", "gru"))) is None
+
+
+def test_more_tasks_do_not_make_a_plain_lstm():
+    both = changed("lstm", direction="bidirectional", label="BiLSTM"), make_record("lstm")
+    more = [changed("lstm", dataset, direction="bidirectional", label="BiLSTM") for dataset in ("adding", "third")]
+    assert plain(*both, *more) == "LSTM 64"
+    assert plain(both[0], *more, make_record("gru")) is None
+
+
+@pytest.mark.parametrize("axes", [{"direction": "bidirectional"}, {"depth": 2}, {"peephole": "on"},
+                                  {"options": {"cell.norm": "layer"}}])  # fmt: skip
+def test_what_others_do_not_have_is_not_plain(axes):
+    assert plain(changed("lstm", **axes), make_record("gru")) is None
+
+
+def test_what_every_entry_has_is_plain():
+    axes = {"depth": 2, "options": {"forecast.patch": 4}}
+    assert plain(changed("convlstm", **axes), changed("convgru", **axes)) == "ConvLSTM 64"

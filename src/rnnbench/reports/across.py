@@ -12,9 +12,9 @@ from functools import lru_cache
 import numpy as np
 
 from rnnbench.reports.paired import holm, smallest_p
-from rnnbench.reports.stats import FEWEST_FOR_INTERVAL
 
 RESAMPLES = 2_000
+FEWEST_SEEDS = 5  # of each task for an interval: of 3 a bootstrap covers .52 to .89 where .95 is said
 LEVEL = 0.95
 ALPHA = 1 - LEVEL
 Interval = tuple[float, float, float]  # the estimate, and the ends of its interval (NaN where there is none)
@@ -46,8 +46,12 @@ def iqm_interval(scores: Sequence[np.ndarray], *, seed: int = 0) -> Interval:
     """The IQM over all runs of one entry, and its stratified bootstrap interval. scores: of each task's runs.
 
     Every task weighs the same, however many runs it has. The runs of each task are drawn anew, with replacement
-    (2,000 times, percentiles), which is the spread by seed on these tasks and not that of other tasks. A task with
-    fewer than 3 runs leaves no interval.
+    (2,000 times, percentiles), which is the spread by seed on these tasks and not that of other tasks. Drawing from n
+    runs shows too little of their spread, so they are first moved away from their task's mean by sqrt(n / (n - 1)), and
+    the interval is widened as Student's t with n - 1 degrees of freedom (of the task with fewest runs) is over the
+    normal distribution. Simulated for 5 to 10 runs on 1 to 10 tasks it covers .95 to .99 (the plain bootstrap: .85 to
+    .96) where tasks are equally noisy, and .84 to .98 (.70 to .95) where one has 20 times the noise of another. It ends
+    at 1, the target, where no run came beyond it. A task with fewer than 5 runs leaves no interval.
     """
     sizes = tuple(len(part) for part in scores)
     if not sizes or min(sizes) == 0:
@@ -55,11 +59,29 @@ def iqm_interval(scores: Sequence[np.ndarray], *, seed: int = 0) -> Interval:
     x = np.concatenate(scores).astype(np.float64)
     order = np.argsort(x, kind="stable")
     equal = np.repeat(1.0 / np.array(sizes), sizes)
-    estimate = float(_middle(equal[order]) @ x[order])
-    if min(sizes) < FEWEST_FOR_INTERVAL or not np.isfinite(x).all():
+    estimate = math.fsum(_middle(equal[order]) * x[order])
+    if min(sizes) < FEWEST_SEEDS or not np.isfinite(x).all():
         return estimate, math.nan, math.nan
-    drawn = _middle(_weights(sizes, seed)[:, order]) @ x[order]
-    return estimate, *_ends(drawn)
+    spread = np.concatenate([_spread(np.sort(part)) for part in scores])
+    order = np.argsort(spread, kind="stable")
+    drawn = _middle(_weights(sizes, seed)[:, order]) @ spread[order]
+    wider, middle = _t_over_normal(min(sizes) - 1), float(drawn.mean())
+    low, high = (estimate + wider * (end - middle) for end in _ends(drawn))
+    return estimate, low, min(high, max(1.0, float(x.max())))
+
+
+def _spread(part: np.ndarray) -> np.ndarray:
+    """One task's runs with the spread that resampling them loses: a draw's variance is (n - 1) / n of an estimate's."""
+    mean = math.fsum(part) / len(part)
+    moved: np.ndarray = mean + math.sqrt(len(part) / (len(part) - 1)) * (part.astype(np.float64) - mean)
+    return moved
+
+
+@lru_cache(maxsize=64)
+def _t_over_normal(freedom: int) -> float:
+    from scipy.special import ndtri, stdtrit  # scipy.stats would triple the start of every table
+
+    return float(stdtrit(freedom, 1 - ALPHA / 2) / ndtri(1 - ALPHA / 2))
 
 
 def _ends(drawn: np.ndarray) -> tuple[float, float]:
@@ -79,14 +101,14 @@ def improvement(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], *, see
 
     ours, theirs: the merits of each task's runs (more is better), the same tasks in the same order. A task's share is
     the Mann-Whitney statistic: pairs won, ties half (Agarwal et al. 2021). Runs of both are drawn anew within tasks.
-    No tasks give NaN; a task with fewer than 3 runs of either leaves no interval.
+    No tasks give NaN; a task with fewer than 5 runs of either leaves no interval.
     """
     if not ours:
         return math.nan, math.nan, math.nan
     won = [_won(x, y) for x, y in zip(ours, theirs, strict=True)]
     estimate = float(np.mean([part.mean() for part in won]))
     sizes = [tuple(len(part) for part in side) for side in (ours, theirs)]
-    if min(map(min, sizes)) < FEWEST_FOR_INTERVAL:
+    if min(map(min, sizes)) < FEWEST_SEEDS:
         return estimate, math.nan, math.nan
     left, right = _weights(sizes[0], seed), _weights(sizes[1], seed + 1)
     drawn, i, j = np.zeros(RESAMPLES), 0, 0
@@ -116,6 +138,11 @@ def games(merits: list[np.ndarray]) -> np.ndarray:
     return result
 
 
+def mean(values: np.ndarray) -> float:
+    """The mean, correctly rounded: equal runs in another order give an equal mean, where a sum may differ by a bit."""
+    return math.fsum(values) / len(values)
+
+
 def mean_ranks(means: np.ndarray) -> np.ndarray:
     """Each entry's rank by task, 1 is best and ties share, averaged over tasks.
 
@@ -136,7 +163,10 @@ def signed_rank_p(differences: np.ndarray) -> float:
 
     Zeros are ranked and then count for neither side (Pratt); 1 where all are zero. Exact because the distribution of
     the rank sum over all sign patterns is built up rank by rank, where scipy approximates as soon as there are ties.
+    What differs by less than a 10^12th of the largest is a tie: rounding is no rank.
     """
+    largest = np.abs(differences).max(initial=0.0)
+    differences = np.round(differences / largest, 12) if largest else differences
     size = np.abs(differences)
     ranks = (size[None, :] < size[:, None]).sum(axis=1) + ((size[None, :] == size[:, None]).sum(axis=1) + 1) / 2
     double = np.rint(2 * ranks[size > 0]).astype(int)  # ties have half ranks
@@ -157,10 +187,11 @@ def can_tell_apart(entries: int, tasks: int) -> bool:
 
 
 def cliques(means: np.ndarray) -> list[str]:
-    """Letters by entry: two that share one are not told apart by Wilcoxon's test over tasks with Holm over all pairs.
+    """Letters by entry: two that share one are not told apart by Wilcoxon's test over columns with Holm over all pairs.
 
-    means: (entries, tasks), more is better. A clique is a run of entries by mean rank no two of which differ (Demsar
-    2006). Call it only where `can_tell_apart`: otherwise everything would be one clique, and mean nothing.
+    means: (entries, columns), more is better; the columns are independent: one a dataset, not one a length of it. A
+    clique is a run of entries by mean rank no two of which differ (Demsar 2006). Call it only where `can_tell_apart`:
+    otherwise everything would be one clique, and mean nothing.
     """
     n = len(means)
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 
 from rnnbench.reports import across
-from rnnbench.reports.across import iqm_interval, mean_ranks
+from rnnbench.reports.across import FEWEST_SEEDS, iqm_interval, mean_ranks
+from rnnbench.reports.common_tasks import largest_block, left_out
 from rnnbench.reports.elo import FEWEST_TASKS, MOST_ENTRIES, elo
 from rnnbench.reports.export import Section, Table
-from rnnbench.reports.leagues import AXES, League, plainest
-from rnnbench.reports.numbers import known, plus_minus
+from rnnbench.reports.leagues import AXES, GRANT, League, granted_in_words, plainest
+from rnnbench.reports.numbers import known
 from rnnbench.reports.paired import smallest_p
-from rnnbench.reports.stats import FEWEST_FOR_INTERVAL
 
 COLUMNS: dict[str, str] = {
-    "budget": "str", "device": "str", "precision": "str", "league": "Int64", "rank": "Int64", "standing": "str",
-    "label": "str", "iqm": "float64", "iqm_low": "float64", "iqm_high": "float64", "mark": "str",
-    "mean_rank": "float64", "better": "float64", "better_low": "float64", "better_high": "float64",
+    "budget": "str", "granted": "str", "device": "str", "precision": "str", "league": "Int64", "rank": "Int64",
+    "standing": "str", "label": "str", "iqm": "float64", "iqm_low": "float64", "iqm_high": "float64",
+    "mark": "str", "mean_rank": "float64", "better": "float64", "better_low": "float64", "better_high": "float64",
     "against": "str", "elo": "float64", "elo_low": "float64", "elo_high": "float64", "elo_rank": "Int64",
     "clique": "str", "tasks": "Int64", "of_tasks": "Int64", "not_run": "str", "runs": "Int64", "imputed": "Int64",
     "fewest_seeds": "Int64",
@@ -31,13 +31,13 @@ COLUMNS: dict[str, str] = {
 }  # fmt: skip
 LEGEND = (
     "IQM: mean of the middle half of all runs' scores (0 at the floor, 1 at the target), every task with equal weight, "
-    "± half of its 95% interval by a bootstrap over seeds within tasks. ≈: that interval overlaps the leader's. "
-    "Mean rank: over tasks, of the entries that ran on all of them. P(better): the probability that a run beats "
-    "a run of the plain LSTM on a task drawn at random, with its interval. Elo: Bradley-Terry, plain LSTM = 1000, "
-    "interval over resampled tasks; entries whose intervals overlap the leader's share rank 1. "
-    "Clique: entries that share a letter are not told apart (Wilcoxon over tasks, Holm). "
+    "with its 95% interval by a bootstrap over seeds within tasks. ≈: that interval overlaps the leader's. "
+    "Mean rank: over tasks. P(better): the probability that a run beats "
+    "a run of the plain LSTM on a task drawn at random, with its interval. Elo: Bradley-Terry over all tasks, plain "
+    "LSTM = 1000, interval over resampled datasets; entries whose intervals overlap the leader's share rank 1. "
+    "Clique: entries that share a letter are not told apart (Wilcoxon over datasets, Holm). "
     "*: runs that failed are in, as the floor or as the task's worst run, whichever is worse. "
-    "n<3: too few seeds for an interval. An entry that was not run on every task has no rank."
+    "n<5: too few seeds for an interval. An entry that was not run on every task of the ranking has no rank and no IQM."
 )
 LEFT = frozenset({"entry", "clique", "not run on"})
 Row = dict[str, Any]
@@ -69,109 +69,151 @@ def across_table(leagues: Sequence[League]) -> Table:
 
 
 def stand(league: League) -> Standing:
-    """The figures of one league."""
+    """The figures of one league.
+
+    Ranks, IQM and P(better) are over one set of tasks (`largest_block`), so that a column never holds numbers of
+    unequal tasks; Elo, which is made for entries that did not all meet, is over all tasks.
+    """
     merits, scores, imputed = (league.values(name) for name in ("merit", "score", "imputed"))
-    entries, tasks = range(len(league.entries)), range(len(league.tasks))
-    on = {e: [t for t in tasks if (e, t) in merits] for e in entries}
-    complete = [e for e in entries if len(on[e]) == len(tasks)]
-    scored = [t for t in tasks if not any(np.isnan(scores[e, t]).any() for e in entries if t in on[e])]
-    anchor = plainest(league.entries, [len(on[e]) for e in entries])
-    rows = [_entry(league, e, on[e]) for e in entries]
+    entries, names = range(len(league.entries)), league.tasks["name"].tolist()
+    empty = {t for (_, t), part in merits.items() if np.isnan(part).any()}  # all failed, and no floor to count as
+    tasks = [t for t in range(len(names)) if t not in empty]
+    on = [[t for t in tasks if (e, t) in merits] for e in entries]
+    over, ranked = largest_block(on)
+    scored = [t for t in over if not any(np.isnan(scores[e, t]).any() for e in ranked)]
+    anchor = plainest(league.entries, [len({*on[e]} & {*over}) for e in entries])
+    against = anchor if anchor in ranked else None
+    inside = set(ranked)
+    rows = [_entry(league, e, on[e], over or tasks) for e in entries]
     for e, row in enumerate(rows):
-        mine = [t for t in on[e] if t in scored]
-        row |= dict(zip(("iqm", "iqm_low", "iqm_high"), iqm_interval([scores[e, t] for t in mine]), strict=True))
-        fewest = min(len(merits[e, t]) for t in on[e])
-        row |= {"fewest_seeds": fewest, "mark": f"n<{FEWEST_FOR_INTERVAL}" if fewest < FEWEST_FOR_INTERVAL else ""}
-        row |= {"runs": sum(len(merits[e, t]) for t in on[e])}
-        row |= {"imputed": int(sum(imputed[e, t].sum() for t in on[e]))}
-        row |= _better(e, anchor, on, merits, league)
-    remarks = _anchor_remark(league, anchor)
-    remarks += _add_ranks(rows, complete, league, merits)
-    remarks += _add_elo(rows, anchor, league, merits)
-    unscored = [league.tasks["name"][t] for t in tasks if t not in scored]
-    if unscored:
-        remarks.append(f"no floor or target, so no score, and not in the IQM: {', '.join(unscored)}")
-    _place(rows, complete)
-    rows.sort(key=lambda row: (row["rank"] is None, row["rank"] or 0, _last(-row["iqm"]), row["label"]))
+        mine = [t for t in over or tasks if t in on[e]]
+        row |= _counts([merits[e, t] for t in mine], [imputed[e, t] for t in mine])
+        found = iqm_interval([scores[e, t] for t in scored] if e in inside else [])
+        row |= dict(zip(("iqm", "iqm_low", "iqm_high"), found, strict=True))
+        row |= _better(e, against if e in inside else None, over, merits, league)
+    remarks = [f"every run failed and no floor is known: not counted: {_names(names, empty)}"] if empty else []
+    remarks += left_out(league.tasks, over, tasks, len(ranked), len(rows))
+    remarks += _anchor_remark(league, anchor, ranked)
+    remarks += _add_ranks(rows, ranked, over, league, scores if scored == over else merits, merits)
+    remarks += _add_elo(rows, anchor, tasks, league, merits)
+    if unscored := [t for t in over if t not in scored]:
+        remarks.append(f"no floor or target, so no score, and not in the IQM: {_names(names, unscored)}")
+    _place(rows, ranked)
+    rows.sort(key=lambda row: (row["rank"] is None, row["rank"] or 0, _last(-row["elo"]), row["label"]))
     return Standing(rows, _terms(league), remarks)
 
 
-def _entry(league: League, e: int, on: Sequence[int]) -> Row:
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _names(names: Sequence[str], chosen: Iterable[int]) -> str:
+    return ", ".join(names[t] for t in sorted(chosen))
+
+
+def _entry(league: League, e: int, on: Sequence[int], over: Sequence[int]) -> Row:
     of = league.entries.iloc[e]
-    missing = [name for t, name in enumerate(league.tasks["name"]) if t not in on]
+    missing = [league.tasks["name"][t] for t in over if t not in on]
     row = {name: of[name] for name in ("label", *AXES)}
-    row |= {"budget": league.terms["budget"], "device": league.terms["device_kind"]}
-    row |= {"precision": league.terms["precision"], "tasks": len(on), "of_tasks": len(league.tasks)}
-    return row | {"not_run": ", ".join(missing), "rank": None, "standing": "", "clique": "", "mean_rank": math.nan}
+    row |= {"budget": league.terms["budget"], "granted": league.terms["granted"]}
+    row |= {"device": league.terms["device_kind"], "precision": league.terms["precision"]}
+    row |= {"tasks": len(over) - len(missing), "of_tasks": len(over), "not_run": ", ".join(missing)}
+    return row | {"rank": None, "standing": "", "clique": "", "mean_rank": math.nan}
+
+
+def _counts(merits: Sequence[np.ndarray], imputed: Sequence[np.ndarray]) -> Row:
+    """How many runs an entry has on the tasks of the ranking, and how few on one of them."""
+    fewest = min((len(part) for part in merits), default=0)
+    row = {"fewest_seeds": fewest, "mark": f"n<{FEWEST_SEEDS}" if 0 < fewest < FEWEST_SEEDS else ""}
+    return row | {"runs": sum(map(len, merits)), "imputed": int(sum(part.sum() for part in imputed))}
 
 
 def _better(
-    e: int, anchor: int | None, on: dict[int, list[int]], merits: dict[tuple[int, int], np.ndarray], league: League
+    e: int, anchor: int | None, over: Sequence[int], merits: dict[tuple[int, int], np.ndarray], league: League
 ) -> Row:
-    """The probability of improvement over the plain LSTM, on the tasks that both were run on."""
+    """The probability of improvement over the plain LSTM, on the tasks of the ranking."""
     found: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     against = ""
     if anchor is not None and anchor != e:
-        common = [t for t in on[e] if t in on[anchor]]
-        found = across.improvement([merits[e, t] for t in common], [merits[anchor, t] for t in common])
-        against = league.entries["label"][anchor] if common else ""
+        found = across.improvement([merits[e, t] for t in over], [merits[anchor, t] for t in over])
+        against = league.entries["label"][anchor]
     return dict(zip(("better", "better_low", "better_high"), found, strict=True)) | {"against": against}
 
 
-def _anchor_remark(league: League, anchor: int | None) -> list[str]:
+def _anchor_remark(league: League, anchor: int | None, ranked: Sequence[int]) -> list[str]:
     if anchor is None:
         return ["no plain LSTM was run: Elo's mean is 1000, and nothing to be better than"]
-    return [f"the plain LSTM (Elo 1000) is {league.entries['label'][anchor]}"]
+    said = f"the plain LSTM (Elo 1000) is {league.entries['label'][anchor]}"
+    return [said + "; it is not ranked, so nothing is to be better than" * bool(ranked and anchor not in ranked)]
+
+
+def _datasets(league: League, over: Sequence[int]) -> list[int]:
+    """The number of each task's dataset: lengths of one dataset are not independent, and count as one."""
+    names = league.tasks["dataset"].fillna("unknown").astype(str)
+    numbers = {name: n for n, name in enumerate(dict.fromkeys(names[t] for t in over))}
+    return [numbers[names[t]] for t in over]
 
 
 def _add_ranks(
-    rows: Sequence[Row], complete: Sequence[int], league: League, merits: dict[tuple[int, int], np.ndarray]
-) -> list[str]:
-    """Mean ranks and cliques of the entries that were run on every task."""
-    tasks = len(league.tasks)
-    if len(complete) < 2:
-        return ["fewer than two entries were run on every task: no ranks; a selection of fewer tasks may have them"]
-    means = np.array([[merits[e, t].mean() for t in range(tasks)] for e in complete])
-    for e, rank in zip(complete, mean_ranks(means), strict=True):
+    rows: Sequence[Row], ranked: Sequence[int], over: Sequence[int], league: League,
+    values: dict[tuple[int, int], np.ndarray], merits: dict[tuple[int, int], np.ndarray],
+) -> list[str]:  # fmt: skip
+    """Mean ranks over tasks, and cliques over datasets by values (scores where there are: they have one unit)."""
+    if not ranked:
+        return []
+    means = np.array([[across.mean(merits[e, t]) for t in over] for e in ranked])
+    for e, rank in zip(ranked, mean_ranks(means), strict=True):
         rows[e]["mean_rank"] = float(rank)
-    if len(complete) > MOST_ENTRIES:
-        return [f"no test of {len(complete)} entries: pairs grow with the square"]
-    if not across.can_tell_apart(len(complete), tasks):
-        pairs = len(complete) * (len(complete) - 1) // 2
+    if len(ranked) > MOST_ENTRIES:
+        return [f"no test of {len(ranked)} entries: pairs grow with the square"]
+    of = _datasets(league, over)
+    number = max(of) + 1
+    if not across.can_tell_apart(len(ranked), number):
+        pairs = len(ranked) * (len(ranked) - 1) // 2
         return [
-            f"no test over tasks: with {tasks} of them Wilcoxon's p is at least {smallest_p(tasks):.2g}, and Holm over "
-            f"{pairs} pairs would need {across.ALPHA / pairs:.2g}"
+            f"no test over tasks: with {_counted(number, 'dataset')} Wilcoxon's p is at least "
+            f"{smallest_p(number):.2g}, and Holm over {_counted(pairs, 'pair')} would need {across.ALPHA / pairs:.2g}"
         ]
-    for e, letters in zip(complete, across.cliques(means), strict=True):
+    by_task = np.array([[across.mean(values[e, t]) for t in over] for e in ranked])
+    columns = [[n for n, each in enumerate(of) if each == dataset] for dataset in range(number)]
+    pooled = np.array([[across.mean(row[column]) for column in columns] for row in by_task])
+    for e, letters in zip(ranked, across.cliques(pooled), strict=True):
         rows[e]["clique"] = letters
     return []
 
 
 def _add_elo(
-    rows: Sequence[Row], anchor: int | None, league: League, merits: dict[tuple[int, int], np.ndarray]
-) -> list[str]:
-    blank = {"elo": math.nan, "elo_low": math.nan, "elo_high": math.nan, "elo_rank": None}
+    rows: Sequence[Row], anchor: int | None, tasks: Sequence[int], league: League,
+    merits: dict[tuple[int, int], np.ndarray],
+) -> list[str]:  # fmt: skip
     for row in rows:
-        row |= blank
+        row |= {"elo": math.nan, "elo_low": math.nan, "elo_high": math.nan, "elo_rank": None}
     if len(rows) > MOST_ENTRIES:
         return [f"no Elo of {len(rows)} entries: pairs grow with the square; a selection of {MOST_ENTRIES} has it"]
+    if not tasks:
+        return []
     nobody = np.array([])
-    shares = [across.games([merits.get((e, t), nobody) for e in range(len(rows))]) for t in range(len(league.tasks))]
-    found = elo(np.stack(shares), anchor)
+    shares = [across.games([merits.get((e, t), nobody) for e in range(len(rows))]) for t in tasks]
+    of = _datasets(league, tasks)
+    found = elo(np.stack(shares), anchor, datasets=of)
     for e, row in enumerate(rows):
         row |= {"elo": float(found.strength[e]), "elo_low": float(found.low[e]), "elo_high": float(found.high[e])}
         row["elo_rank"] = int(found.rank[e]) or None
-    few = len(league.tasks) < FEWEST_TASKS
-    return [f"Elo without intervals: resampling {len(league.tasks)} tasks says nothing, it takes {FEWEST_TASKS}"] * few
+    number = max(of) + 1
+    said = [
+        f"the {len(of)} tasks are of {_counted(number, 'dataset')}; those of one dataset count together in cliques "
+        "and Elo's interval"
+    ]
+    said *= number < len(of)
+    few = f"Elo without intervals: resampling {_counted(number, 'dataset')} says nothing, it takes {FEWEST_TASKS}"
+    return said + [few] * (number < FEWEST_TASKS)
 
 
-def _place(rows: Sequence[Row], complete: Sequence[int]) -> None:
+def _place(rows: Sequence[Row], entries: Sequence[int]) -> None:
     """Ranks by IQM, where no task has a score by mean rank; who is best, and whose interval overlaps the best one's."""
-    if len(complete) < 2:
-        return
-    by_score = any(not math.isnan(rows[e]["iqm"]) for e in complete)
+    by_score = any(not math.isnan(rows[e]["iqm"]) for e in entries)
     key = "iqm" if by_score else "mean_rank"
-    ranked = [rows[e] for e in complete if not math.isnan(rows[e][key])]
+    ranked = [rows[e] for e in entries if not math.isnan(rows[e][key])]
     ranked.sort(key=lambda row: (-row["iqm"] if by_score else row["mean_rank"], row["label"]))
     for place, row in enumerate(ranked, 1):
         row["rank"] = place
@@ -191,9 +233,15 @@ def _last(value: float) -> float:
 
 
 def _terms(league: League) -> str:
+    """Every task's protocol, and what it was granted: once where that is equal."""
     protocols = league.tasks["protocol"].fillna("protocol unknown")
-    tasks = [f"{name}: {protocol}" for name, protocol in zip(league.tasks["name"], protocols, strict=True)]
-    return f"{len(tasks)} tasks ({'; '.join(tasks)})"
+    granted = [granted_in_words(*pair) for pair in zip(*(league.tasks[name] for name in GRANT), strict=True)]
+    alike = len(set(granted)) == 1
+    tasks = [
+        f"{name}: {protocol}" + f", {grant}" * (not alike)
+        for name, protocol, grant in zip(league.tasks["name"], protocols, granted, strict=True)
+    ]
+    return f"{len(tasks)} tasks ({'; '.join(tasks)})" + f" · {granted[0]}" * alike
 
 
 def _shown(standing: Standing) -> tuple[list[dict[str, str]], str, list[str], frozenset[tuple[int, str]]]:
@@ -217,7 +265,7 @@ def _shown(standing: Standing) -> tuple[list[dict[str, str]], str, list[str], fr
 
 
 def _cells(row: Row) -> dict[str, str]:
-    score = plus_minus(row["iqm"], row["iqm_low"], row["iqm_high"]) or "-"
+    score = between(row["iqm"], row["iqm_low"], row["iqm_high"], 3) or "-"
     score += f" ({row['mark']})" * bool(row["mark"]) + " ≈" * (row["standing"] == "tied")
     return {
         "#": "-" if row["rank"] is None else str(row["rank"]),

@@ -8,6 +8,7 @@ more, spread over those it met (as in BayesElo): without it, an entry that won e
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +18,14 @@ from rnnbench.reports.across import ALPHA
 SCALE = 400 / math.log(10)
 ANCHORED_AT = 1000.0
 RESAMPLES = 500
-FEWEST_TASKS = 5  # resampling fewer gives an interval of whichever tasks there happen to be
+FEWEST_TASKS = 5  # resampling fewer gives an interval of whichever datasets there happen to be
 MOST_ENTRIES = 100  # pairs grow with the square
 AT_ONCE = 2_000_000  # numbers in a batch of resampled tables of games
 
 
 @dataclass(frozen=True)
 class Elo:
-    """By entry: the strength, its interval over resampled tasks (NaN below 5 tasks), and the rank: 1 + the number of
+    """By entry: the strength, its interval over resampled datasets (NaN below 5), and the rank: 1 + the number of
     entries whose whole interval is above this one's, so that intervals that overlap the leader's share rank 1; 0 is
     no rank, where there are no intervals."""
 
@@ -34,15 +35,20 @@ class Elo:
     rank: np.ndarray
 
 
-def elo(shares: np.ndarray, anchor: int | None = None, *, seed: int = 0) -> Elo:
-    """Bradley-Terry on Elo's scale with its bootstrap over tasks.
+def elo(shares: np.ndarray, anchor: int | None = None, *, datasets: Sequence[int] | None = None, seed: int = 0) -> Elo:
+    """Bradley-Terry on Elo's scale with its bootstrap over datasets.
 
     shares: (tasks, entries, entries), the part of the point of each game that the first entry won (`across.games`); NaN
     where two did not meet. anchor: the entry whose strength is 1000 in every resample; None: the mean is 1000.
+    datasets: the number of each task's dataset, for tasks of one dataset (its lengths, say) are drawn together: they
+    are not independent. None: each task is one of its own.
     """
-    tasks, n, _ = shares.shape
+    n = shares.shape[1]
     wins = np.where(np.isnan(shares), 0.0, shares)
     wins[:, np.arange(n), np.arange(n)] = 0.0
+    if datasets is not None:
+        wins = np.stack([wins[np.asarray(datasets) == each].sum(axis=0) for each in dict.fromkeys(datasets)])
+    tasks = len(wins)
     drawn = _drawn(~np.isnan(shares))
     strength = _anchored(fit((wins.sum(axis=0) + drawn)[None]), anchor)[0]
     nothing = np.full(n, math.nan)

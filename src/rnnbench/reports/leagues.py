@@ -2,7 +2,9 @@
 
 A task is a `BLOCK`: one dataset, version, protocol, data, budget and metric. A league holds the tasks of one budget (by
 name), device kind and precision that entries connect; what differs in one of these is another league, never another
-number in the same column. Entries that meet on no task are in no common league.
+number in the same column. Of one dataset and protocol a league has one budget in updates: a budget of one name may
+grant different datasets different updates, but the same one twice would count twice. Entries that meet on no task are
+in no common league.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import pandas as pd
 from rnnbench.reports.frames import BLOCK, compact_json
 
 TERMS = ("budget", "device_kind", "precision")
+GRANT = ("updates", "batch_size")
+SUBJECT = tuple(name for name in BLOCK if name not in ("budget", *GRANT))  # a task, whatever it was granted
 # Of the axes, what follows from the dataset or from the rule for backends: the same network has others elsewhere.
 FOLLOWS = ("encoder", "head", "backend")
 AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
@@ -33,11 +37,13 @@ USED = tuple(dict.fromkeys((
 class League:
     """Entries and the tasks they met on.
 
-    terms: budget, device_kind, precision. tasks: one row a task, `BLOCK`, floor, floor_name, target, and `name`, by
-    which its column is told apart. entries: one row an entry, `label` and the axes. runs: one row a run that counts:
-    task, entry (rows of these two), id, seed, status, value; merit (value, signed so that more is better); score (0 at
-    the floor, 1 at the target; NaN where one is unknown); imputed: the run failed, and its merit and score are the
-    floor's, or those of the task's worst run where that is worse (or where there is no floor).
+    terms: budget, device_kind, precision, and granted: "50,000 updates of 32" where this is a league of its own because
+    its datasets were also run with another number of updates, else empty. tasks: one row a task, `BLOCK`, floor,
+    floor_name, target, and `name`, by which its column is told apart. entries: one row an entry, `label` and the axes.
+    runs: one row a run that counts: task, entry (rows of these two), id, seed, status, value; merit (value, signed so
+    that more is better); score (0 at the floor, 1 at the target; NaN where one is unknown); imputed: the run failed,
+    and its merit and score are the floor's, or those of the task's worst run in this league where that is worse (or
+    where there is no floor; NaN where nothing is known).
     """
 
     terms: dict[str, str]
@@ -51,7 +57,8 @@ class League:
         names = self.tasks["name"].tolist()
         what = ", ".join(names) if len(names) <= 4 else f"{len(names)} tasks"
         precision = self.terms["precision"]
-        on = (self.terms["budget"], self.terms["device_kind"], f"precision {precision}" if precision else "")
+        on = [self.terms[name] for name in ("budget", "granted", "device_kind")]
+        on.append(f"precision {precision}" if precision else "")
         return " · ".join(filter(None, [what, *on]))
 
     def values(self, column: str) -> dict[tuple[int, int], np.ndarray]:
@@ -76,22 +83,45 @@ def leagues(runs: pd.DataFrame) -> list[League]:
     found = []
     for terms, part in runs.groupby(list(TERMS), dropna=False, sort=True):
         part = part.assign(player=_players(part))
+        part = part.assign(granted=_granted(part))
         words: Sequence[Any] = terms
         named = {key: "" if pd.isna(word) else str(word) for key, word in zip(TERMS, words, strict=True)}
-        made = [_league(named, part[part["component"] == each]) for each in _components(part)]
-        found += sorted(made, key=lambda league: (-len(league.entries), league.tasks["name"].tolist()))
+        for granted, same in part.groupby("granted", sort=True):
+            same = same.copy()
+            terms_of = named | {"granted": str(granted)}
+            made = [_league(terms_of, same[same["component"] == number]) for number in _components(same)]
+            found += sorted(made, key=lambda league: (-len(league.entries), league.tasks["name"].tolist()))
     return found
 
 
+def _granted(part: pd.DataFrame) -> pd.Series[Any]:
+    """Which of several budgets in updates each run belongs to, in words; empty for the usual one of its dataset.
+
+    The usual one of a dataset and protocol is that which most results of all these datasets were granted (an entry on a
+    dataset is one result), of equal ones the larger. Every other is told by its updates and makes a league of its own.
+    """
+    grants = pd.Series(
+        [granted_in_words(*pair) for pair in zip(*(part[name] for name in GRANT), strict=True)], index=part.index
+    )
+    subjects = part.groupby(list(SUBJECT), dropna=False, sort=False).ngroup()
+    pairs = pd.DataFrame({"grant": grants, "subject": subjects, "player": part["player"], "size": part["updates"]})
+    common = pairs.drop_duplicates(["grant", "subject", "player"]).groupby("grant").size()
+    choices = pairs.drop_duplicates(["subject", "grant"])
+    choices = choices.assign(common=choices["grant"].map(common), size=choices["size"].astype("float64"))
+    usual = choices.sort_values(["common", "size", "grant"], ascending=False, na_position="last")
+    of = usual.drop_duplicates("subject").set_index("subject")["grant"]
+    return grants.where(grants != subjects.map(of), "")
+
+
 def _scored(runs: pd.DataFrame) -> pd.DataFrame:
-    """runs with merit, score and imputed; the floor and the target are the task's."""
+    """runs with merit, score and imputed; floor and target are the task's, the worst run is the league's."""
     by_task = runs.groupby("task")
     known = {name: by_task[name].transform("first") for name in ("floor", "floor_name", "target", "goal")}
     sign = pd.Series(np.where(known["goal"] == "min", -1.0, 1.0), index=runs.index)
     counts = (runs["status"] == "ok") & runs["value"].notna()
     merit = (sign * runs["value"]).where(counts)
     floor, target = sign * known["floor"], sign * known["target"]
-    worst = merit.groupby(runs["task"]).transform("min")
+    worst = merit.groupby([runs["task"], *(runs[name] for name in TERMS)], dropna=False).transform("min")
     merit = merit.where(counts, worst.fillna(floor).clip(upper=floor.fillna(np.inf)))
     score = ((merit - floor) / (target - floor)).where(target > floor)
     return runs.assign(**known, merit=merit, score=score, imputed=~counts)
@@ -108,15 +138,21 @@ def _players(runs: pd.DataFrame) -> pd.Series[Any]:
 
 @lru_cache(maxsize=100_000)
 def _across(axes: str) -> str:
-    try:
-        known = json.loads(axes)
-    except ValueError:  # a search: its name and study
-        return axes
-    if not isinstance(known, dict):
+    known = _read(axes)
+    if known is None:
         return axes
     options = known.get("options") or {}
     chosen = {name for name in FOLLOWS if any(str(key).startswith(name) for key in options)}
     return compact_json({key: value for key, value in known.items() if key not in FOLLOWS or key in chosen})
+
+
+def _read(axes: str) -> dict[str, Any] | None:
+    """An entry's axes; None of a search, whose axes are its name and study."""
+    try:
+        known = json.loads(axes)
+    except ValueError:
+        return None
+    return known if isinstance(known, dict) else None
 
 
 def _components(part: pd.DataFrame) -> list[int]:
@@ -164,6 +200,13 @@ def _word(value: Any) -> str:
     return "none" if pd.isna(value) else str(value)
 
 
+def granted_in_words(updates: Any, batch_size: Any) -> str:
+    """ "50,000 updates of 32": what runs were granted."""
+    if pd.isna(updates):
+        return "updates unknown"
+    return f"{int(updates):,} updates" + ("" if pd.isna(batch_size) else f" of {int(batch_size)}")
+
+
 def _labels(entries: pd.DataFrame) -> list[str]:
     """The entries' labels, with what differs added where two are alike."""
     labels = entries["label"].fillna("unknown").astype(str).tolist()
@@ -181,16 +224,22 @@ def _labels(entries: pd.DataFrame) -> list[str]:
 
 
 def plainest(entries: pd.DataFrame, tasks_of: Sequence[int]) -> int | None:
-    """The row of the plain LSTM among entries: one layer forward, no peephole, nothing set; None where there is none.
+    """The row of the plain LSTM among entries; None where there is none.
 
-    Without a dense LSTM the plain ConvLSTM. Of several the one with most tasks (tasks_of: how many each was run on),
-    then the one with fewest layers, forward, without options; then the widest. With peepholes it is none.
+    Plain is forward, without peepholes, of no more layers and with no other options than every entry has: where all are
+    of two layers, so is the plain one. Without a dense LSTM it is the plain ConvLSTM. Of several the one with most
+    tasks (tasks_of: how many each was run on), then the widest.
     """
+    known = {n: axes for n, text in enumerate(entries["axes"]) if (axes := _read(str(text))) is not None}
+    options = {n: {compact_json({k: v}) for k, v in (axes.get("options") or {}).items()} for n, axes in known.items()}
+    shared = set.intersection(*options.values()) if options else set()
+    depths = entries["depth"].iloc[list(known)]
+    least = 0 if depths.isna().all() else int(depths.min())
     order = []
-    for n, (_, row) in enumerate(entries.iterrows()):
-        plain = row["cell"] in ("lstm", "convlstm") and (pd.isna(row["peephole"]) or row["peephole"] in ("off", "none"))
-        if plain and not str(row["axes"]).startswith("search "):
-            depth, size = (0 if pd.isna(row[name]) else int(row[name]) for name in ("depth", "hidden_size"))
-            bare = (row["direction"] != "forward", not pd.isna(row["options"]))
-            order.append((row["cell"] != "lstm", -tasks_of[n], depth, *bare, -size, n))
+    for n in known:
+        row = entries.iloc[n]
+        depth, size = (0 if pd.isna(row[name]) else int(row[name]) for name in ("depth", "hidden_size"))
+        plain = row["cell"] in ("lstm", "convlstm") and row["direction"] == "forward" and options[n] == shared
+        if plain and depth <= least and (pd.isna(row["peephole"]) or row["peephole"] in ("off", "none")):
+            order.append((row["cell"] != "lstm", -tasks_of[n], -size, n))
     return min(order)[-1] if order else None
