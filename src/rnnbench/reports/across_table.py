@@ -82,13 +82,15 @@ def stand(league: League) -> Standing:
     over, ranked = largest_block(on)
     scored = [t for t in over if not any(np.isnan(scores[e, t]).any() for e in ranked)]
     anchor = plainest(league.entries, [len({*on[e]} & {*over}) for e in entries])
+    against = anchor if anchor in ranked else None
+    inside = set(ranked)
     rows = [_entry(league, e, on[e], over or tasks) for e in entries]
     for e, row in enumerate(rows):
         mine = [t for t in over or tasks if t in on[e]]
         row |= _counts([merits[e, t] for t in mine], [imputed[e, t] for t in mine])
-        found = iqm_interval([scores[e, t] for t in scored] if e in ranked else [])
+        found = iqm_interval([scores[e, t] for t in scored] if e in inside else [])
         row |= dict(zip(("iqm", "iqm_low", "iqm_high"), found, strict=True))
-        row |= _better(e, anchor if e in ranked and anchor in ranked else None, over, merits, league)
+        row |= _better(e, against if e in inside else None, over, merits, league)
     remarks = [f"every run failed and no floor is known: not counted: {_names(names, empty)}"] if empty else []
     remarks += left_out(league.tasks, over, tasks, len(ranked), len(rows))
     remarks += _anchor_remark(league, anchor, ranked)
