@@ -94,7 +94,7 @@ def test_a_search_is_done_resumed_extended_and_frozen(tmp_path, call):
     assert ",tuned,6," in table[1]
     changed = tmp_path / "published" / "s" / "search_trials.csv"
     changed.write_text(changed.read_text().replace("trial", "tiral", 1))
-    assert "s: differs: search_trials.csv" in call("verify", results=tmp_path).stdout
+    assert "s: differs from what its records give: search_trials.csv" in call("verify", results=tmp_path).stdout
 
 
 def test_a_search_killed_at_once_goes_on_with_the_same_trials(tmp_path, call):
