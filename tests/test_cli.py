@@ -478,6 +478,7 @@ def test_the_leaderboard_tells_what_sweeps_skipped(call, store):
 # publish and verify
 
 
+@pytest.mark.integration
 def test_published_tables_are_verified(call, store, tmp_path):
     folder = store.root.parent / "sweeps"
     folder.mkdir()

@@ -95,6 +95,7 @@ def test_an_entry_that_is_gone_stops_the_gate_unless_the_second_is_asked_for_les
     assert gone not in said.err
 
 
+@pytest.mark.integration
 def test_the_output_is_a_folder_or_a_sentence(stores, capsys, tmp_path):
     (tmp_path / "notes").write_text("mine")
     for command in (["compare", "results", "results"], ["tables"], ["leaderboard"], ["claims"]):

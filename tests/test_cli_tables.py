@@ -51,6 +51,7 @@ def test_every_table_is_written_in_every_format(store, capsys):
     assert written == {f"{name}.{ending}" for name in TABLES for ending in FORMATS}
 
 
+@pytest.mark.integration
 def test_tables_made_again_are_equal_to_the_byte(store):
     folder = store.root.parent / "tables"
     assert main(["tables"]) == 0

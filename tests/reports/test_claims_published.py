@@ -16,6 +16,7 @@ from rnnbench.store import Store
 
 from .synthetic import fill_store, make_record, make_records
 
+pytestmark = pytest.mark.integration  # each publishes, which draws figures
 GAP = {"first": {"cell": "lstm"}, "second": {"cell": "gru"}, "each": {"dataset": ["adding"]}, "measure": "gap"}
 BETTER = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "each": {"dataset": ["digits"]}, "measure": "score"}
 CONTENT = {

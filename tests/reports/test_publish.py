@@ -39,6 +39,7 @@ def test_a_published_set_is_equal_to_what_its_records_give(store):
     assert "skipped: 2 cells: no" in (folder / "README.md").read_text()
 
 
+@pytest.mark.integration
 def test_publishing_again_gives_the_same_bytes(store):
     folder = publish(store, "demo")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -47,12 +48,14 @@ def test_publishing_again_gives_the_same_bytes(store):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.integration
 def test_a_table_that_follows_from_nothing_is_noticed(store):
     folder = publish(store, "demo")
     (folder / "tables" / "axes.csv").write_text("made up\n")
     assert verify(folder) == ["tables/axes.csv"]
 
 
+@pytest.mark.integration
 def test_a_leaderboard_too_long_for_a_picture_has_none(store):
     folder = publish(store, "demo")
     assert "figures/leaderboard.png" in (folder / "README.md").read_text()
@@ -67,6 +70,7 @@ def test_a_leaderboard_too_long_for_a_picture_has_none(store):
     assert verify(folder) == []
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["leaderboard.md", "leaderboard.csv", "README.md", "tables.md", "tables/tasks.csv"])
 def test_a_touched_table_is_noticed(store, name):
     folder = publish(store, "demo")
