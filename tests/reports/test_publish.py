@@ -53,6 +53,8 @@ def test_a_table_that_follows_from_nothing_is_noticed(store):
     folder = publish(store, "demo")
     (folder / "tables" / "axes.csv").write_text("made up\n")
     assert verify(folder) == ["tables/axes.csv"]
+    publish(store, "demo")
+    assert verify(folder) == [], "a set published anew keeps no table of the one before"
 
 
 @pytest.mark.integration

@@ -85,6 +85,8 @@ def write_set(
     write_atomic(folder / "sweep.json", json.dumps(head, indent=1) + "\n")
     if curves is not None:
         write_curves(curves, found if curves_of is None else curves_of, folder)
+    for path in (folder / "tables").glob("*.csv"):  # of the set that was here: this one may have fewer tables
+        path.unlink()
     _derive(folder, folder)
     if "ablation" in head:
         from rnnbench.reports.ablation_main import draw_published
