@@ -68,8 +68,8 @@ class Product(NamedTuple):
         a = self.W @ x
         if self.gain is None:
             return a + self.b
-        mean = sum(a) / len(a)
-        variance = sum((each - mean) ** 2 for each in a) / len(a)
+        mean = a.sum() / len(a)
+        variance = ((a - mean) ** 2).sum() / len(a)
         return self.gain * (a - mean) / torch.sqrt(variance + 1e-5) + self.b
 
 

@@ -289,6 +289,7 @@ def frozen(store):
     return publish(store, "demo")
 
 
+@pytest.mark.integration  # publishes
 def test_a_published_set_keeps_one_seed_an_entry_and_its_pictures(store, frozen):
     assert verify(frozen) == []
     kept = list(json.loads((frozen / "sweep.json").read_text())["samples"])
@@ -317,6 +318,7 @@ def test_pictures_are_drawn_again_from_the_published_folder_alone(store, frozen)
         ask(store, "demo", 1)
 
 
+@pytest.mark.integration  # publishes
 def test_touched_samples_are_noticed(frozen):
     first, second = sorted((frozen / "samples").iterdir())
     first.write_bytes(second.read_bytes())
@@ -335,6 +337,7 @@ def test_publishing_again_gives_the_same_files(store, frozen):
     assert files() == before
 
 
+@pytest.mark.integration  # publishes
 def test_a_set_frozen_without_samples_stays_valid(store):
     records = grid()
     for path in [store.folder(run) / FILE for run in fill(store, records)]:

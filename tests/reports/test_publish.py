@@ -136,6 +136,7 @@ def test_a_damaged_line_is_named(store):
         read_published(folder)
 
 
+@pytest.mark.integration  # seconds a set: its tables are made again
 @pytest.mark.parametrize("name", list(COMMITTED))
 def test_every_committed_set_is_equal_to_its_records(name):
     assert verify(COMMITTED[name]) == []
