@@ -163,10 +163,37 @@ def test_failed_runs_of_a_sweep_are_done_again_by_their_status(tmp_path):
 @pytest.mark.parametrize("word", ["--detach", "--det", "--de"])
 def test_a_detached_command_is_not_detached_again(tmp_path, monkeypatch, capsys, word):
     started = []
-    monkeypatch.setattr(control, "detach", lambda words, *more: started.append(words) or (1, tmp_path / "log"))
+    begun = control.Detached(1, tmp_path / "log")
+    monkeypatch.setattr(control, "detach", lambda words, *more: started.append(words) or begun)
     assert main(["sweep", *TINY, "cell=rnn", word, "--results", str(tmp_path)]) == 0
     assert started == [["sweep", *TINY, "cell=rnn", "--results", str(tmp_path)]]
     assert capsys.readouterr().out.startswith("detached: ")
+
+
+def test_searches_and_retries_are_detached_too(tmp_path, monkeypatch, capsys):
+    started, begun = [], control.Detached(1, tmp_path / "log")
+    monkeypatch.setattr(control, "detach", lambda words, results, name: started.append((words, name)) or begun)
+    made = planned("cell=rnn", "seed=range(2)", name="mine")
+    filled(tmp_path, made, 1, status="killed", reason="died 3 times")
+    where = ["--results", str(tmp_path)]
+    assert main(["retry", "mine", "--detach", *where]) == 0
+    search = ["tune", *TINY, "cell=rnn", "optimizer.lr=interval(0.001,0.1)", "--name", "found"]
+    assert main([*search, "--detach", *where]) == 0
+    assert started == [(["retry", "mine", *where], "mine.retry"), ([*search, *where], "found")]
+    assert capsys.readouterr().out.count("stop it:  rnnbench stop ") == 2
+    assert main(["retry", "mine", "--status", "oom", "--detach", *where]) == 0
+    assert len(started) == 2, "there is nothing to do"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_detached_sweep_that_has_ended_says_what_it_said(tmp_path, monkeypatch, capsys, code):
+    ended = control.Detached(1, tmp_path / "log", code, "2 runs: nothing left to do\n")
+    monkeypatch.setattr(control, "detach", lambda *more: ended)
+    assert main(["sweep", *TINY, "cell=rnn", "--detach", "--results", str(tmp_path)]) == code
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        "", f"2 runs: nothing left to do\nit has ended already; output in {tmp_path / 'log'}\n"
+    )  # fmt: skip
 
 
 def test_what_is_wrong_is_said_before_a_sweep_is_detached(tmp_path, monkeypatch, capsys):
@@ -193,6 +220,7 @@ def test_a_detached_sweep_outlives_its_shell_and_is_stopped_by_name(tmp_path):
         f"watch it: rnnbench status --watch --results {tmp_path}   (or tail -f {log})",
         f"stop it:  rnnbench stop far --results {tmp_path}",
     ]
+    assert [seen.pid for seen in control.running(tmp_path)] == [pid], "it can be stopped at once"
     try:
         until(lambda: len(list(tmp_path.glob("runs/*/history.jsonl"))) == 2)
         os.kill(pid, signal.SIGHUP)

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from rnnbench.cli.common import EXIT, INTERRUPTED, OVERRIDES, Commands, console, positive, show_report, whole
-from rnnbench.cli.sweeps import engine, engine_options, stale_options
+from rnnbench.cli.sweeps import detach, detach_option, engine, engine_options, stale_options
 
 SPACE = """\
 A space is written in Hydra's sweep grammar, on the command line or in the experiment's yaml:
@@ -37,6 +37,7 @@ def add(commands: Commands) -> None:
     tune.add_argument("--seed", type=whole, metavar="S", help="of the search itself (default: 0)")
     tune.add_argument("--name", help="the search's name (default: the experiment's)")
     stale_options(tune, "set them aside and search again from the first trial")
+    detach_option(tune)
     engine_options(tune)
     shown = commands.add(
         "search",
@@ -65,6 +66,11 @@ def _tune(args: argparse.Namespace) -> int:
     from rnnbench.reports.search_main import main_search
     from rnnbench.sweeps.search.tune import Tune
 
+    if args.detach:
+        options = engine(args)
+        if args.stale != "rerun":  # which sets records aside: for the one that goes on to do
+            Tune(search, args.results, stale=args.stale, options=options)  # what is wrong is said here
+        return detach(args, search.name)
     tune = Tune(search, args.results, stale=args.stale, options=engine(args))
     code = tune.run()
     for line in tune.summary():

@@ -31,9 +31,7 @@ def add(commands: Commands) -> None:
     sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing (rnnbench plan)")
     stale_options(sweep, "do their runs again; old records are set aside")
     add_listing(sweep)
-    sweep.add_argument(
-        "--detach", action="store_true", help="go on in the background, output in results/sweeps/NAME.log"
-    )
+    detach_option(sweep)
     engine_options(sweep)
     retry = commands.add(
         "retry", _retry, "Do failed runs again, of a sweep or of the whole store; their old records are set aside."
@@ -43,6 +41,7 @@ def add(commands: Commands) -> None:
         "--status", metavar="S[,S...]", default=None,
         help="which: oom, timeout, error, killed, diverged, pruned (default: all but the last two)",
     )  # fmt: skip
+    detach_option(retry)
     engine_options(retry)
     stop = commands.add(
         "stop", _stop, "Ask a running sweep to stop, as Ctrl-C would: its runs write their checkpoints."
@@ -65,6 +64,13 @@ def stale_options(command: Parser, again: str) -> None:
         help="count records made by other source as done",
     )  # fmt: skip
     stale.add_argument("--rerun-stale", action="store_const", dest="stale", const="rerun", help=again)
+
+
+def detach_option(command: Parser) -> None:
+    """--detach; `detach` does it."""
+    command.add_argument(
+        "--detach", action="store_true", help="go on in the background, output in results/sweeps/NAME.log"
+    )
 
 
 def engine_options(command: Parser) -> None:
@@ -144,19 +150,19 @@ def _sweep(args: argparse.Namespace) -> int:
     for reason, cells in made.skip_reasons().items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
     if args.detach:
-        _check(made, args)
+        _check(made, args, args.stale)
         return detach(args, made.key)
     return _run(made, args, retry_failed=args.retry_failed, stale=args.stale)
 
 
-def _check(made: Plan, args: argparse.Namespace) -> None:
+def _check(made: Plan, args: argparse.Namespace, choice: str | None) -> None:
     """Raise here what would else be the only line of a log: BadInput on GPUs, options and stale records."""
     from rnnbench.store import Store
     from rnnbench.sweeps import stale
     from rnnbench.sweeps.sweep import Sweep
 
     Sweep(made, args.results, **engine(args))
-    if args.stale is None:
+    if choice is None:
         stale.settle(Store.open(args.results), [job.id for job in made.jobs])
 
 
@@ -170,17 +176,24 @@ def _run(made: Plan, args: argparse.Namespace, **more: Any) -> int:
 
 
 def detach(args: argparse.Namespace, name: str) -> int:
-    """Start this very command again without --detach, in the background, and say how to watch and to stop it."""
+    """Start this very command again without --detach, in the background, and say how to watch and to stop it.
+
+    Where it has ended by then, its output and its exit code are this command's.
+    """
     from rnnbench.store import Store
     from rnnbench.sweeps import control
 
     results = Store.open(args.results).root.parent
     # also as `--de`, which argparse takes for it: with it left in, each would start the next, without end
     words = [word for word in args.words if not (len(word) > len("--") and "--detach".startswith(word))]
-    pid, log = control.detach(words, results, name)
+    started = control.detach(words, results, name)
+    if started.code is not None:
+        print(started.said, end="", file=sys.stderr)
+        print(f"it has ended already; output in {started.log}", file=sys.stderr)
+        return started.code if started.code >= 0 else FAILED
     where = f" --results {args.results}" if args.results else ""
-    print(f"detached: sweep {name}, process {pid}, output in {log}")
-    print(f"watch it: rnnbench status --watch{where}   (or tail -f {log})")
+    print(f"detached: sweep {name}, process {started.pid}, output in {started.log}")
+    print(f"watch it: rnnbench status --watch{where}   (or tail -f {started.log})")
     print(f"stop it:  rnnbench stop {name}{where}")
     return OK
 
@@ -196,6 +209,9 @@ def _retry(args: argparse.Namespace) -> int:
     if not made.jobs:
         print(f"no failed run to do again ({', '.join(sorted(wanted))})", file=sys.stderr)
         return FAILED if lost else OK
+    if args.detach:
+        _check(made, args, "accept")
+        return detach(args, made.key)
     return _run(made, args, retry=wanted, manifest=False, stale="accept")
 
 

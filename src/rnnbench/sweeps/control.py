@@ -26,6 +26,7 @@ from rnnbench.store import write_atomic
 
 TOUCH_SECONDS = 2.0  # from one look for a stop file to the next
 STOP_SECONDS = 15.0  # what a sweep takes to stop, at most
+START_SECONDS = 30.0  # what a detached one takes until it is known as running; planning thousands of runs takes longer
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,16 @@ class Seen:
             return abs(process.create_time() - self.born) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A command started in the background. code: its exit code where it has ended already; said: its output so far."""
+
+    pid: int
+    log: Path
+    code: int | None = None
+    said: str = ""
 
 
 def running(results: Path) -> list[Seen]:
@@ -158,17 +169,29 @@ def stop(results: Path, name: str, *, now: bool = False, wait: float = STOP_SECO
     ]
 
 
-def detach(words: Sequence[str], results: Path, name: str) -> tuple[int, Path]:
-    """Start `rnnbench WORDS` in a session of its own, deaf to the end of this one. Returns its pid and its log file."""
+def detach(words: Sequence[str], results: Path, name: str, wait: float = START_SECONDS) -> Detached:
+    """Start `rnnbench WORDS` in a session of its own, deaf to the end of this one.
+
+    Returns when it can be stopped by name, or has ended already, or after `wait` seconds.
+    """
     log = results / "sweeps" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited
     try:
         with log.open("ab") as file:
+            began = file.tell()
             process = subprocess.Popen(
                 [sys.executable, "-m", "rnnbench", *words], stdin=subprocess.DEVNULL, stdout=file,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
     finally:
         signal.signal(signal.SIGHUP, before)
-    return process.pid, log
+    until = time.monotonic() + wait
+    while time.monotonic() < until and process.poll() is None:
+        if any(seen.pid == process.pid and seen.here for seen in running(results)):
+            break
+        time.sleep(0.1)
+    with log.open("rb") as file:
+        file.seek(began)
+        said = file.read().decode(errors="replace")
+    return Detached(process.pid, log, process.poll(), said)
