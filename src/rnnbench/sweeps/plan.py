@@ -18,6 +18,7 @@ from rnnbench.runs import registry
 from rnnbench.runs.compose import expand, parse
 from rnnbench.runs.plan import Job, prepare, reseed
 from rnnbench.store import write_atomic
+from rnnbench.tracking import make_tracker
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def plan(overrides: Sequence[str], *, name: str | None = None) -> Plan:
             made.jobs.append(job)
     if not made.jobs and not made.skipped:
         raise BadInput("this sweep is empty: one of its lists has no values.")
+    for text in {json.dumps(job.config["tracker"], sort_keys=True) for job in made.jobs}:
+        make_tracker(json.loads(text))  # an option that is wrong would fail every run
     return made
 
 
