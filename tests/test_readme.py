@@ -118,6 +118,28 @@ def test_the_table_of_training_is_the_published_one():
     assert "gate saturation +10.4 pp" in report
 
 
+def test_the_odyssey_s_table_and_shares_are_the_published_ones():
+    folder = ROOT / "results" / "published" / "odyssey"
+    report = (folder / "search.md").read_text()
+    lines = [line for line in report.split("\n## ")[0].splitlines() if line.startswith("|")]
+    keys, _, *found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    shown = ["study", "best 10%, test", "to the baseline [95% CI]", "verdict", "winner on fresh seeds, test"]
+    _, *body = rows("odyssey")
+    assert len(body) == len(found) == 9
+    for row, study in zip(body, found, strict=True):
+        wanted = [study[keys.index(key)] for key in shown]
+        assert [cell.replace("−", "-") or "-" for cell in row] == wanted
+    flat = " ".join(TEXT.split())
+    share = pd.read_csv(folder / "search_importance.csv").query("label == 'all studies'").set_index("key")["importance"]
+    rate, momentum, variant, size, noise = (
+        f"{share[key]:.2f}" for key in ("optimizer.lr", "optimizer.momentum", "variant", "hidden_size", "input_noise")
+    )
+    assert f"the learning rate explains {rate} of the variance of all 360 trials, momentum {momentum}" in flat
+    assert f"the variant {variant}, hidden size and input noise {size} and {noise} (fANOVA)" in flat
+    assert "half of them wider than ± 0.23 accuracy" in report
+    assert "- runs: ok (405), 3.49 core hours" in (folder / "README.md").read_text()
+
+
 def test_the_commands_are_known():
     commands = [word for block in re.findall(r"^```\n(.*?)^```", TEXT, re.M | re.S)
                 for word in re.findall(r"^rnnbench (\w+)", block, re.M)]  # fmt: skip

@@ -136,7 +136,7 @@ def test_one_wrong_word_refuses_the_whole_sweep(overrides, sentence, tmp_path, m
 
 def test_a_tracker_s_wrong_option_is_said_before_any_run():
     words = ["cell=rnn", "dataset=digits", "budget=smoke", "tracker=wandb"]
-    with pytest.raises(BadInput, match="tracker.mode='sometimes' is not a mode of W&B"):
+    with pytest.raises(BadInput, match=r"tracker\.mode='sometimes' is not a mode of W&B"):
         plan([*words, "tracker.mode=sometimes"])
     assert len(plan([*words, "tracker.mode=offline"]).jobs) == 1
 
