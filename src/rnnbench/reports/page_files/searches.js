@@ -57,7 +57,7 @@ function importanceSpec(search, width) {
   if (!drawn.length) return null;
   const rows = rowNames(drawn.map((row) => row.label), width, 28);
   const values = drawn.map((row) => ({ label: row.label, row: rows.of(row.label), key: row.key, share: row.importance, text: row.importance.toFixed(2) }));
-  const x = nominal('key', null, { sort: null, axis: { labelAngle: -20, orient: 'bottom', domain: false, grid: false } });
+  const x = nominal('key', null, { sort: null, axis: { labelAngle: -20, labelOverlap: false, orient: 'bottom', domain: false, grid: false } });
   const y = nominal('row', null, { sort: null, axis: { domain: false, grid: false, ...rows.axis } });
   return {
     height: rows.height, data: { values },
