@@ -15,6 +15,7 @@ from rnnbench.runs.registry import config_dir
 from rnnbench.sweeps import plan as sweeps_plan
 from rnnbench.sweeps.plan import experiment_grids, plan, write_manifest
 from rnnbench.sweeps.retry import all_manifest_runs
+from rnnbench.sweeps.search.definition import define
 
 
 def chosen(made, *keys):
@@ -139,6 +140,8 @@ def test_a_tracker_s_wrong_option_is_said_before_any_run():
     with pytest.raises(BadInput, match=r"tracker\.mode='sometimes' is not a mode of W&B"):
         plan([*words, "tracker.mode=sometimes"])
     assert len(plan([*words, "tracker.mode=offline"]).jobs) == 1
+    with pytest.raises(BadInput, match=r"tracker\.mode='sometimes' is not a mode of W&B"):
+        define([*words, "tracker.mode=sometimes", "optimizer.lr=interval(0.001,0.1)"], name="found")
 
 
 # experiments

@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,9 +76,14 @@ def plan(overrides: Sequence[str], *, name: str | None = None) -> Plan:
             made.jobs.append(job)
     if not made.jobs and not made.skipped:
         raise BadInput("this sweep is empty: one of its lists has no values.")
-    for text in {json.dumps(job.config["tracker"], sort_keys=True) for job in made.jobs}:
-        make_tracker(json.loads(text))  # an option that is wrong would fail every run
+    check_trackers(made.jobs)
     return made
+
+
+def check_trackers(jobs: Iterable[Job]) -> None:
+    """Raise BadInput where a tracker's option is wrong: each run would be refused for it, one after the other."""
+    for text in {json.dumps(job.config["tracker"], sort_keys=True) for job in jobs}:
+        make_tracker(json.loads(text))
 
 
 def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
@@ -86,7 +91,7 @@ def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     named = [o for o in overrides if parse(o).key_or_group == "experiment"]
     rest = [o for o in overrides if o not in named]
     if not named:
-        return [_untracked(rest)], None
+        return [untracked(rest)], None
     if len(named) > 1 or parse(named[0]).is_sweep_override():
         raise BadInput("one experiment at a time: " + ", ".join(named))
     name = str(parse(named[0]).value())
@@ -94,10 +99,10 @@ def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
     grids = experiment_grids(name, budgets[-1] if budgets else None)
     taken = {parse(o).key_or_group for o in rest}
     # What the user says comes last and replaces what the experiment says of the same key.
-    return [_untracked([o for o in grid if parse(o).key_or_group not in taken] + rest) for grid in grids], name
+    return [untracked([o for o in grid if parse(o).key_or_group not in taken] + rest) for grid in grids], name
 
 
-def _untracked(grid: list[str]) -> list[str]:
+def untracked(grid: list[str]) -> list[str]:
     """The grid without a live tracker, which costs seconds a run, unless it names one."""
     return grid if any(parse(o).key_or_group == "tracker" for o in grid) else [*grid, "tracker=none"]
 

@@ -16,6 +16,7 @@ from rnnbench.runs import registry
 from rnnbench.runs.compose import expand, parse
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.space import Dimension, read_space
+from rnnbench.sweeps.plan import check_trackers, untracked
 
 SAMPLERS = ("tpe", "random", "cmaes", "grid")
 PRUNERS = ("none", "asha", "hyperband", "median")
@@ -213,8 +214,7 @@ def _studies(
     variants: Sequence[list[str]], fixed: list[str], space: Sequence[Dimension]
 ) -> tuple[list[Study], list[str]]:
     """The studies, and why variants that cannot be run are left out."""
-    if not any(parse(o).key_or_group == "tracker" for o in fixed):
-        fixed = [*fixed, "tracker=none"]
+    fixed = untracked(fixed)
     searched = {d.key for d in space}
     studies: dict[str, Study] = {}
     skipped = []
@@ -228,6 +228,7 @@ def _studies(
         except AxisRefused as refused:
             skipped.append(str(refused))
             continue
+        check_trackers([job])
         key = " ".join(_typed(variant)) or "all"
         label = job.axes["label"] + (f" · {job.dataset}" if "dataset" in keys else "")
         studies.setdefault(key, Study(key, label, tuple(overrides)))
