@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from multiprocessing import forkserver
 
 import psutil
 import pytest
@@ -76,6 +78,47 @@ def test_a_job_that_is_not_possible_is_refused_and_not_recorded(tmp_path):
     assert (ended.word, ended.exit_code) == ("refused", 0)
     assert "dataset.T must be a whole number of at least 20" in ended.sentence
     assert Store.open(tmp_path).read(job.id) is None
+
+
+@pytest.mark.integration
+def test_a_signal_while_the_fork_server_starts_is_neither_lost_nor_its_end(tmp_path, monkeypatch):
+    """As when Ctrl-C reaches the whole group in the first moment of a sweep."""
+
+    def in_that_moment():
+        start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(forkserver._forkserver._forkserver_pid, number)
+            os.kill(os.getpid(), number)
+
+    Pool(1, tmp_path)
+    psutil.Process(old := forkserver._forkserver._forkserver_pid).kill()
+    until(lambda: psutil.Process(old).status() == psutil.STATUS_ZOMBIE)
+    start, heard = forkserver.ensure_running, []
+    monkeypatch.setattr(forkserver, "ensure_running", in_that_moment)
+    before = {n: signal.signal(n, lambda n, _: heard.append(n)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        pool = Pool(1, tmp_path)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert sorted(heard) == [signal.SIGINT, signal.SIGTERM]
+    monkeypatch.undo()
+    pool.submit(prepare([*SMALL, "cell=rnn"]))
+    assert drain(pool)[0].word == "ok"
+    assert forkserver._forkserver._forkserver_pid not in (None, old)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+
+
+@pytest.mark.integration
+def test_a_worker_told_to_end_writes_its_checkpoint_first(tmp_path, lab):
+    pool, job = Pool(1, tmp_path), prepare([*SMALL, "cell=napping", "budget.updates=400"])
+    pool.submit(job)
+    until(lambda: (tmp_path / "runs" / job.id / "history.jsonl").exists())
+    pool.running[0].process.terminate()
+    (ended,) = drain(pool)
+    assert ended.word == "interrupted"
+    assert ended.sentence.startswith("SIGTERM received at update ")
+    assert (tmp_path / "runs" / job.id / "last.ckpt").exists()
 
 
 @pytest.mark.integration

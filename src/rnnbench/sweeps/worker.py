@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rnnbench.errors import disk_full
 from rnnbench.runs.plan import Job
 
+LEFT_TO_THE_SWEEP = (signal.SIGINT, signal.SIGTERM)  # they reach the whole group: the sweep says when a worker stops
 ORPHAN_SECONDS = 300.0  # what a run without a sweep may take to its checkpoint, before its process ends all the same
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def work(job: Job, results: Path, connection: Connection) -> None:
     from rnnbench.store import Store
     from rnnbench.training import Interrupted
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the sweep says when to stop
+    for number in LEFT_TO_THE_SWEEP:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_SWEEP)  # as the fork server was started with them blocked
     stop = StopRequest(signals=(signal.SIGTERM,))
     threading.Thread(target=_listen, args=(connection, stop), name="sweep", daemon=True).start()
     try:

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,7 +19,7 @@ from rnnbench.runs.plan import Job
 from rnnbench.sweeps.devices import Slots, on_device
 from rnnbench.sweeps.executors.base import Ended, Executor, Running
 from rnnbench.sweeps.limits import as_memory
-from rnnbench.sweeps.worker import work
+from rnnbench.sweeps.worker import LEFT_TO_THE_SWEEP, work
 
 LOOK_SECONDS = 0.5  # from one look at the workers' memory to the next
 DYING_SECONDS = 10.0  # for a killed fork server to be gone: it takes torch with it
@@ -137,13 +137,13 @@ def _start_fork_server() -> None:
     pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
     with contextlib.suppress(psutil.Error):
         if pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-            return  # without a moment in which a Ctrl-C would be lost
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+            return
+    resource_tracker.ensure_running()  # first, for where it starts it unblocks both signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_SWEEP)  # inherited; here they wait, none is lost
     try:
         forkserver.ensure_running()
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def oom_kills() -> int:
