@@ -29,15 +29,31 @@ def test_t_interval_in_closed_form():
     assert mean - low == pytest.approx(high - mean)
 
 
+def expanded(level: float, n: int) -> float:
+    """The level whose plain percentiles are the expanded ones (Hesterberg 2015)."""
+    return 1 - 2 * stats.norm.cdf(-math.sqrt(n / (n - 1)) * stats.t.ppf(0.5 + level / 2, n - 1))
+
+
 @pytest.mark.parametrize("n", [10, 50])
-def test_bootstrap_from_ten_agrees_with_scipy(n):
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_bootstrap_from_ten_agrees_with_scipy(n, level):
     x = np.random.default_rng(n).exponential(2, n)
-    mean, low, high = mean_ci(x)
-    theirs = stats.bootstrap((x,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1))
+    mean, low, high = mean_ci(x, level)
+    theirs = stats.bootstrap(
+        (x,), np.mean, n_resamples=10_000, confidence_level=expanded(level, n), method="percentile",
+        rng=np.random.default_rng(1),
+    )  # fmt: skip
     width = theirs.confidence_interval.high - theirs.confidence_interval.low
     assert mean == pytest.approx(x.mean())
     assert low == pytest.approx(theirs.confidence_interval.low, abs=0.05 * width)
     assert high == pytest.approx(theirs.confidence_interval.high, abs=0.05 * width)
+
+
+@pytest.mark.parametrize("n", [9, 10, 24])
+def test_it_covers_the_mean_as_often_as_it_says_on_either_side_of_ten(n):
+    draws = np.random.default_rng(n).normal(size=(400, n))
+    covered = np.mean([low <= 0 <= high for _, low, high in map(mean_ci, draws)])
+    assert 0.925 < covered < 0.98, "the plain percentiles cover .90 of 10"
 
 
 def test_bootstrap_is_seeded():

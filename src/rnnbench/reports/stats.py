@@ -16,7 +16,10 @@ RESAMPLES = 10_000
 def mean_ci(values: Iterable[float], level: float = 0.95, *, seed: int = 0) -> tuple[float, float, float]:
     """Mean of values and the ends of its two-sided interval: (mean, low, high), in the unit of the values.
 
-    Below 10 values Student's t interval, from 10 on the percentile bootstrap with 10,000 resamples (seeded by `seed`).
+    Below 10 values Student's t interval, from 10 on the expanded percentile bootstrap (Hesterberg 2015, "What
+    teachers should know about the bootstrap") with 10,000 resamples (seeded by `seed`): plain percentiles are as narrow
+    as the normal distribution with the deviation over n, where Student's t with n - 1 is called for, and of 10 values
+    cover .90 instead of .95.
     Below 3 values low and high are NaN; of no values the mean is too. The order of the values does not matter.
     Raises ValueError on a value that is not finite (leaving one out is the caller's to decide and to show) and on a
     level outside (0, 1).
@@ -54,7 +57,10 @@ def _t_interval(x: np.ndarray, level: float) -> tuple[float, float]:
 
 
 def _bootstrap_interval(x: np.ndarray, level: float, seed: int) -> tuple[float, float]:
+    from scipy.special import ndtr, stdtrit
+
     generator = np.random.default_rng(seed)
     means = x[generator.integers(0, x.size, size=(RESAMPLES, x.size))].mean(axis=1)
-    low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
+    tail = float(ndtr(-math.sqrt(x.size / (x.size - 1)) * stdtrit(x.size - 1, 0.5 + level / 2)))
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
