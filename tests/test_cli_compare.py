@@ -101,7 +101,9 @@ def test_the_output_is_a_folder_or_a_sentence(stores, capsys, tmp_path):
     for command in (["compare", "results", "results"], ["tables"], ["leaderboard"], ["claims"]):
         for place in ("notes", "notes/new"):
             assert main([*command, "--output", place]) == 2
-            assert capsys.readouterr().err.splitlines()[-1] == "rnnbench: notes is a file; --output names a folder."
+            said = capsys.readouterr()
+            assert said.err.splitlines()[-1] == "rnnbench: notes is a file; --output names a folder."
+            assert said.out == "", "no table before the error"
     (tmp_path / "results" / "tables").write_text("mine")
     assert main(["tables"]) == 2
     assert "results/tables is a file; a folder is needed there." in capsys.readouterr().err

@@ -110,9 +110,9 @@ def _compare(args: argparse.Namespace) -> int:
     store = Store.open(args.results)
     found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)), exact=args.exact)
     table = compare_table(found)
+    files = write_table(table, Path(args.output)) if args.output else []  # what cannot be written ends it here
     _print([table], args.format)
-    if args.output:
-        files = write_table(table, Path(args.output))
+    if files:
         print("written: " + ", ".join(str(file) for file in files), file=sys.stderr)
     losses = [f"{row['dataset']} · {row['label']}: {row['verdict']}" for _, row in found.losses.iterrows()]
     losses += found.missing if args.gate else []  # who only looks may well set a part against the whole
