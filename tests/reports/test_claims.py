@@ -146,6 +146,37 @@ def test_within_is_by_the_interval():
     assert judge(claim(same), runs(lstm=0.90, gru=0.918, spread=0.02), {}).verdict == OPEN
 
 
+@pytest.mark.parametrize(
+    ("lstm", "gru", "above", "within"),
+    [
+        (0.11, 0.12, "void", "void"),  # neither has learned the task
+        (0.10, 0.16, "yes", "no"),  # one has, a little
+        (0.99, 0.99, "void", "yes"),  # solved by both: no room above, but as good it is
+        (0.99, 0.95, "no", "no"),  # worse, where more was not possible
+        (0.97, 0.97, "no", "yes"),
+    ],
+)
+def test_scores_are_compared_where_the_task_has_room_for_it(lstm, gru, above, within):
+    records = runs(lstm=lstm, gru=gru)
+    (found,) = judge(claim(better()), records, {}).findings
+    said = {(0.11, 0.12): "neither has learned the task", (0.99, 0.99): "the second leaves no room, 0.9"}
+    assert found.answer == above
+    assert said.get((lstm, gru), "p 0.0078 against the bound") in found.words
+    same = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "measure": "score", "within": 0.02}
+    assert judge(claim(same), records, {}).findings[0].answer == within
+
+
+def test_what_is_void_counts_for_nothing_and_is_shown():
+    records = [*runs(lstm=0.99, gru=0.99), *runs(rnn=0.5, mgu=0.9)]
+    both = claim(better(), better(first={"cell": "mgu"}, second={"cell": "rnn"}))
+    judged = judge(both, records, {})
+    assert (judged.verdict, judged.evidence) == (HOLDS, "1 yes, 1 void")
+    only = judge(claim(better()), records, {})
+    assert (only.verdict, only.evidence) == (OPEN, "1 void")
+    assert only.to_do == "its tasks leave no room for a difference; others, or another budget, would"
+    assert "void" in to_markdown([judged])
+
+
 def test_smoke_runs_are_no_evidence_and_two_settings_are_none():
     smoke = [record | {"budget": {"name": "smoke"}} for record in runs(lstm=0.8, gru=0.9)]
     (finding,) = judge(claim(better()), smoke, {}).findings
@@ -236,11 +267,11 @@ def test_parameters_are_exact_and_one_run_is_enough():
 
 
 def test_verdicts_from_answers():
-    for answers in itertools.product(("yes", "no", "open"), repeat=3):
+    for answers in itertools.product(("yes", "no", "open", "void"), repeat=3):
         has = {word: word in answers for word in ("yes", "no", "open")}
         every, some = verdict(answers, "all"), verdict(answers, "any")
-        assert (every == HOLDS) == (set(answers) == {"yes"})
-        assert (every == FAILS) == (some == FAILS) == (set(answers) == {"no"})
+        assert (every == HOLDS) == (set(answers) - {"void"} == {"yes"})
+        assert (every == FAILS) == (some == FAILS) == (set(answers) - {"void"} == {"no"})
         assert (every == DEPENDS) == (has["yes"] and has["no"])
         assert (some == HOLDS) == has["yes"]
     assert verdict([], "all") == verdict([], "any") == OPEN

@@ -17,15 +17,16 @@ from rnnbench.reports.paired import holm, sign_flip_p, smallest_p
 from rnnbench.reports.stats import mean_ci
 
 HOLDS, FAILS, DEPENDS, OPEN = "holds", "does not hold", "depends", "not enough evidence"
-YES, NO, UNKNOWN = "yes", "no", "open"
+YES, NO, UNKNOWN, VOID = "yes", "no", "open", "void"
 ALPHA = 0.05
+LEARNED = 0.05  # of the way from floor to target: a task on which neither network comes so far does not compare them
 FEWEST_LEVEL, FEWEST_TEST = 5, 8  # runs for an interval; pairs for a test
 Records = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A check and what the runs say of it. answer: yes | no | open; words: the numbers, or what is missing.
+    """A check and what the runs say of it. answer: yes | no | open | void; words: the numbers, or what is missing.
 
     low, high: the 95% interval of mean; p: of the test against the bound, by Holm over the claim's tests; NaN if none.
     missing: there are too few runs, whatever became of them; settings: they are of more than one setting.
@@ -63,6 +64,8 @@ class Judged:
             return (
                 f"runs of several settings are mixed; apart: rnnbench claims --run {self.claim.n} --results ELSEWHERE"
             )
+        if not any(finding.answer == UNKNOWN for finding in self.findings):
+            return "its tasks leave no room for a difference; others, or another budget, would"
         seeds = 2 * max(FEWEST_TEST, *(finding.n for finding in self.findings))
         more = "; ".join(f"rnnbench sweep experiment={name} 'seed=range({seeds})'" for name in self.claim.experiments)
         return f"undecided with these seeds; more: {more}"
@@ -76,7 +79,7 @@ class Judged:
     def evidence(self) -> str:
         """How many checks say what, and of cost, what it was compared on: `4 yes, 1 open (native, cpu, threads=1)`."""
         counts = Counter(finding.answer for finding in self.findings)
-        said = ", ".join(f"{counts[word]} {word}" for word in (YES, NO, UNKNOWN) if counts[word])
+        said = ", ".join(f"{counts[word]} {word}" for word in (YES, NO, UNKNOWN, VOID) if counts[word])
         return said + (f" ({self.compared_on})" if self.compared_on else "")
 
     @property
@@ -100,8 +103,12 @@ def rules() -> list[str]:
         "training time, which is less than it would need; a pair where neither does is none.",
         f"Within a bound: at least {FEWEST_TEST} pairs (cost: {FEWEST_LEVEL}); yes where all of the interval is "
         "within it, no where all of it is outside. Equal: exact in every run; one is enough.",
-        "Verdict: holds where all checks say yes (of a claim that something exists: any), does not hold where all say "
-        "no, depends where some say yes and some no, not enough evidence where what is open could change that.",
+        "A comparison of scores is void where the task has no room for it: where neither network comes "
+        f"{LEARNED:g} above the floor, or where one should be above another that is already within the bound of the "
+        "target, and is not worse by the bound.",
+        "Verdict: holds where all checks that are not void say yes (of a claim that something exists: any), does not "
+        "hold where all say no, depends where some say yes and some no, not enough evidence where what is open could "
+        "change that.",
     ]
 
 
@@ -122,7 +129,7 @@ def verdict(answers: Sequence[str], needs: str) -> str:
         return HOLDS if yes else FAILS if no and not unknown else OPEN
     if yes and no:
         return DEPENDS
-    return OPEN if unknown or not answers else HOLDS if yes else FAILS
+    return OPEN if unknown or not (yes or no) else HOLDS if yes else FAILS
 
 
 def _is_test(check: Check) -> bool:
@@ -158,6 +165,8 @@ def _decide(check: Check, found: Values, p: float | None) -> Finding:
         answer = _side(check.relation, bound, low, high)
         if _is_test(check) and answer != UNKNOWN and not (p is not None and p < ALPHA):
             answer = UNKNOWN
+    if void := _no_room(check, found, answer, high):
+        answer, finding = VOID, replace(finding, words="; ".join(filter(None, [void, finding.words])))
     back = math.exp if check.ratio else float
     shown = f"{short(back(mean))}"
     if math.isfinite(low) and check.relation != "equals":
@@ -168,6 +177,16 @@ def _decide(check: Check, found: Values, p: float | None) -> Finding:
     words = "; ".join(filter(None, [f"{shown}, n={n}{tested}", finding.words]))
     p_shown = math.nan if p is None else p
     return replace(finding, answer=answer, words=words, mean=back(mean), low=back(low), high=back(high), p=p_shown)
+
+
+def _no_room(check: Check, found: Values, answer: str, high: float) -> str:
+    """Why the task of a comparison of scores could not show the difference, whatever came of it; else empty."""
+    if check.second is None or check.measure != "score" or (check.relation == "above" and answer == YES):
+        return ""
+    if max(found.levels) < LEARNED:
+        return "neither has learned the task"
+    ceiling = check.relation == "above" and found.levels[1] > 1 - check.bound and not high < -check.bound
+    return f"the second leaves no room, {short(found.levels[1])}" if ceiling else ""
 
 
 def _side(relation: str, bound: float, low: float, high: float) -> str:

@@ -23,7 +23,8 @@ class Values:
     """values: one a seed, or a pair of a seed (a logarithm where the check is a ratio); notes: what else to know.
 
     found: seeds with a run on every side, whatever became of it; settings: whether a side has runs of more than one
-    setting, which are nobody's to choose from; compared_on: of cost, backend, device and threads.
+    setting, which are nobody's to choose from; compared_on: of cost, backend, device and threads; levels: the mean of
+    each side over these seeds.
     """
 
     values: list[float]
@@ -31,6 +32,7 @@ class Values:
     found: int
     settings: bool
     compared_on: str = ""
+    levels: tuple[float, ...] = ()
 
 
 @dataclass
@@ -56,13 +58,16 @@ def values_of(check: Check, records: Sequence[Record], histories: Curves) -> Val
     several = any(side.settings for side in sides)
     if len(sides) == 1:
         values = [sides[0].values[seed] for seed in sorted(sides[0].values)]
+        levels = [values]
     else:
         pairs = _pairs(sides[0], sides[1])
         if cost and (apart := [s for s in pairs if sides[0].machines[s] != sides[1].machines[s]]):
             notes.append(f"{len(apart)} pairs are of two machines, torch versions, thread counts or precisions")
             pairs = {seed: pair for seed, pair in pairs.items() if seed not in apart}
         values = [math.log(a / b) if check.ratio else a - b for _, (a, b) in sorted(pairs.items())]
-    return Values(values, notes, found, several, on)
+        levels = [[pairs[seed][side] for seed in sorted(pairs)] for side in (0, 1)]
+    means = tuple(math.fsum(level) / len(level) for level in levels if level)
+    return Values(values, notes, found, several, on, means)
 
 
 def _pairs(first: _Side, second: _Side) -> dict[int, tuple[float, float]]:
