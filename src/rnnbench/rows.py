@@ -49,7 +49,7 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
     derived = {
         "entry": entry_id(config or {"axes": {**axes, "label": None}, "dataset": task, "budget": budget}),
         "label": axes.get("label") or _label(axes),
-        "options": compact(axes.get("options")),
+        "options": compact(_options(axes)),
         "axes": compact_json(_network(axes)),
         "training": _training(axes),
         "task": compact_json({"dataset": task}),
@@ -138,9 +138,14 @@ def _network(axes: Mapping[str, Any]) -> dict[str, Any]:
 def _training(axes: Mapping[str, Any]) -> str | None:
     """How the network was trained, as far as it was chosen: "adam, optimizer.lr=0.01"."""
     chosen = [str(axes[name]) for name in TRAINING_AXES if axes.get(name)]
-    given = part(axes, "options").items()
+    given = _options(axes).items()
     options = {key: value for key, value in given if not is_network(key) and not key.startswith(OTHER_OPTIONS)}
     return ", ".join(filter(None, [*chosen, compact(options)])) or None
+
+
+def _options(axes: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given. One that was set to nothing (clip=null) is given, too."""
+    return {key: "null" if value is None else value for key, value in part(axes, "options").items()}
 
 
 def _label(axes: Mapping[str, Any]) -> str:

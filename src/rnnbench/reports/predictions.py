@@ -103,22 +103,25 @@ def _sheet(block: pd.DataFrame, seed: int | None, taken: set[str]) -> Sheet | No
 
 
 def _labels(entries: Mapping[str, pd.DataFrame]) -> list[str]:
-    """The names of entries, with what tells equal ones apart."""
+    """The names of entries, with what tells equal ones apart: of "adam, clip=null" what not all of one name share."""
     rows = {entry: runs.iloc[0] for entry, runs in entries.items()}
-    words = {
-        entry: {k: "none" if pd.isna(row[k]) else str(row[k]) for k in TOLD_APART_BY} for entry, row in rows.items()
-    }
+    words = {entry: {k: _words(row[k]) for k in TOLD_APART_BY} for entry, row in rows.items()}
     labels = []
     for entry, row in rows.items():
         others = [words[e] for e, other in rows.items() if e != entry and other["label"] == row["label"]]
-        added = []
+        named, added = list(others), []
         for k in TOLD_APART_BY:
             if any(other[k] != words[entry][k] for other in others):
-                added.append(words[entry][k])
+                shared = set.intersection(*(set(other[k]) for other in named))
+                added += [word for word in words[entry][k] if word not in shared]
                 others = [other for other in others if other[k] == words[entry][k]]
         added += [f"entry {entry}"] if others else []
         labels.append(str(row["label"]) + (f" [{', '.join(added)}]" if added else ""))
     return labels
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return () if pd.isna(value) else tuple(str(value).split(", "))
 
 
 def _metric(row: pd.Series[Any]) -> str:
