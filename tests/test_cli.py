@@ -396,6 +396,7 @@ def test_the_output_folder_and_the_store_can_be_named(call, tmp_path, monkeypatc
     assert call("leaderboard").code == 0
 
 
+@pytest.mark.integration
 def test_one_dataset_or_budget_only(call, store):
     fill_store(store, [make_record("lstm", dataset="adding"), make_record("lstm", budget="paper")])
 
@@ -409,6 +410,7 @@ def test_one_dataset_or_budget_only(call, store):
     assert rows("--dataset", "digits", "budget=paper") == {("digits", "paper")}
 
 
+@pytest.mark.integration
 @pytest.mark.usefixtures("store")
 def test_the_files_of_a_part_do_not_take_the_place_of_the_whole(call, tmp_path):
     tables = tmp_path / "results" / "tables"

@@ -26,6 +26,7 @@ def stores(tmp_path, monkeypatch) -> tuple[Store, Store]:
     return fill_store(Store.open(), records), fill_store(Store.open("the other"), worse)
 
 
+@pytest.mark.integration
 def test_a_loss_fails_the_gate_and_only_the_gate(stores, capsys):
     assert main(["compare", "results", "the other"]) == 0
     assert "worse" in capsys.readouterr().out
@@ -79,6 +80,7 @@ def test_a_record_that_cannot_be_read_stops_the_gate(stores, capsys, damaged):
     assert loss.endswith("badbadbadbad/record.json: cannot be read")
 
 
+@pytest.mark.integration
 def test_an_entry_that_is_gone_stops_the_gate_unless_the_second_is_asked_for_less(stores, capsys):
     for folder in stores[1].root.iterdir():
         if json.loads((folder / "record.json").read_text())["axes"]["cell"] == "gru":

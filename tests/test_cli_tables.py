@@ -43,6 +43,7 @@ def damaged(store) -> Store:
     return store
 
 
+@pytest.mark.integration
 def test_every_table_is_written_in_every_format(store, capsys):
     assert main(["tables"]) == 0
     said = capsys.readouterr()
@@ -90,6 +91,7 @@ def test_csv_of_all_tables_is_refused_before_anything_is_written(store, capsys):
     assert not (store.root.parent / "tables").exists()
 
 
+@pytest.mark.integration
 def test_no_line_of_a_pipe_is_padded_with_blanks(store, capsys):
     assert main(["tables", "--show", "all"]) == 0
     assert main(["leaderboard"]) == 0
@@ -98,6 +100,7 @@ def test_no_line_of_a_pipe_is_padded_with_blanks(store, capsys):
     assert [line for line in lines if line != line.rstrip()] == []
 
 
+@pytest.mark.integration
 def test_a_selection_narrows_every_table(store, capsys, tmp_path):
     out = tmp_path / "mine"
     assert (

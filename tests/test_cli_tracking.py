@@ -70,6 +70,7 @@ def test_what_stops_a_push_is_one_sentence_and_exit_code_1(store, monkeypatch, c
     assert said.err == "rnnbench: W&B did not take the next run (CommError: no key); the same command goes on.\n"
 
 
+@pytest.mark.integration
 def test_tables_of_a_selection_are_one_run(store, monkeypatch, capsys):
     went = []
     monkeypatch.setattr(WandbMirror, "push_tables", lambda mirror, run, name, tables, *_: went.append((name, tables)))

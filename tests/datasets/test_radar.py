@@ -76,6 +76,7 @@ def test_predictions_outside_the_scale_are_no_rain_and_the_hardest_rain() -> Non
         assert task.rain(torch.tensor([-3.0, 0.0, 50.0])).tolist() == pytest.approx([0, 0, 10])
 
 
+@pytest.mark.integration
 def test_floors_and_events(night: np.ndarray, evaluate) -> None:
     task = Radar()
     data = task.load()

@@ -517,6 +517,7 @@ def test_a_network_is_copied_after_it_has_run():
         net.train()(x, future=future)
 
 
+@pytest.mark.integration
 def test_increments_are_let_go_after_an_error():
     net = rollout(decouple=0.1).train()
     with pytest.raises(RuntimeError):
@@ -615,6 +616,7 @@ def test_layers_of_different_sizes_need_no_zigzag():
     assert far(net(x), literal_rollout(net, x)[0]) < 1e-12
 
 
+@pytest.mark.integration
 def test_float32_stays_float32():
     x, future = (t.float() for t in truth())
     for net in (forecaster().float(), rollout(decouple=0.1).float().train()):

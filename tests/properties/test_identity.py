@@ -78,6 +78,7 @@ def shuffled(node, chance):
     return dict(items)
 
 
+@pytest.mark.integration
 @many
 @given(asked, unasked, unasked, st.integers())
 def test_order_spelling_and_what_only_watches_do_not_move_an_id(values, first, second, number):
@@ -126,6 +127,7 @@ def test_any_value_that_changes_the_result_gives_another_id(values, key, data, n
     assert before.id != after.id
 
 
+@pytest.mark.integration
 @few
 @given(st.lists(asked, min_size=2, max_size=3, unique_by=lambda values: json.dumps(values, sort_keys=True)))
 def test_a_sweep_s_ids_are_those_of_its_runs_alone(chosen):

@@ -197,6 +197,7 @@ def test_of_equals_the_leaner_is_the_choice():
     assert only(records).verdicts.choice == "on"
 
 
+@pytest.mark.integration
 def test_the_order_of_the_records_changes_nothing():
     records = [*study(CORE, range(6)), peephole_record("off", 0, hidden_size=70)]
     shuffled = records[:]

@@ -62,6 +62,7 @@ def shown(result, width=100):
     return console.file.getvalue()
 
 
+@pytest.mark.integration
 def test_no_number_that_is_none_is_ever_written(tmp_path):
     result = ablation(mixed())
     for path in write_ablation(result, tmp_path):

@@ -36,6 +36,7 @@ def test_every_task_weighs_the_same_however_many_runs_it_has():
     assert a == pytest.approx(b)
 
 
+@pytest.mark.integration
 def test_the_interval_of_the_iqm_is_the_stratified_bootstrap_of_the_whole_spread_widened_as_students_t():
     rng = np.random.default_rng(1)
     tasks = [rng.normal(0.5, 0.1, 8), rng.normal(0.8, 0.05, 8)]
@@ -88,6 +89,7 @@ def test_the_probability_of_improvement_is_mann_whitneys():
     assert both == pytest.approx((estimate + 1) / 2)
 
 
+@pytest.mark.integration
 def test_its_interval_is_the_plain_bootstrap_of_both_sides():
     rng = np.random.default_rng(3)
     x, y = rng.normal(0.5, 1, 10), rng.normal(0, 1, 10)

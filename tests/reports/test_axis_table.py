@@ -126,6 +126,7 @@ def test_a_value_whose_runs_all_failed_has_a_row_that_says_so():
     assert (row["verdict"], row["notes"]) == ("no pairs", "the baseline's 8 diverged of 8")
 
 
+@pytest.mark.integration
 def test_who_fails_more_is_never_called_better_nor_who_fails_less_worse():
     records = varied("depth", (1, 2), range(16))
     assert effects(records)["verdict"].tolist() == ["better"]

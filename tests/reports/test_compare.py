@@ -85,6 +85,7 @@ def exactly(a, b):
     return row["verdict"], None if pd.isna(row["bits"]) else bool(row["bits"]), len(found.losses)
 
 
+@pytest.mark.integration
 def test_equal_bits_are_asked_for_only_where_they_are_promised():
     same, other = runs(), noisy(runs(), spread=1e-9)
     assert exactly(same, runs()) == ("same", True, 0)

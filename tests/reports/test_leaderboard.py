@@ -162,6 +162,7 @@ def test_a_lead_is_best_only_if_its_interval_is_apart_from_every_other():
     assert list(board([*rows(0.9, 0.5), make_record("z", status="oom")])["standing"]) == ["best", "", ""]
 
 
+@pytest.mark.integration
 def test_few_equal_runs_are_not_apart_from_others():
     def rows(*values, seeds):
         return [make_record("abc"[i], seed=s, value=v) for i, v in enumerate(values) for s in range(seeds)]

@@ -155,6 +155,7 @@ def test_a_study_is_compared_with_the_baseline_on_its_own_dataset(two_datasets):
     assert " mse: smaller differences" in said
 
 
+@pytest.mark.integration
 def test_at_the_papers_size_welchs_test_is_corrected():
     from scipy.stats import ttest_ind
 

@@ -65,6 +65,7 @@ def test_few_equal_runs_are_not_apart_from_others():
     assert tasks(equal).frame["standing"].tolist() == ["", ""]
 
 
+@pytest.mark.integration
 def test_a_thousand_entries_are_ordered_at_once():
     cells = {(e, t): {"score": e / 1e4} for e in range(20_000) for t in range(2)}
     league = SimpleNamespace(entries=pd.DataFrame({"label": [f"x{e}" for e in range(20_000)]}))

@@ -121,6 +121,7 @@ def test_the_kept_config_is_unresolved():
     assert picked["schedule"] == "onecycle"
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("path", PUBLISHED, ids=[path.parent.name for path in PUBLISHED])
 def test_published_ids_have_not_moved(path):
     """Each record's id is that of its config today; and a few that of its command, planned anew."""

@@ -28,11 +28,13 @@ def network(job):
         return build.make_model(job.config, build.make_task(job.config))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("experiment", SIZES)
 def test_the_networks_have_the_published_sizes(experiment):
     assert [count_params(network(job)) for job in jobs(experiment)] == SIZES[experiment]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("experiment", SIZES)
 def test_another_budget_leaves_the_networks(experiment):
     tried = jobs(experiment, "budget=smoke", "budget.batch_size=2")

@@ -15,6 +15,7 @@ from rnnbench.sweeps.search.tune import Tune
 SIZE = "hidden_size=tag(log,int(interval(4,64)))"
 
 
+@pytest.mark.integration
 def test_the_odyssey_is_nine_studies_of_one_space():
     odyssey = define(["experiment=odyssey"])
     assert [study.label for study in odyssey.studies] == [

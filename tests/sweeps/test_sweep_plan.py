@@ -147,6 +147,7 @@ def test_a_tracker_s_wrong_option_is_said_before_any_run():
 # experiments
 
 
+@pytest.mark.integration
 def test_the_quickstart_is_what_its_file_says():
     made = plan(["experiment=quickstart"])
     assert made.name == "quickstart"

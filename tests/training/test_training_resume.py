@@ -117,6 +117,7 @@ def test_with_patience_it_stops_where_it_would_have(stop):
     assert_same(run.in_pieces([stop]), expected)
 
 
+@pytest.mark.integration
 def test_interrupted_in_the_round_that_ends_patience_it_is_done():
     run = Run("sgd-step", updates=40, val_every=2, patience=2)
     run.optimizer = partial(torch.optim.SGD, lr=0.5)
