@@ -207,6 +207,17 @@ def test_what_is_wrong_is_said_before_a_sweep_is_detached(tmp_path, monkeypatch,
     assert "--gpus 99: torch sees" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # that is what it is for
+def test_ctrl_c_ends_the_waiting_for_a_detached_command_and_not_the_command(tmp_path, monkeypatch):
+    def press(results):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(control, "running", press)
+    began = control.detach(["list", "cells"], tmp_path, "mine")
+    assert (began.code, began.log) == (None, tmp_path / "sweeps" / "mine.log")
+    until(lambda: "trajgru" in began.log.read_text())
+
+
 @pytest.mark.integration
 def test_a_detached_sweep_outlives_its_shell_and_is_stopped_by_name(tmp_path):
     process = start("sweep", *LONG, "--name", "far", "--detach", "--workers", "2", results=tmp_path, cwd=tmp_path)

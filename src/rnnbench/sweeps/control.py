@@ -172,7 +172,7 @@ def stop(results: Path, name: str, *, now: bool = False, wait: float = STOP_SECO
 def detach(words: Sequence[str], results: Path, name: str, wait: float = START_SECONDS) -> Detached:
     """Start `rnnbench WORDS` in a session of its own, deaf to the end of this one.
 
-    Returns when it can be stopped by name, or has ended already, or after `wait` seconds.
+    Returns when it can be stopped by name, or has ended already, or after `wait` seconds, or at a Ctrl-C: it goes on.
     """
     log = results / "sweeps" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -187,10 +187,11 @@ def detach(words: Sequence[str], results: Path, name: str, wait: float = START_S
     finally:
         signal.signal(signal.SIGHUP, before)
     until = time.monotonic() + wait
-    while time.monotonic() < until and process.poll() is None:
-        if any(seen.pid == process.pid and seen.here for seen in running(results)):
-            break
-        time.sleep(0.1)
+    with contextlib.suppress(KeyboardInterrupt):  # it is not reached by it: what is to be said is how to stop it
+        while time.monotonic() < until and process.poll() is None:
+            if any(seen.pid == process.pid and seen.here for seen in running(results)):
+                break
+            time.sleep(0.1)
     with log.open("rb") as file:
         file.seek(began)
         said = file.read().decode(errors="replace")
