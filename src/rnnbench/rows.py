@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,6 +104,11 @@ def compact(value: Any) -> str | None:
         elif inner is not None:
             items.append(f"{key}={canonical(inner)}")
     return ", ".join(items) or None
+
+
+def parts(text: str | None) -> list[str]:
+    """What `compact` has joined: "a=1, b=[1, 2]" as ["a=1", "b=[1, 2]"]."""
+    return re.split(r", (?![^\[\]]*\])", text) if text else []
 
 
 def compact_json(value: Mapping[str, Any]) -> str:

@@ -146,3 +146,13 @@ def test_few_equal_differences_tell_nothing():
     (row,) = effects(records).to_dict("records")
     assert row["low"] == row["high"] > 0
     assert row["verdict"] == "open"
+
+
+def test_rows_that_would_read_alike_say_how_they_were_trained():
+    plain = varied("peephole", ("off", "on"), range(9))
+    unclipped = {"options": {"clip": None}}
+    free = [
+        r | {"id": f"{r['id']}n", "config": r["config"] | {"clip": None}, "axes": r["axes"] | unclipped} for r in plain
+    ]
+    (section,) = axis_table(records_frame([*plain, *free])).sections
+    assert sorted(row["entry"] for row in section.rows) == ["peephole off", "peephole off [clip=null]"]

@@ -79,6 +79,7 @@ def test_what_is_wrong_with_a_claim_is_one_sentence():
     for node, sentence in [
         ({"measure": "beauty"}, "unknown measure"),
         ({"beyond": 3}, "unknown key 'beyond'"),
+        ({"ratio": True}, "scores are compared as a difference, above a bound or within it"),
         ({"below": 3}, "one of above, below, within, equals"),
         ({"second": None, "entry": {}}, "a check has entry, or first and second"),
     ]:
@@ -150,6 +151,7 @@ def test_within_is_by_the_interval():
     ("lstm", "gru", "above", "within"),
     [
         (0.11, 0.12, "void", "void"),  # neither has learned the task
+        (0.10, 0.14, "void", "void"),  # nor here, though one is above the other
         (0.10, 0.16, "yes", "no"),  # one has, a little
         (0.99, 0.99, "void", "yes"),  # solved by both: no room above, but as good it is
         (0.99, 0.95, "no", "no"),  # worse, where more was not possible
@@ -159,7 +161,8 @@ def test_within_is_by_the_interval():
 def test_scores_are_compared_where_the_task_has_room_for_it(lstm, gru, above, within):
     records = runs(lstm=lstm, gru=gru)
     (found,) = judge(claim(better()), records, {}).findings
-    said = {(0.11, 0.12): "neither has learned the task", (0.99, 0.99): "the second leaves no room, 0.9"}
+    unlearned = "neither has learned the task"
+    said = {(0.11, 0.12): unlearned, (0.10, 0.14): unlearned, (0.99, 0.99): "the second leaves no room, 0.9"}
     assert found.answer == above
     assert said.get((lstm, gru), "p 0.0078 against the bound") in found.words
     same = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "measure": "score", "within": 0.02}

@@ -68,10 +68,10 @@ def test_sums_that_are_equal_but_for_rounding_count_as_equal():
 
 
 def test_the_interval_is_students_below_ten_pairs_and_bootstrap_above():
-    few, many = differences(9, shift=0.3), differences(30, shift=0.3)
+    few, many = differences(9, shift=0.3), differences(12, shift=0.3)
     low, high = scipy_stats.t.interval(0.95, 8, few.mean(), scipy_stats.sem(few))
     assert (paired(few).low, paired(few).high) == pytest.approx((low, high))
-    tail = scipy_stats.norm.cdf(-math.sqrt(30 / 29) * scipy_stats.t.ppf(0.975, 29))  # expanded percentiles
+    tail = scipy_stats.norm.cdf(-math.sqrt(12 / 11) * scipy_stats.t.ppf(0.975, 11))  # expanded percentiles
     theirs = scipy_stats.bootstrap(
         (many,), np.mean, confidence_level=1 - 2 * tail, method="percentile", rng=np.random.default_rng(1)
     )

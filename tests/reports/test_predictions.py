@@ -18,6 +18,7 @@ from rnnbench.reports.predictions_image import Look, picked, time_text
 from rnnbench.reports.predictions_main import ask, draw_asked, to_make
 from rnnbench.reports.predictions_png import picture
 from rnnbench.reports.publish import publish, verify
+from rnnbench.rows import parts
 from rnnbench.samples import FILE, Scale
 from rnnbench.store import Store
 
@@ -351,3 +352,10 @@ def test_a_set_frozen_without_samples_stays_valid(store):
     (store.root.parent / "sweeps" / "demo.json").unlink()
     with pytest.raises(BadInput, match="demo was frozen without predictions; publish it again"):
         ask(store, "demo")
+
+
+def test_lists_among_options_are_not_cut_apart():
+    assert parts("adam, clip=null, optimizer.betas=[0.9, 0.95], optimizer.lr=0.1") == [
+        "adam", "clip=null", "optimizer.betas=[0.9, 0.95]", "optimizer.lr=0.1",
+    ]  # fmt: skip
+    assert parts(None) == parts("") == []

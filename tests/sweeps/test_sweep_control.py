@@ -213,7 +213,10 @@ def test_ctrl_c_ends_the_waiting_for_a_detached_command_and_not_the_command(tmp_
         raise KeyboardInterrupt
 
     monkeypatch.setattr(control, "running", press)
-    began = control.detach(["list", "cells"], tmp_path, "mine")
+    try:
+        began = control.detach(["list", "cells"], tmp_path, "mine")
+    except KeyboardInterrupt:
+        pytest.fail("it ended the command")
     assert (began.code, began.log) == (None, tmp_path / "sweeps" / "mine.log")
     until(lambda: "trajgru" in began.log.read_text())
 

@@ -45,8 +45,8 @@ def rules(margin: float) -> list[str]:
     """The rules of all verdicts, the first that fits counts, as they stand under every report. margin: the share."""
     return [
         "Difference: variant - baseline of the main metric on test, of runs with one seed. Interval: 95%, "
-        "Student's t below 10 pairs, bootstrap from 10 on. p: two-sided sign-flip permutation test. Holm's p: over"
-        " all variants and controls; comparisons with a control are a family of their own.",
+        "Student's t below 10 pairs, expanded percentile bootstrap from 10 on. p: two-sided sign-flip permutation test."
+        " Holm's p: over all variants and controls; comparisons with a control are a family of their own.",
         f"Margin, the smallest effect of interest: {margin:.3g} of the distance from floor to the baseline's mean.",
         f"Hurts: diverged in more seeds than the baseline with Holm's p < {ALPHA:g}; or worse with p < {ALPHA:g} "
         "and the interval not within the margin.",

@@ -19,6 +19,7 @@ from rnnbench.reports.numbers import known, short
 from rnnbench.reports.paired import holm, paired
 from rnnbench.reports.stats import can_part
 from rnnbench.reports.tables import ARROW
+from rnnbench.rows import parts
 
 BASE = {"peephole": "off", "direction": "forward", "depth": "1", "operator": "dense"}
 SAME = {"none": "off"}  # how a peephole that is absent may be called
@@ -165,18 +166,35 @@ def _section(axis: str, rows: Sequence[Row]) -> Section:
     counts = {word: sum(row["verdict"] == word for row in rows) for word in ("better", "worse")}
     rest = len(rows) - sum(counts.values())
     said = f"{len(rows)} comparisons: {counts['better']} better, {counts['worse']} worse, {rest} not told apart"
-    texts = [_texts(row) for row in rows]
+    shared = {alike: set.intersection(*trained) for alike, trained in _trained(rows).items()}
+    texts = [_texts(row, [word for word in _training(row) if word not in shared[_alike(row)]]) for row in rows]
     blank = {name for name in ("score gain", "p (Holm)", "notes") if not any(text[name] for text in texts)}
     kept = [{name: text for name, text in each.items() if name not in blank} for each in texts]
     return Section(f"{axis}, against {BASE[axis]}", kept, said)
 
 
-def _texts(row: Row) -> dict[str, str]:
+def _alike(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[key]) for key in ("value", "dataset", "protocol", "budget", "label", "metric"))
+
+
+def _training(row: Row) -> list[str]:
+    return [] if pd.isna(row["training"]) else parts(str(row["training"]))
+
+
+def _trained(rows: Sequence[Row]) -> dict[tuple[str, ...], list[set[str]]]:
+    """How the networks of rows that would read alike were trained: what not all share is to be said."""
+    found: dict[tuple[str, ...], list[set[str]]] = {}
+    for row in rows:
+        found.setdefault(_alike(row), []).append(set(_training(row)))
+    return found
+
+
+def _texts(row: Row, trained: Sequence[str]) -> dict[str, str]:
     on = [str(row[key]) for key in ("dataset", "budget") if not pd.isna(row[key])]
     return {
         "value": row["value"],
         "dataset": " · ".join(on),
-        "entry": str(row["label"]),
+        "entry": str(row["label"]) + (f" [{', '.join(trained)}]" if trained else ""),
         "metric": f"{row['metric']} {ARROW.get(str(row['goal']), '')}".strip(),
         "n": str(row["n"]),
         "against": short(row["base"]),

@@ -106,9 +106,9 @@ def rules() -> list[str]:
         "A comparison of scores is void where the task has no room for it: where neither network comes "
         f"{LEARNED:g} above the floor, or where one should be above another that is already within the bound of the "
         "target, and is not worse by the bound.",
-        "Verdict: holds where all checks that are not void say yes (of a claim that something exists: any), does not "
-        "hold where all say no, depends where some say yes and some no, not enough evidence where what is open could "
-        "change that.",
+        "Verdict, of the checks that are not void: holds where all say yes (of a claim that something exists: any), "
+        "does not hold where all say no, depends where some say yes and some no, not enough evidence where none is "
+        "left or what is open could change that. The test of a void check stays in Holm's count.",
     ]
 
 
@@ -181,11 +181,12 @@ def _decide(check: Check, found: Values, p: float | None) -> Finding:
 
 def _no_room(check: Check, found: Values, answer: str, high: float) -> str:
     """Why the task of a comparison of scores could not show the difference, whatever came of it; else empty."""
-    if check.second is None or check.measure != "score" or (check.relation == "above" and answer == YES):
+    if check.second is None or check.measure != "score":
         return ""
     if max(found.levels) < LEARNED:
         return "neither has learned the task"
-    ceiling = check.relation == "above" and found.levels[1] > 1 - check.bound and not high < -check.bound
+    ceiling = check.relation == "above" and found.levels[1] > 1 - check.bound
+    ceiling = ceiling and answer != YES and not high < -check.bound
     return f"the second leaves no room, {short(found.levels[1])}" if ceiling else ""
 
 

@@ -99,6 +99,10 @@ def _checks(node: Mapping[str, Any], what: str) -> list[Check]:
         raise BadInput(f"{what}: a check has entry, or first and second, and one of {', '.join(RELATIONS)}.")
     if node.get("measure") not in MEASURES:
         raise BadInput(f"{what}: unknown measure; {nearest(str(node.get('measure')), MEASURES)}")
+    if node["measure"] == "score" and "second" in node and (relations[0] == "below" or node.get("ratio")):
+        raise BadInput(
+            f"{what}: scores are compared as a difference, above a bound or within it; turn first and second."
+        )
     each = node.get("each") or {}
     found = []
     for values in itertools.product(*each.values()):

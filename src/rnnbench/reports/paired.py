@@ -34,7 +34,7 @@ class Paired:
 
 
 def paired(differences: Iterable[float], *, seed: int = 0) -> Paired:
-    """Mean, interval (t below 10 pairs, bootstrap from 10 on) and permutation p of paired differences.
+    """Mean, interval (t below 10 pairs, expanded percentiles from 10 on) and permutation p of paired differences.
 
     Raises ValueError on a difference that is not finite: leaving a pair out is the caller's to decide and to show.
     """

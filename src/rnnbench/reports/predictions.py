@@ -13,6 +13,7 @@ from rnnbench.errors import BadInput
 from rnnbench.reports.coverage import coverage, fill_unknown
 from rnnbench.reports.frames import part, records_frame
 from rnnbench.reports.numbers import known, short
+from rnnbench.rows import parts
 from rnnbench.samples import Samples, read
 
 # Runs meet in one picture where these are equal: then they were tested on the same clips.
@@ -105,7 +106,10 @@ def _sheet(block: pd.DataFrame, seed: int | None, taken: set[str]) -> Sheet | No
 def _labels(entries: Mapping[str, pd.DataFrame]) -> list[str]:
     """The names of entries, with what tells equal ones apart: of "adam, clip=null" what not all of one name share."""
     rows = {entry: runs.iloc[0] for entry, runs in entries.items()}
-    words = {entry: {k: _words(row[k]) for k in TOLD_APART_BY} for entry, row in rows.items()}
+    words = {
+        entry: {k: () if pd.isna(row[k]) else tuple(parts(str(row[k]))) for k in TOLD_APART_BY}
+        for entry, row in rows.items()
+    }
     labels = []
     for entry, row in rows.items():
         others = [words[e] for e, other in rows.items() if e != entry and other["label"] == row["label"]]
@@ -118,10 +122,6 @@ def _labels(entries: Mapping[str, pd.DataFrame]) -> list[str]:
         added += [f"entry {entry}"] if others else []
         labels.append(str(row["label"]) + (f" [{', '.join(added)}]" if added else ""))
     return labels
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    return () if pd.isna(value) else tuple(str(value).split(", "))
 
 
 def _metric(row: pd.Series[Any]) -> str:

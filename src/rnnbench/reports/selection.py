@@ -22,6 +22,7 @@ from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.frames import COLUMNS, records_frame
 from rnnbench.reports.places import Head, Place, locate, of_store, open_place, runs_of
 from rnnbench.reports.searched import with_searches
+from rnnbench.rows import parts
 from rnnbench.store import Store
 
 # Keys that are columns of a runs frame; `device` is its kind.
@@ -185,11 +186,8 @@ def _has_option(frame: pd.DataFrame, key: str, values: Sequence[str]) -> pd.Seri
 
 def _options(text: str) -> list[str]:
     """ "a=1, b=[1,2]" as its parts, numbers in one spelling."""
-    parts = []
-    for part in text.split(", "):
-        key, _, value = part.partition("=")
-        parts.append(f"{key}={_plain(value)}")
-    return parts
+    split = (part.partition("=") for part in parts(text))
+    return [f"{key}={_plain(value)}" for key, _, value in split]
 
 
 def _plain(value: str) -> str:
@@ -232,7 +230,7 @@ def _hint(frame: pd.DataFrame, key: str, value: str) -> str:
         return days or "none has a date."
     if key not in (*TEXTS, *NUMBERS, "device", "commit"):
         texts = {part.partition("=")[2] for text in frame["options"].dropna().unique()
-                 for part in str(text).split(", ") if part.startswith(f"{key}=")}  # fmt: skip
+                 for part in parts(text) if part.startswith(f"{key}=")}  # fmt: skip
         if not texts:
             return f"none set {key}."
         names = sorted(texts)
