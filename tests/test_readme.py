@@ -118,6 +118,21 @@ def test_the_table_of_training_is_the_published_one():
     assert "gate saturation +10.4 pp" in report
 
 
+def test_three_verdicts_on_what_tutorials_say_are_the_published_ones():
+    found = pd.read_csv(ROOT / "results" / "published" / "claims" / "claims.csv")
+    head, *body = rows("claims")
+    assert head == ["claim", "verdict", "runs", "check", "answer", "found"]
+    assert [row[1] for row in body if row[1]] == ["depends", "holds", "does not hold"]
+    text = verdict = ""
+    for said, judged, *check, words in body:
+        text, verdict = said or text, judged or verdict
+        mine = found[(found["text"] == text) & (found["check"] == check[0])]
+        assert [[verdict, *check]] == mine[["verdict", "check", "says", "answer"]].to_numpy().tolist()
+        assert mine["words"].item().partition(", p ")[0] == words
+    runs = len((ROOT / "results" / "published" / "claims" / "records.jsonl").read_text().splitlines())
+    assert f"from {runs} runs" in TEXT
+
+
 def test_the_odyssey_s_table_and_shares_are_the_published_ones():
     folder = ROOT / "results" / "published" / "odyssey"
     report = (folder / "search.md").read_text()
