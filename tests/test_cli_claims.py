@@ -33,7 +33,7 @@ def test_one_claim_is_shown_with_its_checks_and_the_rules(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "recurrent params equals 0.75" in out
     assert "0 of at least 1 pairs" in out
-    assert "- Verdict: holds where all checks say yes" in out
+    assert "- Verdict, of the checks that are not void: holds where all say yes" in out
     assert (tmp_path / "here" / "claims.md").exists()
 
 
