@@ -14,6 +14,7 @@ from rnnbench.runs import registry
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
+FLAT = " ".join(TEXT.split())
 TABLES = dict(re.findall(r"<!-- (\w+) -->\n(.*?)<!-- end -->", TEXT, re.S))
 
 
@@ -130,7 +131,42 @@ def test_three_verdicts_on_what_tutorials_say_are_the_published_ones():
         assert [[verdict, *check]] == mine[["verdict", "check", "says", "answer"]].to_numpy().tolist()
         assert mine["words"].item().partition(", p ")[0] == words
     runs = len((ROOT / "results" / "published" / "claims" / "records.jsonl").read_text().splitlines())
-    assert f"from {runs} runs" in TEXT
+    each = found.drop_duplicates("claim")["verdict"].value_counts()
+    hold, not_so, depend, open_ = (each[v] for v in ("holds", "does not hold", "depends", "not enough evidence"))
+    assert f"from {runs} runs: {hold} hold, {not_so} do not hold, {depend} depend on task" in FLAT
+    assert f"and of {open_} there is not enough evidence" in FLAT
+
+
+def test_what_the_readme_says_of_gru_lstm_and_rivals_is_published():
+    found = pd.read_csv(ROOT / "results" / "published" / "claims" / "claims.csv")
+
+    def ratio(check, says="updates per second above 1"):
+        return f"{found[(found['check'] == check) & (found['says'] == says)]['mean'].item():.2f}"
+
+    native, eager = (
+        [ratio(f"gru / lstm, {task}, {way}") for task in ("digits", "adding")] for way in ("native", "eager")
+    )
+    assert f"({native[0]} of them on digits, {native[1]} on adding)" in FLAT
+    assert f"the hand-written one makes more ({eager[0]}, {eager[1]})" in FLAT
+    sooner = [ratio(f"gru / lstm, adding, {way}", "target seconds below 1") for way in ("native", "eager")]
+    assert f"GRU needs less time with either ({sooner[0]}, {sooner[1]})" in FLAT
+    tcn = [ratio(f"tcn / lstm, {way}, T=800") for way in ("eager", "native")]
+    assert f"{tcn[0]} times the updates of the hand-written LSTM on 800 steps and {tcn[1]} times" in FLAT
+    reached = found[found["check"].str.startswith("gru / lstm, adding") & found["says"].str.contains("target")]
+    assert list(reached["answer"]) == ["yes", "yes"]
+    slower = found[found["check"].str.startswith("transformer / lstm")]
+    assert len(slower) == 4
+    assert (slower["answer"] == "no").all()
+    equal = found[found["claim"].isin([5, 19]) & (found["answer"] == "yes")]["check"]
+    assert set(equal) >= {"gru - lstm, digits, native"}
+    assert len(equal) == 4
+    only = found[found["check"] == "gru - lstm, temporal_order, native"].squeeze()
+    assert only["answer"] == "no"
+    assert only["low"] > 0.9
+    frames = found[found["claim"].isin([16, 17, 18])].set_index("check")[["answer", "low", "high"]]
+    assert list(frames["answer"]) == ["no", "no", "yes", "no"]
+    assert frames["high"].iloc[0] < 0
+    assert frames.loc["scheduled - own, convlstm, rollout", "high"] < 0
 
 
 def test_the_odyssey_s_table_and_shares_are_the_published_ones():
@@ -144,16 +180,15 @@ def test_the_odyssey_s_table_and_shares_are_the_published_ones():
     for row, study in zip(body, found, strict=True):
         wanted = [study[keys.index(key)] for key in shown]
         assert [cell.replace("−", "-") or "-" for cell in row] == wanted
-    flat = " ".join(TEXT.split())
     share = pd.read_csv(folder / "search_importance.csv").query("label == 'all studies'").set_index("key")["importance"]
     rate, momentum, variant, size, noise = (
         f"{share[key]:.2f}" for key in ("optimizer.lr", "optimizer.momentum", "variant", "hidden_size", "input_noise")
     )
-    assert f"the learning rate explains {rate} of the variance of all 360 trials, momentum {momentum}" in flat
-    assert f"the variant {variant}, hidden size and input noise {size} and {noise} (fANOVA)" in flat
+    assert f"the learning rate explains {rate} of the variance of all 360 trials, momentum {momentum}" in FLAT
+    assert f"the variant {variant}, hidden size and input noise {size} and {noise} (fANOVA)" in FLAT
     assert "half of them wider than ± 0.23 accuracy" in report
     runs, hours = re.search(r"- runs: ok \((\d+)\), ([\d.]+) core hours", (folder / "README.md").read_text()).groups()
-    assert f"{runs} runs, none failed, {float(hours):.1f} core hours" in flat
+    assert f"{runs} runs, none failed, {float(hours):.1f} core hours" in FLAT
 
 
 def test_the_commands_are_known():
