@@ -61,8 +61,8 @@ coverage: .venv  ## the tests with the coverage of src; fails below 90 %
 	$(BIN)/python -m coverage report --include="src/rnnbench/*" --fail-under=90
 
 bench: .venv  ## speeds and memory on this machine, as ratios measured interleaved, and what a run costs (7 minutes)
-	$(BIN)/python -m rnnbench.runs.bench
-	$(BIN)/python -m rnnbench.sweeps.bench
+	$(BIN)/python -m rnnbench.bench.tables
+	$(BIN)/python -m rnnbench.bench.sweep
 
 gate: .venv  ## a tiny sweep made anew and set against results/published/baseline: equal bits, else not worse (1 minute)
 	rm -rf build/gate

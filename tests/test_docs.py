@@ -10,8 +10,8 @@ import pytest
 
 from rnnbench.cli import parser_of_all
 from rnnbench.cli.claims import read
-from rnnbench.reports.claims import rules
-from rnnbench.reports.claims_measures import MEASURES
+from rnnbench.reports.claims.judge import rules
+from rnnbench.reports.claims.measures import MEASURES
 from rnnbench.sweeps.executors import ray, slurm
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import rnnbench
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import rnnbench
-from rnnbench.reports.publish import published, read_published
 from rnnbench.runs import host
+from rnnbench.store.published import published, read_published
 
 pytestmark = pytest.mark.slow
 PUBLISHED = published(Path(__file__).parents[1] / "results")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from rnnbench._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +42,10 @@ def run(overrides: Sequence[str] = (), *, results: str | Path | None = None) -> 
 def records(results: str | Path | None = None) -> pd.DataFrame:
     """Every record of a store as one tidy DataFrame: one row a run, nested keys joined by a dot or slash.
 
-    Columns are documented in `rnnbench.reports.frames.records_frame`. Imports no torch.
+    Columns are documented in `rnnbench.reports.selection.frame.records_frame`. Imports no torch.
     """
-    from rnnbench.reports.frames import records_frame
-    from rnnbench.store import Store
+    from rnnbench.reports.selection.frame import records_frame
+    from rnnbench.store.store import Store
 
     return records_frame(Store.open(results).records().values())
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnbench.datasets.base import Batch, Split, Task
-from rnnbench.datasets.fetch import RemoteFile
+from rnnbench.datasets.base.fetch import RemoteFile
+from rnnbench.datasets.base.spec import Batch, Split
+from rnnbench.datasets.base.task import Task
 
 Evaluate = Callable[..., dict[str, float]]
 

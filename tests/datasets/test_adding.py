@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rnnbench.datasets import Adding
-from rnnbench.datasets.base import Data
+from rnnbench.datasets.base.spec import Data
 
 SMALL = {"train": 3000, "val": 200, "test": 2000}
 

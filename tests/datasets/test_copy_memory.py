@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from rnnbench.datasets import CopyMemory
-from rnnbench.datasets.base import Batch
+from rnnbench.datasets.base.spec import Batch
 
 SMALL = {"train": 300, "val": 20, "test": 200}
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import rnnbench.datasets as datasets
-from rnnbench.datasets.losses import LOSSES
-from rnnbench.datasets.metrics import METRICS
+from rnnbench.datasets.base.losses import LOSSES
+from rnnbench.datasets.base.metrics import METRICS
 from rnnbench.errors import BadInput, MissingData
 
 ROOM = {

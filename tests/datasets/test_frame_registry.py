@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 import rnnbench.datasets as datasets
-from rnnbench.datasets.frame_metrics import known
-from rnnbench.datasets.frames import FrameTask
-from rnnbench.datasets.losses import LOSSES
+from rnnbench.datasets.base.losses import LOSSES
+from rnnbench.datasets.film.metrics import known
+from rnnbench.datasets.film.task import FrameTask
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 FILES = [path for path in sorted(CONF.glob("*.yaml")) if yaml.safe_load(path.read_text())["meta"]["inputs"] == "frames"]

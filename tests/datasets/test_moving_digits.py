@@ -11,8 +11,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from rnnbench.datasets import MovingDigits, data_hash
+from rnnbench.datasets.film.sprites import UNIT
 from rnnbench.datasets.moving_digits import digit_splits, enlarged_digits
-from rnnbench.datasets.sprites import UNIT
 from rnnbench.errors import BadInput
 
 SMALL = {"train": 50, "val": 20, "test": 30}

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnnbench.datasets import MovingMNIST, data_hash, mnist, moving_mnist, moving_mnist_file
+from rnnbench.datasets import MovingMNIST, data_hash, mnist, moving_mnist
+from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import BadInput, MissingData
 
 SMALL = {"train": 40, "val": 20, "test": 30}

@@ -11,7 +11,7 @@ import torch
 from scipy.io import savemat
 
 from rnnbench.datasets import Music, data_hash, music
-from rnnbench.datasets.base import Batch
+from rnnbench.datasets.base.spec import Batch
 
 
 def rolls(rng: np.random.Generator, lengths: list[int]) -> np.ndarray:

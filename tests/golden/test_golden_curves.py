@@ -16,7 +16,7 @@ import torch
 
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.run import attempt
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rnnbench.record import run_id
 from rnnbench.runs.plan import prepare
+from rnnbench.store.record import run_id
 from rnnbench.sweeps.plan import plan
 
 DIFFERENT = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .browsed import CHROMIUM, FLAGS
+from reports.page.browsed import CHROMIUM, FLAGS
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from rnnbench.record import KEYS, SCHEMA_VERSION, run_id
-from rnnbench.store import Store
+from rnnbench.store.record import KEYS, SCHEMA_VERSION, run_id
+from rnnbench.store.store import Store
 
 LABELS = {"rnn": "RNN 64", "lstm": "LSTM 64", "gru": "GRU 64", "convlstm": "ConvLSTM 64"}
 QUALITY = {"rnn": 0.80, "lstm": 0.90, "gru": 0.93, "convlstm": 0.95}

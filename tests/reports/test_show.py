@@ -6,11 +6,10 @@ import json
 import pytest
 from rich.console import Console
 
+from reports.synthetic import fill_store, make_record
 from rnnbench.errors import BadInput
 from rnnbench.reports.show import show_run, summary_line
-from rnnbench.store import Store
-
-from .synthetic import fill_store, make_record
+from rnnbench.store.store import Store
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ import sys
 
 import pytest
 
-from rnnbench.store import Store
-
-from .synthetic import fill_store, make_records
+from reports.synthetic import fill_store, make_records
+from rnnbench.store.store import Store
 
 SCRIPT = """
 import json, sys

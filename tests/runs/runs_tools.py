@@ -12,11 +12,11 @@ from pathlib import Path
 
 import yaml
 
-from rnnbench.record import run_id
 from rnnbench.runs import axes, registry
 from rnnbench.runs.compose import compose
 from rnnbench.runs.plan import Job, prepare
-from rnnbench.store import Store
+from rnnbench.store.record import run_id
+from rnnbench.store.store import Store
 
 SMALL = ["budget=smoke", "budget.updates=12", "budget.val_every=5", "hidden_size=8", "tracker=none", "device=cpu"]
 # What no two runs share, in the record's words.

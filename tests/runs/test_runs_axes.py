@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs_tools import quick
 
-from rnnbench.datasets import moving_mnist_file
+from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import axes, build, registry
 from rnnbench.runs.compose import compose

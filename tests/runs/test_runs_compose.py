@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from runs_tools import environment
 
 from rnnbench.errors import AxisRefused, BadInput
-from rnnbench.record import run_id
 from rnnbench.runs import registry
 from rnnbench.runs.compose import compose, expand, parse
 from rnnbench.runs.plan import prepare, reseed
+from rnnbench.store.record import run_id
 
 
 def refused(*overrides):

@@ -9,7 +9,7 @@ import pytest
 import rnnbench
 from rnnbench.runs import build
 from rnnbench.runs.plan import prepare
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 
 pytestmark = pytest.mark.integration
 

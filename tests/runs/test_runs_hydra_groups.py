@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from rnnbench.errors import BadInput
-from rnnbench.record import run_id
 from rnnbench.runs import axes, compose, hydra_groups
 from rnnbench.runs.plan import prepare
+from rnnbench.store.record import run_id
 
 PUBLISHED = sorted((Path(__file__).parents[2] / "results" / "published").glob("*/records.jsonl"))
 

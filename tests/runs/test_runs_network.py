@@ -3,9 +3,9 @@
 import pytest
 from runs_tools import quick
 
-from rnnbench.rows import row
 from rnnbench.runs import axes
 from rnnbench.runs.plan import prepare
+from rnnbench.store.rows import row
 
 FRAMES = ("cell=convlstm", "dataset=moving_digits")
 

@@ -15,14 +15,14 @@ from runs_tools import SMALL, but_times, job, outcomes, store
 
 import rnnbench
 from rnnbench.errors import BadInput, MissingData
-from rnnbench.record import KEYS, run_id
 from rnnbench.runs import attempts, build, checkpoint
 from rnnbench.runs import run as runs
 from rnnbench.runs.host import source_hash
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.recording import record_from_outside
 from rnnbench.runs.watch import ProgressLine, StopRequest
-from rnnbench.store import Store
+from rnnbench.store.record import KEYS, run_id
+from rnnbench.store.store import Store
 from rnnbench.training import Interrupted
 from rnnbench.training.evaluate import evaluate
 

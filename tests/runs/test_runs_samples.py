@@ -17,8 +17,8 @@ from rnnbench.datasets import MovingDigits, Radar
 from rnnbench.errors import BadInput
 from rnnbench.runs import build
 from rnnbench.runs import samples as kept
-from rnnbench.samples import FILE, Scale, read
-from rnnbench.store import Store
+from rnnbench.store.samples import FILE, Scale, read
+from rnnbench.store.store import Store
 
 SMALL = ("cell=convlstm", *TINY)
 

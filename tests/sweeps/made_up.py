@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from rnnbench.bench.scale import made_up
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store
-from rnnbench.sweeps.bench_scale import made_up
+from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import Plan, plan, write_manifest
 
 

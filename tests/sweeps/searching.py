@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rnnbench.record import run_id
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store
+from rnnbench.store.record import run_id
+from rnnbench.store.store import Store
 from rnnbench.sweeps.search.definition import Search, Study, define
 from rnnbench.sweeps.search.journal import open_journal
 from rnnbench.sweeps.search.source import SearchSource

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.plan import plan
 from rnnbench.sweeps.sweep import Result, Sweep

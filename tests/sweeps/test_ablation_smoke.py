@@ -7,9 +7,10 @@ import json
 import pytest
 from sweeping import sweep
 
-from rnnbench.reports.ablation_main import main_ablation
-from rnnbench.reports.publish import publish, verify
-from rnnbench.store import Store
+from rnnbench.reports.ablation.command import main_ablation
+from rnnbench.reports.publish.derive import verify
+from rnnbench.reports.publish.freeze import publish
+from rnnbench.store.store import Store
 
 pytestmark = pytest.mark.integration
 TINY = (

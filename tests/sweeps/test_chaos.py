@@ -18,7 +18,7 @@ import pytest
 from sweeping import LAB, TINY, comparable, family, gone, start, sweep, temporaries, until
 
 from rnnbench.runs import attempts
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps import control
 from rnnbench.sweeps.plan import plan
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from rnnbench.errors import BadInput
-from rnnbench.record import run_id
+from rnnbench.store.record import run_id
 from rnnbench.sweeps import devices
 from rnnbench.sweeps.devices import Slots, on_device, read, slots
 from rnnbench.sweeps.display import Display

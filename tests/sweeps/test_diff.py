@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from made_up import begin, filled, planned, record
 
 from rnnbench.errors import BadInput
-from rnnbench.record import run_id
 from rnnbench.runs.plan import prepare
-from rnnbench.store import Store
+from rnnbench.store.record import run_id
+from rnnbench.store.store import Store
 from rnnbench.sweeps.diff import Difference, counts, differences, lines, side
 
 ROOT = Path(__file__).parents[2] / "results"

@@ -12,8 +12,8 @@ from made_up import begin, filled, planned, record
 from sweeping import call
 
 from rnnbench.errors import BadInput
-from rnnbench.record import loads
-from rnnbench.store import Store
+from rnnbench.store.record import loads
+from rnnbench.store.store import Store
 from rnnbench.sweeps.merge import NOTE, merge
 from rnnbench.sweeps.plan import write_manifest
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 from made_up import begin, filled, planned, record
 
-from rnnbench import index
+from rnnbench.store import index
 from rnnbench.sweeps import outlook
 from rnnbench.sweeps.estimate import ALIKE, ENTRY, UNKNOWN, estimate
 from rnnbench.sweeps.outlook import look_ahead

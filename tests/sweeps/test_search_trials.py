@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from searching import RATE, by_rate, do, ended, opened, plain_job, search, source_of
 
 from rnnbench.errors import BadInput
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.executors.base import Running
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import me, open_journal

@@ -12,7 +12,7 @@ import pytest
 from sweeping import LAB, comparable, family, gone, start, until
 
 from rnnbench.cli import main
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from sweeping import call, start, until
 
 from rnnbench.errors import BadInput
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import write_manifest
 from rnnbench.sweeps.status import OTHERS, look
 from rnnbench.sweeps.status_view import as_json, render, watch

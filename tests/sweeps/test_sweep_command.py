@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sweeping import LAB, TINY, call, claims, comparable, family, gone, start, sweep, temporaries, until
 
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import plan
 
 pytestmark = pytest.mark.integration

@@ -18,7 +18,7 @@ from sweeping import TINY, call, claims, start, until
 from rnnbench.cli import main
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps import clean, control, retry, stale
 from rnnbench.sweeps.plan import plan
 

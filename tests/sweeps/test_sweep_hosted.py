@@ -14,7 +14,7 @@ from sweeping import TINY, comparable, sweep, until
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts, registry
 from rnnbench.runs.plan import prepare
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.executors import make_executor
 from rnnbench.sweeps.executors.base import Ended, Executor, Running
 from rnnbench.sweeps.executors.hosted import Host, Place, take_options

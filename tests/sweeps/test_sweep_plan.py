@@ -12,9 +12,9 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import plan as runs_plan
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.registry import config_dir
+from rnnbench.store.manifests import all_manifest_runs
 from rnnbench.sweeps import plan as sweeps_plan
 from rnnbench.sweeps.plan import experiment_grids, plan, write_manifest
-from rnnbench.sweeps.retry import all_manifest_runs
 from rnnbench.sweeps.search.definition import define
 
 

@@ -12,7 +12,7 @@ import pytest
 from sweeping import TINY, claims, until
 
 from rnnbench.runs.plan import prepare
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.executors.local import Pool, _how_it_died
 
 SMALL = [*TINY, "tracker=none"]

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from sweeping import TINY, call, claims, comparable, family, gone, start, until
 
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 
 pytestmark = [
     pytest.mark.integration,

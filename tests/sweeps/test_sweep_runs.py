@@ -13,7 +13,7 @@ from rich.console import Console
 from sweeping import LAB, TINY, claims, comparable, sweep, temporaries, until
 
 from rnnbench.runs import attempts
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps import sweep as sweep_module
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors.local import Pool

@@ -13,7 +13,7 @@ import pytest
 from sweeping import TINY, call, claims, comparable, family, gone, start, sweep, until
 
 from rnnbench.errors import BadInput
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.executors import make_executor, slurm
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="submitit is not installed")

@@ -18,7 +18,7 @@ from rich.console import Console
 from sweeping import TINY, call, claims, family, gone, start, sweep, temporaries, until
 
 from rnnbench.runs import attempts
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors import local, make_executor
 from rnnbench.sweeps.limits import Limit, Limits

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rnnbench.errors import BadInput
-from rnnbench.store import read_jsonl
+from rnnbench.store.store import read_jsonl
 from rnnbench.tracking import TrackerError
 from rnnbench.tracking import push as pushing
 from rnnbench.tracking.push import Mirrored, WandbMirror, answer_agent, push, push_tables

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rnnbench.cli import claims, page, reports, runs, search, stores, sweeps, tables, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser, a_file_in_the_way
 from rnnbench.errors import BadInput
-from rnnbench.record import RecordError
+from rnnbench.store.record import RecordError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

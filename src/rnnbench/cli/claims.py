@@ -14,7 +14,7 @@ from rnnbench.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rnnbench.reports.claims_data import Claim
+    from rnnbench.reports.claims.wording import Claim
 
 
 def add(commands: Commands) -> None:
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 def read(numbers: Sequence[int] = ()) -> list[Claim]:
     """The claims of these numbers, or all, of the file beside the configs. Raises BadInput on a number that is none."""
-    from rnnbench.reports.claims_data import asked, read_claims
+    from rnnbench.reports.claims.wording import asked, read_claims
 
     return asked(read_claims(content()), numbers)
 
@@ -57,8 +57,9 @@ def content() -> dict[str, Any]:
 
 
 def _claims(args: argparse.Namespace) -> int:
-    from rnnbench.reports.claims_main import judge_all, to_rich, write_claims
-    from rnnbench.store import Store
+    from rnnbench.reports.claims.command import judge_all
+    from rnnbench.reports.claims.table import to_rich, write_claims
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.stale import is_stale
 
     if (args.dry_run or args.budget) and not args.run:
@@ -82,7 +83,7 @@ def _claims(args: argparse.Namespace) -> int:
 
 def _run(claims: Sequence[Claim], args: argparse.Namespace) -> int:
     """Make what the claims' experiments lack, one sweep after the other; the worst exit code."""
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.outlook import look_ahead, summary
     from rnnbench.sweeps.plan import plan
     from rnnbench.sweeps.sweep import Sweep, available_cores

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rnnbench import __version__
+from rnnbench._version import __version__
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -146,8 +146,8 @@ def show_report(store: Store, name: str, shown: Any, remarks: Sequence[str]) -> 
 
 def stale_remarks(store: Store, name: str) -> list[str]:
     """What the reader of a sweep's tables must know of its stale runs; nothing of a published set."""
+    from rnnbench.store.manifests import manifest_runs
     from rnnbench.sweeps import stale
-    from rnnbench.sweeps.retry import manifest_runs
 
     if not (store.root.parent / "sweeps" / f"{name}.json").exists():
         return []

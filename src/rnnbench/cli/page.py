@@ -35,9 +35,9 @@ def add(commands: Commands) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from rnnbench.reports.page import write_page
-    from rnnbench.reports.page_source import open_source
-    from rnnbench.store import Store
+    from rnnbench.reports.page.render import write_page
+    from rnnbench.reports.page.source import open_source
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.stale import is_stale
 
     store = Store.open(args.results)
@@ -55,11 +55,11 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from rnnbench.reports.page import page_data, render
-    from rnnbench.reports.page_serve import LOOPBACK, Page, server
-    from rnnbench.reports.page_source import open_source
-    from rnnbench.reports.selection import check
-    from rnnbench.store import Store
+    from rnnbench.reports.page.render import page_data, render
+    from rnnbench.reports.page.serve import LOOPBACK, Page, server
+    from rnnbench.reports.page.source import open_source
+    from rnnbench.reports.selection.select import check
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.stale import is_stale
 
     store = Store.open(args.results)

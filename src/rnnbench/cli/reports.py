@@ -15,7 +15,7 @@ from rnnbench.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
 
 
 def add(commands: Commands) -> None:
@@ -65,11 +65,11 @@ def add(commands: Commands) -> None:
 
 
 def _leaderboard(args: argparse.Namespace) -> int:
-    from rnnbench.reports.coverage import skipped_cells
-    from rnnbench.reports.leaderboard import leaderboard
-    from rnnbench.reports.selection import select
-    from rnnbench.reports.tables import write
-    from rnnbench.store import Store
+    from rnnbench.reports.boards.leaderboard import leaderboard
+    from rnnbench.reports.boards.leaderboard_text import write
+    from rnnbench.reports.selection.select import select
+    from rnnbench.store.manifests import skipped_cells
+    from rnnbench.store.store import Store
 
     store = Store.open(args.results)
     words = asked(args)
@@ -94,8 +94,8 @@ def _leaderboard(args: argparse.Namespace) -> int:
 
 
 def _print_board(table: pd.DataFrame, form: str) -> None:
-    from rnnbench.reports.export import WRITERS
-    from rnnbench.reports.tables import as_table, to_markdown, to_rich
+    from rnnbench.reports.boards.leaderboard_text import as_table, to_markdown, to_rich
+    from rnnbench.reports.tables.write import WRITERS
 
     if form == "rich":
         console().print(to_rich(table))
@@ -108,8 +108,8 @@ def _print_board(table: pd.DataFrame, form: str) -> None:
 
 
 def _ablation(args: argparse.Namespace) -> int:
-    from rnnbench.reports.ablation_main import main_ablation
-    from rnnbench.store import Store
+    from rnnbench.reports.ablation.command import main_ablation
+    from rnnbench.store.store import Store
 
     store = Store.open(args.results)
     shown, _, remarks = main_ablation(store, args.name, args.output, figures=not args.no_figures)
@@ -117,8 +117,8 @@ def _ablation(args: argparse.Namespace) -> int:
 
 
 def _frames(args: argparse.Namespace) -> int:
-    from rnnbench.reports.predictions_main import ask, draw_asked
-    from rnnbench.store import Store
+    from rnnbench.reports.predictions.command import ask, draw_asked
+    from rnnbench.store.store import Store
 
     store = Store.open(args.results)
     asked = ask(store, args.name, args.seed)
@@ -141,16 +141,17 @@ def _make_samples(store: Store, runs: Sequence[str]) -> dict[str, str]:
 
 
 def _publish(args: argparse.Namespace) -> int:
-    from rnnbench.reports.predictions_main import to_make
-    from rnnbench.reports.publish import publish, published
-    from rnnbench.store import Store
+    from rnnbench.reports.predictions.command import to_make
+    from rnnbench.reports.publish.freeze import publish
+    from rnnbench.store.published import published
+    from rnnbench.store.store import Store
 
     store = Store.open(args.results)
     results = store.root.parent
     before = _frozen_runs(published(results).get(args.name))
     if args.name == "claims" and not args.sweep and not (results / "sweeps" / "claims.json").exists():
         from rnnbench.cli.claims import content
-        from rnnbench.reports.claims_published import publish_claims
+        from rnnbench.reports.publish.claims import publish_claims
 
         folder = publish_claims(store, content(), partial=args.partial)
     else:
@@ -168,8 +169,8 @@ def _publish(args: argparse.Namespace) -> int:
 
 def _frozen_runs(folder: Path | None) -> dict[str, object]:
     """The records of a published set by id; empty where there is none, or it cannot be read."""
-    from rnnbench.record import RecordError
-    from rnnbench.reports.publish import read_published
+    from rnnbench.store.published import read_published
+    from rnnbench.store.record import RecordError
 
     try:
         return {str(record["id"]): record for record in read_published(folder)} if folder else {}
@@ -179,8 +180,9 @@ def _frozen_runs(folder: Path | None) -> dict[str, object]:
 
 def _verify(args: argparse.Namespace) -> int:
     from rnnbench.errors import nearest
-    from rnnbench.reports.publish import published, verify
-    from rnnbench.store import Store
+    from rnnbench.reports.publish.derive import verify
+    from rnnbench.store.published import published
+    from rnnbench.store.store import Store
 
     store = Store.open(args.results)
     known = published(store.root.parent)

@@ -26,7 +26,7 @@ def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import experiment_asked, read
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.stale import is_stale
     from rnnbench.tracking.push import Mirrored, answer_agent
 
@@ -91,7 +91,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import show_run
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
 
     console().print(show_run(Store.open(args.results), args.run))
     return OK

@@ -50,8 +50,8 @@ def add(commands: Commands) -> None:
 
 
 def _search(args: argparse.Namespace) -> int:
-    from rnnbench.reports.search_main import main_search
-    from rnnbench.store import Store
+    from rnnbench.reports.search.command import main_search
+    from rnnbench.store.store import Store
 
     store = Store.open(args.results)
     shown, _, remarks = main_search(store, args.name, args.output, figures=not args.no_figures)
@@ -63,7 +63,7 @@ def _tune(args: argparse.Namespace) -> int:
 
     given = {key: getattr(args, key) for key in ("trials", "sampler", "pruner", "objectives", "final_seeds", "seed")}
     search = define(args.overrides, name=args.name, **given)
-    from rnnbench.reports.search_main import main_search
+    from rnnbench.reports.search.command import main_search
     from rnnbench.sweeps.search.tune import Tune
 
     if args.detach:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rnnbench.cli.common import EXIT
 
 if TYPE_CHECKING:
-    from rnnbench.reports.selection import Selected
-    from rnnbench.store import Store
+    from rnnbench.reports.selection.select import Selected
+    from rnnbench.store.store import Store
 
 HELP = """\
 A selection is names of sweeps, of published sets or of folders with results, and key=value[,value]:
@@ -43,7 +43,7 @@ def asked(args: argparse.Namespace) -> list[str]:
 
 def selected(store: Store, words: list[str]) -> Selected:
     """The runs that were asked for; what is left out, unfinished or stale is said on stderr."""
-    from rnnbench.reports.selection import select
+    from rnnbench.reports.selection.select import select
 
     found = select(store, words)
     for problem in found.problems.values():

@@ -60,7 +60,7 @@ def _plan(args: argparse.Namespace) -> int:
 
 def show_plan(made: Plan, args: argparse.Namespace, again: Collection[str] = ()) -> int:
     """Print how a plan stands in the store: its runs to stdout, counts and cost to stderr. again: see `look_ahead`."""
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps import outlook
     from rnnbench.sweeps.sweep import available_cores
 
@@ -79,7 +79,7 @@ def show_plan(made: Plan, args: argparse.Namespace, again: Collection[str] = ())
 
 
 def _status(args: argparse.Namespace) -> int:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.status import look
     from rnnbench.sweeps.status_view import as_json, render, watch
 
@@ -94,7 +94,7 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.diff import lines, side
 
     store = Store.open(args.results)
@@ -104,7 +104,7 @@ def _diff(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps.merge import merge
 
     found = merge(Store.open(args.results), args.sources, unfinished=args.unfinished)

@@ -157,7 +157,7 @@ def _sweep(args: argparse.Namespace) -> int:
 
 def _check(made: Plan, args: argparse.Namespace, choice: str | None) -> None:
     """Raise here what would else be the only line of a log: BadInput on GPUs, options and stale records."""
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps import stale
     from rnnbench.sweeps.sweep import Sweep
 
@@ -180,7 +180,7 @@ def detach(args: argparse.Namespace, name: str) -> int:
 
     Where it has ended by then, its output and its exit code are this command's.
     """
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps import control
 
     results = Store.open(args.results).root.parent
@@ -199,7 +199,7 @@ def detach(args: argparse.Namespace, name: str) -> int:
 
 
 def _retry(args: argparse.Namespace) -> int:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps import retry
 
     wanted = retry.statuses(args.status) if args.status is not None else frozenset(retry.USUAL)
@@ -216,7 +216,7 @@ def _retry(args: argparse.Namespace) -> int:
 
 
 def _stop(args: argparse.Namespace) -> int:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps import control
 
     said = control.stop(Store.open(args.results).root.parent, args.name, now=args.now)
@@ -226,7 +226,7 @@ def _stop(args: argparse.Namespace) -> int:
 
 
 def _clean(args: argparse.Namespace) -> int:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.sweeps import clean
 
     store = Store.open(args.results)

@@ -14,7 +14,7 @@ from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, selected
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from rnnbench.reports.export import Table
+    from rnnbench.reports.tables.table import Table
 
 TABLES = ("across", "tasks", "axes", "cost", "coverage", "published")
 COMPARED = """\
@@ -67,10 +67,10 @@ def add(commands: Commands) -> None:
 
 
 def _tables(args: argparse.Namespace) -> int:
-    from rnnbench.reports.coverage import skipped_cells
-    from rnnbench.reports.export import write_table
-    from rnnbench.reports.tables_main import all_tables
-    from rnnbench.store import Store
+    from rnnbench.reports.boards.all_tables import all_tables
+    from rnnbench.reports.tables.write import write_table
+    from rnnbench.store.manifests import skipped_cells
+    from rnnbench.store.store import Store
 
     if args.show == "all" and args.format == "csv":
         raise BadInput("--format csv prints one table: name it with --show, or take the files of all (--output DIR).")
@@ -88,8 +88,8 @@ def _tables(args: argparse.Namespace) -> int:
 
 
 def _print(tables: Sequence[Table], form: str) -> None:
-    from rnnbench.reports.export import WRITERS, all_to_json
-    from rnnbench.reports.terminal import to_rich
+    from rnnbench.reports.tables.terminal import to_rich
+    from rnnbench.reports.tables.write import WRITERS, all_to_json
 
     if form == "rich":
         terminal = console()
@@ -102,10 +102,10 @@ def _print(tables: Sequence[Table], form: str) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from rnnbench.reports.compare import compare
-    from rnnbench.reports.compare_table import compare_table
-    from rnnbench.reports.export import write_table
-    from rnnbench.store import Store
+    from rnnbench.reports.compare.compare import compare
+    from rnnbench.reports.compare.table import compare_table
+    from rnnbench.reports.tables.write import write_table
+    from rnnbench.store.store import Store
 
     store = Store.open(args.results)
     found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)), exact=args.exact)

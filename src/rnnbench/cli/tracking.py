@@ -14,7 +14,7 @@ from rnnbench.cli.common import EXIT, FAILED, OK, Commands
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.tracking.push import Mirrored
 
 SELECTION = """\
@@ -45,9 +45,9 @@ def _wandb(args: argparse.Namespace) -> int:
 
 def _push_tables(args: argparse.Namespace) -> int:
     from rnnbench.cli.selecting import selected
-    from rnnbench.reports.leaderboard import leaderboard
-    from rnnbench.reports.tables_main import all_tables
-    from rnnbench.store import Store
+    from rnnbench.reports.boards.all_tables import all_tables
+    from rnnbench.reports.boards.leaderboard import leaderboard
+    from rnnbench.store.store import Store
     from rnnbench.tracking.push import push_tables
 
     store = Store.open(args.results)
@@ -69,7 +69,7 @@ def _push_tables(args: argparse.Namespace) -> int:
 
 
 def _push(args: argparse.Namespace) -> int:
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.tracking.push import push
 
     store = Store.open(args.results)
@@ -91,7 +91,8 @@ def _push(args: argparse.Namespace) -> int:
 
 def _chosen(store: Store, selection: Sequence[str]) -> Iterator[Mirrored]:
     """The records that a selection names, each with its curves and its sweep."""
-    from rnnbench.reports.publish import published, read_manifest, read_published
+    from rnnbench.store.manifests import read_manifest
+    from rnnbench.store.published import published, read_published
     from rnnbench.tracking.push import Mirrored
 
     results = store.root.parent
@@ -114,7 +115,7 @@ def _chosen(store: Store, selection: Sequence[str]) -> Iterator[Mirrored]:
 
 def _groups(results: Path) -> dict[str, str]:
     """The sweep of each run: the first by name where there are several, and one with a name before one without."""
-    from rnnbench.reports.publish import read_manifest
+    from rnnbench.store.manifests import read_manifest
 
     found: dict[str, str] = {}
     names = [path.stem for path in (results / "sweeps").glob("*.json")]

@@ -13,7 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from rnnbench.datasets.base import Batch, Data, Metrics, Split, Task, TaskSpec, data_hash
+from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec, data_hash
+from rnnbench.datasets.base.task import Task
 
 if TYPE_CHECKING:
     from rnnbench.datasets.adding import Adding

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnbench.datasets.base import Data
-from rnnbench.datasets.next_symbols import NextSymbols
-from rnnbench.datasets.ranges import ranges
+from rnnbench.datasets.base.next_symbols import NextSymbols
+from rnnbench.datasets.base.ranges import ranges
+from rnnbench.datasets.base.spec import Data
 
 A, B = 0, 1
 END = 2

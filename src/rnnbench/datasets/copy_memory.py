@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnbench.datasets.base import Batch, Data, Split, Task, TaskSpec
-from rnnbench.datasets.checks import one_of, sizes_and_seed, whole
+from rnnbench.datasets.base.checks import one_of, sizes_and_seed, whole
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 
 DIALECTS = ("one_hot", "tcn")

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from rnnbench.datasets.base import Data, Split, Task, TaskSpec
-from rnnbench.datasets.checks import one_of, whole
-from rnnbench.datasets.splits import class_floors, stratified
+from rnnbench.datasets.base.checks import one_of, whole
+from rnnbench.datasets.base.spec import Data, Split, TaskSpec
+from rnnbench.datasets.base.splits import class_floors, stratified
+from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 
 VIEWS = {"rows": (8, 8), "pixels": (64, 1)}  # T, F

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnbench.datasets.base import Data
-from rnnbench.datasets.checks import sizes_and_seed, whole
-from rnnbench.datasets.next_symbols import NextSymbols, even_lengths
-from rnnbench.datasets.ranges import ranges
+from rnnbench.datasets.base.checks import sizes_and_seed, whole
+from rnnbench.datasets.base.next_symbols import NextSymbols, even_lengths
+from rnnbench.datasets.base.ranges import ranges
+from rnnbench.datasets.base.spec import Data
 from rnnbench.errors import BadInput
 from rnnbench.seeds import derive
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnbench.datasets.base import Data, Split, Task, TaskSpec
-from rnnbench.datasets.checks import whole
-from rnnbench.datasets.fetch import RemoteFile, fetch
-from rnnbench.datasets.splits import class_floors, stratified
+from rnnbench.datasets.base.checks import whole
+from rnnbench.datasets.base.fetch import RemoteFile, fetch
+from rnnbench.datasets.base.spec import Data, Split, TaskSpec
+from rnnbench.datasets.base.splits import class_floors, stratified
+from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 
 CHANNELS, CLASSES, LONGEST = 12, 9, 29

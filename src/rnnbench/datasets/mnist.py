@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnbench.datasets.base import Batch, Data, Split, Task, TaskSpec
-from rnnbench.datasets.checks import one_of, whole
-from rnnbench.datasets.fetch import RemoteFile, fetch
-from rnnbench.datasets.splits import class_floors, stratified
+from rnnbench.datasets.base.checks import one_of, whole
+from rnnbench.datasets.base.fetch import RemoteFile, fetch
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.splits import class_floors, stratified
+from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
 from rnnbench.seeds import derive
 

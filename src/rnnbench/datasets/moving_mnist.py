@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnbench.datasets import moving_mnist_file as file
-from rnnbench.datasets.base import Batch, Data, Split, TaskSpec
-from rnnbench.datasets.checks import counts, one_of, sizes_and_seed
-from rnnbench.datasets.fetch import fetch
-from rnnbench.datasets.frame_metrics import picture_metrics
-from rnnbench.datasets.frames import Pictures, frame_spec
+from rnnbench.datasets.base.checks import counts, one_of, sizes_and_seed
+from rnnbench.datasets.base.fetch import fetch
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.film import moving_mnist_file as file
+from rnnbench.datasets.film.metrics import picture_metrics
+from rnnbench.datasets.film.sprites import RENDER_VERSION, SpriteTask, draw_clips, reflected, stopped
+from rnnbench.datasets.film.task import Pictures, frame_spec
 from rnnbench.datasets.mnist import FILES, read_idx
-from rnnbench.datasets.sprites import RENDER_VERSION, SpriteTask, draw_clips, reflected, stopped
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.seeds import derive
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnbench.datasets.base import Batch, Data, Split
-from rnnbench.datasets.checks import one_of, sizes_and_seed
-from rnnbench.datasets.fetch import RemoteFile, fetch
-from rnnbench.datasets.frames import FrameTask, Pictures, frame_spec
+from rnnbench.datasets.base.checks import one_of, sizes_and_seed
+from rnnbench.datasets.base.fetch import RemoteFile, fetch
+from rnnbench.datasets.base.spec import Batch, Data, Split
+from rnnbench.datasets.film.task import FrameTask, Pictures, frame_spec
 from rnnbench.datasets.mnist import FILES as MNIST_FILES
 from rnnbench.datasets.mnist import read_idx
 from rnnbench.seeds import derive

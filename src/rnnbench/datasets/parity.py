@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnbench.datasets.base import Batch, Data, Split, Task, TaskSpec
-from rnnbench.datasets.checks import sizes_and_seed
-from rnnbench.datasets.ranges import ranges
-from rnnbench.datasets.splits import class_floors
+from rnnbench.datasets.base.checks import sizes_and_seed
+from rnnbench.datasets.base.ranges import ranges
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.splits import class_floors
+from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 
 PADDING = 2

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnbench.datasets.base import Batch, Data, Split, Task, TaskSpec
-from rnnbench.datasets.checks import sizes_and_seed, whole
+from rnnbench.datasets.base.checks import sizes_and_seed, whole
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 
 SYMBOLS = "abcdEBXY"  # the order of the 8 inputs

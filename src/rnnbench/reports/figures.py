@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.reports.numbers import short
-from rnnbench.store import write_atomic
+from rnnbench.reports.tables.numbers import short
+from rnnbench.store.store import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

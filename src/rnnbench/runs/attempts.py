@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from rnnbench.store import write_atomic
+from rnnbench.store.store import write_atomic
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnbench.datasets import moving_mnist_file
+from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
-from rnnbench.record import canonical
-from rnnbench.rows import is_network
 from rnnbench.runs import registry
 from rnnbench.runs.flat import leaves
 from rnnbench.runs.rival_axes import check_rival, is_rival
+from rnnbench.store.record import canonical
+from rnnbench.store.rows import is_network
 
 DEFAULT_HIDDEN = 64
 WAYS = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}  # direction.way -> what it adds to the display name

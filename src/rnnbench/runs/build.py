@@ -11,7 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
-from rnnbench.datasets.base import Task
+from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
 from rnnbench.nn import (
     Cell,

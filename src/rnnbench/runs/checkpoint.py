@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rnnbench.store import write_atomic
+from rnnbench.store.store import write_atomic
 
 LAST = "last.ckpt"  # everything a resume needs; removed when the record is written
 BEST = "best.pt"  # the network's state_dict at the best validation

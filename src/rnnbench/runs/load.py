@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from rnnbench.datasets.base import Task
+from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
 from rnnbench.runs import build, checkpoint
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 
 
 def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnnbench.record import run_id
 from rnnbench.runs import axes, registry
 from rnnbench.runs.compose import compose, defaults, parse
+from rnnbench.store.record import run_id
 
 
 @dataclass(frozen=True)

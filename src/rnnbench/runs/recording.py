@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rnnbench.record import SCHEMA_VERSION
 from rnnbench.runs import attempts, host
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store
+from rnnbench.store.record import SCHEMA_VERSION
+from rnnbench.store.store import Store
 
 
 def now() -> str:

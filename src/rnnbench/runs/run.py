@@ -15,17 +15,18 @@ import torch
 import yaml
 from torch import nn
 
-from rnnbench.datasets.base import Data, Split, Task, data_hash
-from rnnbench.datasets.frames import FrameTask
+from rnnbench.datasets.base.spec import Data, Split, data_hash
+from rnnbench.datasets.base.task import Task
+from rnnbench.datasets.film.task import FrameTask
 from rnnbench.errors import BadInput, disk_full
 from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
-from rnnbench.record import OPEN
 from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import make_record, now
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
-from rnnbench.store import Store, write_atomic
+from rnnbench.store.record import OPEN
+from rnnbench.store.store import Store, write_atomic
 from rnnbench.tracking import RunInfo, Tracker, make_tracker
 from rnnbench.training import Diverged, Interrupted, TimedOut
 from rnnbench.training.diagnostics import gradient_diagnostics, norm_statistics, summary

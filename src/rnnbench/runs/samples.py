@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnbench.datasets.base import Data, Split, Task, data_hash
-from rnnbench.datasets.frames import FrameTask
+from rnnbench.datasets.base.spec import Data, Split, data_hash
+from rnnbench.datasets.base.task import Task
+from rnnbench.datasets.film.task import FrameTask
 from rnnbench.datasets.radar import BRIGHTEST
 from rnnbench.errors import BadInput
-from rnnbench.record import canonical
 from rnnbench.runs import build, load
-from rnnbench.samples import FILE, Samples, Scale, dumps
-from rnnbench.store import Store, write_atomic
+from rnnbench.store.record import canonical
+from rnnbench.store.samples import FILE, Samples, Scale, dumps
+from rnnbench.store.store import Store, write_atomic
 from rnnbench.training.evaluate import autocast, predict
 
 CLIPS = 4

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from rnnbench.runs import checkpoint
 from rnnbench.runs.host import source_hash
-from rnnbench.store import write_atomic
+from rnnbench.store.store import write_atomic
 from rnnbench.tracking import Tracker
 
 

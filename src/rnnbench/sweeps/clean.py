@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.runs import attempts
-from rnnbench.store import Store
+from rnnbench.store.manifests import all_manifest_runs
+from rnnbench.store.store import Store
 from rnnbench.sweeps import control
 from rnnbench.sweeps.merge import OLD_SECONDS
-from rnnbench.sweeps.retry import all_manifest_runs
 
 LAST = "last.ckpt"  # runs.checkpoint.LAST: that module needs torch, this one does not
 ORPHAN, BEGUN, CHECKPOINT, TEMPORARY = (

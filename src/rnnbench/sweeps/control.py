@@ -22,7 +22,7 @@ import psutil
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs.attempts import STALE_SECONDS
-from rnnbench.store import write_atomic
+from rnnbench.store.store import write_atomic
 
 TOUCH_SECONDS = 2.0  # from one look for a stop file to the next
 STOP_SECONDS = 15.0  # what a sweep takes to stop, at most

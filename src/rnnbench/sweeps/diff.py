@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from rnnbench import record as records
 from rnnbench.errors import BadInput
 from rnnbench.runs.flat import leaves
 from rnnbench.runs.plan import prepare
-from rnnbench.store import Store, read_jsonl
+from rnnbench.store import record as records
+from rnnbench.store.store import Store, read_jsonl
 
 ABSENT = "(absent)"
 FACTS = ("status", "params", "best_step", "updates", "train_seconds", "source_hash")  # beside the metrics

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnnbench.index import Index
-from rnnbench.record import entry_id
 from rnnbench.runs.plan import Job
+from rnnbench.store.index import Index
+from rnnbench.store.record import entry_id
 
 NEEDED = ("status", "entry", "cell", "dataset", "device_kind", "train_seconds", "wall_seconds", "updates_done")
 ENTRY, ALIKE, UNKNOWN = "the same entry", "the same cell and dataset", "unknown"

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnnbench import record as records
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
-from rnnbench.store import Store, write_atomic
+from rnnbench.store import record as records
+from rnnbench.store.store import Store, write_atomic
 
 ID = re.compile(r"[0-9a-f]{12}")
 OLD_SECONDS = 3600.0

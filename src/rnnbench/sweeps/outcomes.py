@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rnnbench.record import FINAL, RecordError
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
 from rnnbench.runs.recording import record_from_outside
-from rnnbench.store import Store
+from rnnbench.store.record import FINAL, RecordError
+from rnnbench.store.store import Store
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors.base import Ended
 from rnnbench.sweeps.plan import Plan

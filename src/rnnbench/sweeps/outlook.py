@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rnnbench import index
-from rnnbench.record import FINAL
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store
+from rnnbench.store import index
+from rnnbench.store.record import FINAL
+from rnnbench.store.store import Store
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.estimate import Estimate, estimate
 from rnnbench.sweeps.plan import Plan

@@ -17,7 +17,7 @@ from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import registry
 from rnnbench.runs.compose import expand, parse
 from rnnbench.runs.plan import Job, prepare, reseed
-from rnnbench.store import write_atomic
+from rnnbench.store.store import write_atomic
 from rnnbench.tracking import make_tracker
 
 

@@ -8,9 +8,9 @@ import gc
 import sklearn.datasets
 import torchmetrics
 
+import rnnbench.datasets.base.losses
+import rnnbench.datasets.base.metrics
 import rnnbench.datasets.digits
-import rnnbench.datasets.losses
-import rnnbench.datasets.metrics
 import rnnbench.runs.host
 import rnnbench.runs.run
 from rnnbench.runs import host

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shlex
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.record import FINAL
 from rnnbench.runs import registry
 from rnnbench.runs.plan import Job, prepare
-from rnnbench.store import Store
+from rnnbench.store.manifests import manifest_runs
+from rnnbench.store.record import FINAL
+from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import Plan
 
 USUAL = ("oom", "timeout", "error", "killed")  # a run that diverged, or was pruned, would do so again
@@ -51,34 +50,6 @@ def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tupl
         except BadInput as error:
             lost[record["id"]] = str(error)
     return made, lost
-
-
-def manifest_runs(results: Path, name: str, *, earlier: bool = False) -> list[str]:
-    """The ids of a sweep's runs; earlier: also of the grids that had this name before.
-
-    Raises BadInput where there is no such sweep.
-    """
-    folder = results / "sweeps"
-    try:
-        known = json.loads((folder / f"{name}.json").read_text())
-        return [str(run) for run in [*known["runs"], *(known.get("earlier", ()) if earlier else ())]]
-    except FileNotFoundError:
-        known = sorted(path.stem for path in folder.glob("*.json"))
-        hint = nearest(name, known) if known else "none was started here."
-        raise BadInput(f"no sweep {name!r} in {folder}; {hint}") from None
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(
-            f"{folder / name}.json is no manifest of a sweep: start the sweep again, it is rewritten."
-        ) from None
-
-
-def all_manifest_runs(results: Path) -> set[str]:
-    """The ids of every sweep's runs, of today's grids and of earlier ones.
-
-    Raises BadInput on a manifest that cannot be read.
-    """
-    names = [path.stem for path in (results / "sweeps").glob("*.json")]
-    return {run for name in names for run in manifest_runs(results, name, earlier=True)}
 
 
 def again(run_id: str, command: str, *, group: str | None = None) -> Job:

@@ -11,11 +11,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import Literal
 
-from rnnbench import index
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
 from rnnbench.runs.host import known_source_hashes
-from rnnbench.store import Store
+from rnnbench.store import index
+from rnnbench.store.store import Store
 
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
 

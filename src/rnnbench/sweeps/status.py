@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from rnnbench import index
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import attempts
-from rnnbench.store import Store, read_jsonl
+from rnnbench.store import index
+from rnnbench.store.store import Store, read_jsonl
 from rnnbench.sweeps.stale import is_stale
 
 OTHERS = "(no sweep)"  # the line of runs that no manifest names

@@ -13,7 +13,7 @@ from rich.live import Live as Refreshing
 from rich.table import Table
 from rich.text import Text
 
-from rnnbench.store import Store
+from rnnbench.store.store import Store
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.status import Live, State, look
 

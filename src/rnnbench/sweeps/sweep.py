@@ -13,10 +13,10 @@ from types import FrameType
 from typing import Any
 
 from rnnbench.errors import BadInput, disk_full
-from rnnbench.record import FINAL, RecordError
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store
+from rnnbench.store.record import FINAL, RecordError
+from rnnbench.store.store import Store
 from rnnbench.sweeps import control, devices, stale
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors import make_executor

@@ -31,7 +31,7 @@ def work(job: Job, results: Path, connection: Connection) -> None:
     from rnnbench.errors import BadInput
     from rnnbench.runs.run import Busy, OutOfMemory, attempt
     from rnnbench.runs.watch import StopRequest
-    from rnnbench.store import Store
+    from rnnbench.store.store import Store
     from rnnbench.training import Interrupted
 
     for number in LEFT_TO_THE_SWEEP:

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rnnbench.record import dumps
-from rnnbench.store import read_jsonl
+from rnnbench.store.record import dumps
+from rnnbench.store.store import read_jsonl
 from rnnbench.tracking.base import TrackerError, record_row, record_summary
 from rnnbench.tracking.guard import LIMIT_SECONDS
 from rnnbench.tracking.wandb_tracker import OF_THE_AGENT, WandbTracker, agent_run

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from rnnbench.datasets.base import Batch, Split, Task
+from rnnbench.datasets.base.spec import Batch, Split
+from rnnbench.datasets.base.task import Task
 
 
 class Batches:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rnnbench.datasets.base import Batch, Task
+from rnnbench.datasets.base.spec import Batch
+from rnnbench.datasets.base.task import Task
 from rnnbench.nn import Layer, tracing
 from rnnbench.nn.peephole import NoPeep
 from rnnbench.nn.probe import probing

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from rnnbench.datasets.base import Batch, Split, Task, TaskSpec
+from rnnbench.datasets.base.spec import Batch, Split, TaskSpec
+from rnnbench.datasets.base.task import Task
 
 STEPS_AT_ONCE = 100_000  # sequences x steps of one evaluation batch: long pieces of music must fit into memory
 

@@ -13,7 +13,8 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from rnnbench.datasets.base import Data, Task
+from rnnbench.datasets.base.spec import Data
+from rnnbench.datasets.base.task import Task
 from rnnbench.training.module import FitModule, FitOptions, Hooks
 
 

@@ -15,7 +15,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from rnnbench.datasets.base import Batch, Data, Task
+from rnnbench.datasets.base.spec import Batch, Data
+from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 from rnnbench.training.batches import Batches, Round
 from rnnbench.training.evaluate import autocast, evaluate, predict

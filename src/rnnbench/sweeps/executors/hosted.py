@@ -20,7 +20,7 @@ from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import attempts, registry
 from rnnbench.runs.host import passive_threads, source_hash
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store, write_atomic
+from rnnbench.store.store import Store, write_atomic
 
 
 class Answer(NamedTuple):

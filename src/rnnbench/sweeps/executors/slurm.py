@@ -24,7 +24,7 @@ import psutil
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store, write_atomic
+from rnnbench.store.store import Store, write_atomic
 from rnnbench.sweeps.executors.base import Ended, Executor, Running
 from rnnbench.sweeps.executors.hosted import Answer, Host, Place, take_options
 

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rnnbench.record import RecordError
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store
+from rnnbench.store.record import RecordError
+from rnnbench.store.store import Store
 from rnnbench.sweeps import stale
 from rnnbench.sweeps.executors.base import Running
 from rnnbench.sweeps.search.studies import OneStudy

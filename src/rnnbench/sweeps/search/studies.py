@@ -17,8 +17,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rnnbench.errors import AxisRefused, BadInput
-from rnnbench.record import RecordError
 from rnnbench.runs.plan import Job
+from rnnbench.store.record import RecordError
 from rnnbench.sweeps.search.definition import Search, Study
 from rnnbench.sweeps.search.journal import gone, me
 from rnnbench.sweeps.search.samplers import make_pruner, make_sampler, suggest

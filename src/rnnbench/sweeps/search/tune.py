@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.errors import BadInput
-from rnnbench.record import FINAL, RecordError
 from rnnbench.runs.plan import Job
-from rnnbench.store import Store, write_atomic
+from rnnbench.store.record import FINAL, RecordError
+from rnnbench.store.store import Store, write_atomic
 from rnnbench.sweeps import control, stale
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.limits import Limits

@@ -1,0 +1,1 @@
+"""What a dataset is to the rest of the house: TaskSpec, splits, batches, losses, metrics, downloads."""

@@ -1,0 +1,93 @@
+"""Training losses by name: f(prediction, batch) -> scalar, in float32 also where the network ran in bfloat16.
+
+B batch, T time steps, K outputs. A loss over steps is the mean over the valid steps of the whole batch (a long sequence
+weighs more than a short one): the `frame average` of the music papers. A loss over sequences is the mean over B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnbench.datasets.base.spec import Batch
+
+
+def valid_steps(lengths: Tensor, steps: int) -> Tensor:
+    """Which steps are data and not padding. lengths: B. Returns a mask, B T."""
+    return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def mean_over_steps(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """The mean of values (B T) over the valid steps; whatever stands at padded steps does not count."""
+    if lengths is None:
+        return values.mean()
+    mask = valid_steps(lengths, values.shape[1])
+    return values.masked_fill(~mask, 0.0).sum() / mask.sum()
+
+
+def _same_shape(prediction: Tensor, y: Tensor) -> None:
+    # torch would broadcast (B, 1) against (B,) to B x B and train on nonsense
+    if prediction.shape != y.shape:
+        raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(y.shape)} differ in shape")
+
+
+def mse(prediction: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error over outputs, then sequences (B K) or valid steps (B T K)."""
+    _same_shape(prediction, batch.y)
+    squared = (prediction.float() - batch.y.float()).square().mean(-1)
+    return mean_over_steps(squared, batch.lengths) if squared.dim() == 2 else squared.mean()
+
+
+def cross_entropy(prediction: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy in nats of logits (B K against y: B; B T K against y: B T), over sequences or valid steps."""
+    if prediction.shape[:-1] != batch.y.shape:
+        raise ValueError(f"logits {tuple(prediction.shape)} do not fit classes {tuple(batch.y.shape)}")
+    y = batch.y.long()
+    nats = F.cross_entropy(prediction.float().flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
+    return mean_over_steps(nats, batch.lengths) if y.dim() == 2 else nats.mean()
+
+
+def nll_frame(prediction: Tensor, batch: Batch) -> Tensor:
+    """Negative log-likelihood of a frame in nats: K independent sigmoids, summed; the mean over valid frames.
+
+    prediction: logits, B T K; y: 0 or 1, B T K.
+    """
+    _same_shape(prediction, batch.y)
+    nats = F.binary_cross_entropy_with_logits(prediction.float(), batch.y.float(), reduction="none").sum(-1)
+    return mean_over_steps(nats, batch.lengths)
+
+
+def future_or_next(prediction: Tensor, batch: Batch) -> Tensor:
+    """The frames that a prediction is about: the coming ones, y, or every next frame from the second input frame on.
+
+    prediction: B T_out C H W, or B T_in-1+T_out C H W of a network that predicts the next frame at every step.
+    """
+    y = batch.y
+    if prediction.shape[1] == batch.x.shape[1] - 1 + y.shape[1] > y.shape[1]:
+        y = torch.cat([batch.x[:, 1:], y], 1)
+    _same_shape(prediction, y)
+    return y
+
+
+def mse_frames(prediction: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error over everything predicted: clips, frames, channels and pixels."""
+    y = future_or_next(prediction, batch)
+    return (prediction.float() - y.float()).square().mean()
+
+
+def bce_sequence(prediction: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy in nats of logits against frames in [0, 1], summed over a clip's frames and pixels, mean over B."""
+    y = future_or_next(prediction, batch)
+    return F.binary_cross_entropy_with_logits(prediction.float(), y.float(), reduction="sum") / len(y)
+
+
+LOSSES: dict[str, Callable[[Tensor, Batch], Tensor]] = {
+    "mse": mse,
+    "cross_entropy": cross_entropy,
+    "nll_frame": nll_frame,
+    "mse_frames": mse_frames,
+    "bce_sequence": bce_sequence,
+}

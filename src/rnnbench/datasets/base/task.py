@@ -1,0 +1,52 @@
+"""What a dataset is to the rest of the house: a TaskSpec before any data is read, then splits, batches, loss, metrics.
+
+A dataset does not know models. Shapes: B batch, T time steps, F features, K outputs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Task(ABC):
+    """A dataset with its protocol. One file a dataset; options are constructor arguments, set in conf/dataset/."""
+
+    spec: TaskSpec
+
+    @abstractmethod
+    def load(self) -> Data:
+        """Read or generate the three splits (on the CPU). Raises MissingData with the file and the fix."""
+
+    @abstractmethod
+    def floors(self, data: Data) -> Mapping[str, float]:
+        """Trivial predictors by name, in the main metric on test; always holds `spec.floor`."""
+
+    def batch(self, split: Split, index: Tensor) -> Batch:
+        """The sequences at index (B), trimmed to the longest of them, as the network takes them."""
+        lengths = None if split.lengths is None else split.lengths[index]
+        x, y = split.x, split.y
+        if lengths is not None:  # trimmed before it is gathered: padding is never copied
+            longest = int(lengths.max())
+            x = x[:, :longest]
+            if self.spec.outputs == "step":
+                y = y[:, :longest]
+        return Batch(x[index], y[index], lengths)
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The training loss, a scalar: the mean over the batch's sequences or valid steps."""
+        from rnnbench.datasets.base.losses import LOSSES
+
+        return LOSSES[self.spec.loss](prediction, batch)
+
+    def metrics(self) -> Metrics:
+        """A fresh accumulator of `loss` and every metric of the spec."""
+        from rnnbench.datasets.base.metrics import TaskMetrics
+
+        return TaskMetrics(self)

@@ -1,0 +1,1 @@
+"""What datasets of frames share: the task, its metrics and floors, sprites and real films."""

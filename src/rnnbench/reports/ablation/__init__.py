@@ -1,0 +1,1 @@
+"""Every variant against its baseline, paired by seed: effects, diagnostics, cost, verdicts."""

@@ -1,0 +1,200 @@
+"""The leaderboard: entries compared on equal terms, with spread, floor, target, cost, and every failure in sight."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.reports.selection.chosen import ROW, choose
+from rnnbench.reports.selection.coverage import coverage, failures, fill_unknown
+from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci
+from rnnbench.store.rows import BLOCK
+
+AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
+
+# What of a runs frame a row is made from.
+USED = tuple(dict.fromkeys((
+    "id", *BLOCK, *ROW, *AXES, "label", "entry", "status", "reason", "value", "val", "training", "floor", "floor_name",
+    "target", "params", "live_params", "train_seconds", "steps_per_second", "device", "host", "threads", "torch",
+    "source_hash", "dirty", "stage", "stale",
+)))  # fmt: skip
+
+COLUMNS: dict[str, str] = {
+    "dataset": "str", "dataset_version": "str", "protocol": "str", "data_hash": "str",
+    "budget": "str", "updates": "Int64", "batch_size": "Int64", "metric": "str", "goal": "str",
+    "rank": "Int64", "standing": "str", "label": "str",
+    "settings": "str", "trials": "Int64", "training": "str", "entry": "str",
+    "mean": "float64", "low": "float64", "high": "float64", "n": "Int64", "mark": "str", "val": "float64",
+    "floor": "float64", "floor_name": "str", "target": "float64", "score": "float64",
+    "params": "Int64", "live_params": "Int64", "train_seconds": "float64", "steps_per_second": "float64",
+    "device": "str", "precision": "str", "backend": "str",
+    "runs": "Int64", "ok": "Int64", "coverage": "str", "failures": "str", "notes": "str",
+    "cell": "str", "operator": "str", "peephole": "str", "direction": "str", "depth": "Int64", "hidden_size": "Int64",
+    "options": "str",
+}  # fmt: skip
+
+
+def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
+    """The leaderboard of a runs frame (of `records_frame`), datasets grouped, best first, failures last.
+
+    An entry is one result-changing config without its seed. A row is one choice of axes on one dataset, protocol, data,
+    budget, device kind, precision and backend; of several entries there (a search) it shows the one with the best mean
+    value on validation. Test values choose nothing. Columns, missing where unknown:
+
+    - dataset, dataset_version, protocol, data_hash, budget, updates, batch_size, metric, goal: ranks hold within these
+    - rank: 1 is best by mean; missing without a value. standing: `best` (its interval is apart from every other, and
+      none of them is of width 0 from fewer than 5 seeds), `tied` (intervals overlap the leader's, who is marked as
+      well), else empty
+    - label: the axes in words, with what tells two equal labels apart; entry: the id of the entry shown
+    - settings: `default`, `set` (one entry, with training options given) or `tuned` (the best of several entries);
+      trials: how many entries there were, or trials of a search (its winner is shown by its final runs);
+      training: optimizer and training options of the one shown
+    - mean, low, high: of the main metric on test over the ok runs, with its 95% interval; n: of how many seeds;
+      mark: `n<3` where these are too few for an interval; val: the mean on validation
+    - floor, floor_name, target; score: 0 at the floor, 1 at the target
+    - params, live_params; train_seconds (s), steps_per_second (1/s): medians over the ok runs. Speeds compare only
+      under one device, precision and backend; none is given where a row's runs had several machines or torch versions,
+      and a row of another machine than most of its block says so in notes
+    - device (its kind), precision, backend
+    - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know (`stale`
+      runs are counted where frame has such a column: of those that own records by other source)
+    - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
+    """
+    runs = choose(_slim(fill_unknown(frame.sort_values("id"))))
+    table = _typed(_with_machines([_row(part) for _, part in runs.groupby("row")]))
+    for column in ("floor", "floor_name", "target"):
+        table[column] = table[column].fillna(_in_block(table, column))
+    blocks = [_ranked(_told_apart(block)) for _, block in table.groupby(list(BLOCK), dropna=False, sort=True)]
+    return pd.concat(blocks, ignore_index=True) if blocks else table
+
+
+def _slim(runs: pd.DataFrame) -> pd.DataFrame:
+    """What rows are made from, as plain objects: pandas takes a multiple of the time over the same few text values."""
+    runs = runs[[name for name in USED if name in runs]]
+    return runs.astype({name: object for name in runs if isinstance(runs[name].dtype, pd.StringDtype)})
+
+
+def _in_block(table: pd.DataFrame, column: str) -> pd.Series[Any]:
+    """The value that the rows of each block share, for rows that have none of their own."""
+    return table.groupby(list(BLOCK), dropna=False)[column].transform("first")
+
+
+def _typed(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=dt) for name, dt in COLUMNS.items()})
+
+
+def _row(runs: pd.DataFrame) -> dict[str, Any]:
+    """One row of the leaderboard from all runs that share its block and axes."""
+    searched = runs[runs["stage"] == "trial"] if "stage" in runs else runs.iloc[:0]
+    mine = runs[runs["shown"]]
+    entry = mine["entry"].iloc[0]
+    note = "no validation value to choose by" if runs["undecided"].iloc[0] else ""
+    ok = mine[(mine["status"] == "ok") & mine["value"].notna()]
+    mean, low, high = mean_ci(ok["value"])
+    first = mine.iloc[0]
+    names = (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")
+    known = {name: _first_known(mine[name]) for name in names}
+    trials = len(searched) or int(runs["entry"].nunique())
+    row = {name: first[name] for name in (*BLOCK, "label", "precision", "backend")}
+    row |= known
+    row |= {"rank": None, "standing": "", "entry": entry, "trials": trials}
+    given = not pd.isna(row["training"]) and "=" in row["training"]
+    row |= {"settings": "tuned" if trials > 1 else "set" if given else "default"}
+    row |= {"mean": mean, "low": low, "high": high, "n": len(ok), "val": ok["val"].mean()}
+    row |= {"mark": f"n<{FEWEST_FOR_INTERVAL}" if 0 < len(ok) < FEWEST_FOR_INTERVAL else ""}
+    row |= {"score": _score(mean, known["floor"], known["target"])}
+    machines = ok[["device", "host", "threads", "torch"]].drop_duplicates()
+    one_machine = len(machines) <= 1
+    row |= {"machine": tuple(map(_plain, machines.iloc[0])) if len(machines) == 1 else None}
+    row |= {"train_seconds": ok["train_seconds"].median() if one_machine else math.nan}
+    row |= {"steps_per_second": ok["steps_per_second"].median() if one_machine else math.nan}
+    row |= {"device": first["device_kind"], "runs": len(mine), "ok": int((mine["status"] == "ok").sum())}
+    row |= {"coverage": coverage(mine), "failures": failures(mine)}
+    return row | {"notes": "; ".join(filter(None, [note, *_notes(mine, runs[runs["entry"] != entry], one_machine)]))}
+
+
+def _with_machines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """rows; noted is whose times are of another machine or torch version than most of their block's on that device."""
+    blocks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["machine"] is not None:
+            blocks.setdefault(tuple(str(row[name]) for name in (*BLOCK, "device")), []).append(row)
+    for block in blocks.values():
+        times = Counter(row["machine"] for row in block)
+        usual = min(times, key=lambda machine: (-times[machine], machine))
+        for row in block:
+            if row["machine"] != usual:
+                device, host, threads, torch = row["machine"]
+                said = f"{OTHER_MACHINE}: {device}, {host}, threads {threads}, torch {torch}"
+                row["notes"] = "; ".join(filter(None, [row["notes"], said]))
+    return rows
+
+
+def _first_known(column: pd.Series[Any]) -> Any:
+    """The first value that is there; the first of all, missing, where there is none."""
+    here = column.notna().to_numpy()
+    return column.iloc[int(here.argmax())]
+
+
+def _score(mean: float, floor: float, target: float) -> float:
+    """0 at the floor, 1 at the target, for goals of both kinds; NaN where either is unknown or they are equal."""
+    return (mean - floor) / (target - floor) if target != floor else math.nan
+
+
+def _notes(mine: pd.DataFrame, others: pd.DataFrame, one_machine: bool) -> list[str]:
+    """What a reader must know of a row besides its numbers."""
+    notes = []
+    if not one_machine:
+        notes.append("several machines or torch versions: no times")
+    if (versions := mine["source_hash"].nunique()) > 1:
+        notes.append(f"{versions} versions of the code")
+    if "stale" in mine and mine["stale"].any():
+        notes.append(f"{mine['stale'].sum()} stale")
+    if mine["dirty"].fillna(False).any():
+        notes.append("uncommitted changes")
+    if lost := failures(others):
+        notes.append(f"in the other trials {lost}")
+    return notes
+
+
+def _told_apart(block: pd.DataFrame) -> pd.DataFrame:
+    """block with the differing axes added to labels that would otherwise look the same."""
+    block = block.copy()
+    for _, same in block.groupby(["label", "device", "precision", "backend"], dropna=False):
+        if len(same) == 1:
+            continue
+        differing = [axis for axis in AXES if same[axis].nunique(dropna=False) > 1]
+        added = [", ".join(f"{axis}={_plain(row[axis])}" for axis in differing) for _, row in same.iterrows()]
+        if len(set(added)) < len(added):
+            added = [f"entry {entry}" for entry in same["entry"]]
+        block.loc[same.index, "label"] = [f"{row} [{text}]" for row, text in zip(same["label"], added, strict=True)]
+    return block
+
+
+def _plain(value: Any) -> str:
+    return "none" if pd.isna(value) else str(value)
+
+
+def _ranked(block: pd.DataFrame) -> pd.DataFrame:
+    """block sorted best first with ranks and standings; rows without a value last, by label."""
+    block = block.assign(key=block["mean"] * (-1 if block["goal"].iloc[0] == "max" else 1))
+    block = block.sort_values(["key", "label", "device", "precision", "backend", "entry"], na_position="last")
+    block = block.drop(columns="key").reset_index(drop=True)
+    valued = int(block["mean"].notna().sum())
+    block["rank"] = pd.array([n + 1 if n < valued else None for n in range(len(block))], dtype="Int64")
+    if valued > 1 and block["low"].notna()[0]:
+        overlap = (block["low"] <= block.at[0, "high"]) & (
+            block["high"] >= block.at[0, "low"]
+        )  # no interval, no overlap
+        ends = zip(*(block[name][:valued] for name in ("low", "high", "n")), strict=True)
+        if overlap.sum() > 1:
+            block.loc[overlap, "standing"] = "tied"
+        elif all(can_part(*each) for each in ends):  # a rival without an interval could still be as good
+            block.loc[0, "standing"] = "best"
+    return block
+
+
+OTHER_MACHINE = "† times of another machine or torch version"

@@ -1,0 +1,1 @@
+"""What tutorials say, and the verdict of the records by stated rules."""

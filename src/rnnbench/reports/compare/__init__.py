@@ -1,0 +1,1 @@
+"""Two selections against each other: what they share, and whether what changed is more than noise."""

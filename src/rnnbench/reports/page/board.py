@@ -1,0 +1,178 @@
+"""The leaderboard of a page: blocks, entries with their runs, what they were made from, and who is on the front.
+
+A page says what it leaves out: runs beyond `RUNS` of one entry, configs beyond `CONFIGS` entries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.reports.boards.leaderboard import leaderboard
+from rnnbench.reports.boards.leaderboard_text import settings
+from rnnbench.reports.page.source import Record, Source
+from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
+from rnnbench.reports.selection.coverage import fill_unknown, one_line
+from rnnbench.reports.selection.frame import COLUMNS, part
+from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
+from rnnbench.store.record import NOT_IN_ID, canonical
+from rnnbench.store.rows import BLOCK
+
+RUNS = 50  # of one entry that are listed, failed ones first
+RUNS_IN_ALL = 20_000  # a page stays one that a browser opens at once
+CONFIGS = 1_500  # entries whose config is kept for comparison: each takes reading a record
+COSTS = ("train_seconds", "params")
+NEVER_NEGATIVE = frozenset({"mse", "mae", "rmse", "nll", "error", "perplexity"})
+RUN_COLUMNS = ("id", "seed", "status", "reason", "value", "val", "best_step", "train_seconds", "commit", "device")
+
+
+def board(source: Source) -> dict[str, Any]:
+    """blocks: what may be compared, with its terms; entries: rows of all blocks in order; runs: by entry; configs."""
+    frame = fill_unknown(source.frame)
+    table = leaderboard(source.frame)
+    mine = _by_entry(frame)
+    found: dict[str, Any] = {"blocks": [], "entries": [], "runs": [], "left_out": 0}
+    metrics = [name for name in source.frame.columns if name not in COLUMNS and "/" in name]
+    room = RUNS_IN_ALL
+    for block in blocks(table):
+        found["blocks"].append(_block(block))
+        fronts = {cost: _front(block, cost) for cost in COSTS}
+        for place, (_, row) in enumerate(block.iterrows()):
+            runs = frame.loc[mine[_key(row)]]
+            if "stage" in runs and (runs["stage"] == "final").any():
+                runs = runs[runs["stage"] == "final"]
+            entry = _entry(row, len(found["blocks"]) - 1) | {"metrics": _metrics(runs, metrics)}
+            entry["front"] = [cost for cost in COSTS if place in fronts[cost]]
+            found["entries"].append(entry)
+            listed = _listed(runs, min(RUNS, room))
+            room -= len(listed["id"])
+            found["left_out"] += len(runs) - len(listed["id"])
+            found["runs"].append(listed)
+    return found | {"configs": _configs(source, found["runs"])}
+
+
+def plain(value: Any, digits: int = 7) -> Any:
+    """A value as JSON holds it: missing and not finite is null, floats have `digits` significant digits."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if pd.isna(value):
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    return value
+
+
+def _by_entry(frame: pd.DataFrame) -> dict[tuple[Any, ...], list[int]]:
+    """The places of the runs of every entry in every block."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    columns = [frame[name].tolist() for name in (*BLOCK, "entry")]
+    for place, values in zip(frame.index, zip(*columns, strict=True), strict=True):
+        found.setdefault(tuple(None if pd.isna(v) else v for v in values), []).append(place)
+    return found
+
+
+def _key(row: pd.Series[Any]) -> tuple[Any, ...]:
+    return tuple(None if pd.isna(row[name]) else row[name] for name in (*BLOCK, "entry"))
+
+
+def _block(block: pd.DataFrame) -> dict[str, Any]:
+    first = block.iloc[0]
+    words = {"title": title(block), "terms": terms(block), "heading": metric_name(block)}
+    known_ones = {key: plain(first[key]) for key in ("dataset", "budget", "metric", "goal", "floor", "target")}
+    return words | known_ones | {"bounds": bounds(str(first["metric"]))}
+
+
+def bounds(metric: str) -> list[float | None]:
+    """The least and the largest value of a metric, as far as its name tells: intervals are drawn up to there."""
+    parts = set(metric.split("_"))
+    if "accuracy" in parts:
+        return [0.0, 1.0]
+    return [0.0, None] if parts & NEVER_NEGATIVE or "cross_entropy" in metric else [None, None]
+
+
+def _entry(row: pd.Series[Any], block: int) -> dict[str, Any]:
+    """One row of the leaderboard: numbers to sort by, and the same as people read them."""
+    names = (
+        "rank", "standing", "label", "training", "entry", "mean", "low", "high", "n", "mark", "score", "params",
+        "train_seconds", "steps_per_second", "device", "precision", "backend", "runs", "ok", "coverage", "failures",
+        "notes", "cell", "operator", "peephole", "direction", "depth", "hidden_size", "options",
+    )  # fmt: skip
+    words = {
+        "result": plus_minus(row["mean"], row["low"], row["high"]), "params_text": brief_count(row["params"]),
+        "seconds_text": rounded(row["train_seconds"]), "speed_text": rounded(row["steps_per_second"]),
+        "settings": settings(row), "val": short(row["val"]),
+    }  # fmt: skip
+    return {"block": block} | {name: plain(row[name]) for name in names} | words
+
+
+def _front(block: pd.DataFrame, cost: str) -> set[int]:
+    """The places of entries that no other beats in both value and cost, where their times may be compared at all."""
+    found = set()
+    sign = -1 if block["goal"].iloc[0] == "max" else 1
+    rows = [
+        (place, sign * row["mean"], row[cost], (row["device"], row["precision"], row["backend"]))
+        for place, (_, row) in enumerate(block.iterrows())
+        if known(row["mean"]) and known(row[cost])
+    ]
+    for place, loss, price, where in rows:
+        rivals = [r for r in rows if cost == "params" or r[3] == where]
+        if not any(a <= loss and b <= price and (a < loss or b < price) for _, a, b, _ in rivals):
+            found.add(place)
+    return found
+
+
+def _metrics(runs: pd.DataFrame, names: Sequence[str]) -> list[list[Any]]:
+    """[name, mean over the ok runs] of every metric that is there."""
+    ok = runs[runs["status"] == "ok"]
+    means: Mapping[str, Any] = dict(ok[list(names)].mean()) if names else {}
+    return [[name, short(means[name])] for name in names if known(means[name])]
+
+
+def _listed(runs: pd.DataFrame, most: int) -> dict[str, list[Any]]:
+    """The runs of an entry by column: failed ones first where there are too many, in the order of their seeds."""
+    if len(runs) > most:
+        runs = runs.assign(ended=(runs["status"] == "ok").astype(int)).sort_values(["ended", "seed", "id"])[:most]
+    runs = runs.sort_values(["seed", "id"])
+    found = {name: [plain(v) for v in runs[name].tolist()] for name in RUN_COLUMNS}
+    found["reason"] = [one_line(text, 300) if text else "" for text in found["reason"]]
+    return found
+
+
+def _configs(source: Source, runs: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, Any]:
+    """What entries were made from: options by entry, those that all share apart, and the command of a run of each."""
+    flat: dict[int, dict[str, Any]] = {}
+    commands: dict[int, str] = {}
+    for place, listed in enumerate(runs[:CONFIGS]):
+        record = source.read(listed["id"][0]) if listed["id"] else None
+        if record is not None:
+            flat[place] = flattened(record)
+            commands[place] = str(record.get("command") or "")
+    shared = dict(next(iter(flat.values()), {}))
+    for options in flat.values():
+        shared = {key: value for key, value in shared.items() if key in options and options[key] == value}
+    own = {place: {k: v for k, v in options.items() if k not in shared} for place, options in flat.items()}
+    return {"shared": shared, "own": own, "commands": commands}
+
+
+def flattened(record: Record) -> dict[str, str]:
+    """A record's config as "a.b" -> text, without the seed, what never changes a result, and notes on groups."""
+    found: dict[str, str] = {}
+
+    def walk(key: str, node: Any) -> None:
+        if isinstance(node, Mapping):
+            for name in sorted(node, key=str):
+                if name == "meta" and isinstance(node[name], Mapping):
+                    walk(key, {k: node[name].get(k) for k in ("name", "version")})
+                else:
+                    walk(f"{key}.{name}" if key else str(name), node[name])
+        else:
+            found[key] = "null" if node is None else str(canonical(node))
+
+    config = part(record, "config") or part(record, "axes")
+    walk("", {key: value for key, value in config.items() if key not in (*NOT_IN_ID, "seed")})
+    return found

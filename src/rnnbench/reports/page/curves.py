@@ -1,0 +1,73 @@
+"""Learning curves for a page: few enough to open at once, all seeds of an entry on the same steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnnbench.reports.page.board import plain
+from rnnbench.reports.page.source import Source
+from rnnbench.reports.selection.frame import number
+from rnnbench.store.curves import FILE, Curves
+
+RUNS = 400  # in all, best entries of every block first
+SEEDS = 10  # of one entry
+POINTS = 60  # of one curve, evenly over its steps, the last one included
+FIXED = ("val/loss", "train/loss", "train/grad_norm_max")
+
+
+def learning_curves(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
+    """entries: by place, {steps, runs, seeds, metrics: {name: [values by step, a run]}}; left_out: entries without.
+
+    why: where no entry has any, one sentence of why; else empty.
+    """
+    wanted = _wanted(board)
+    runs = {place: board["runs"][place]["id"][:SEEDS] for place in wanted}
+    histories = source.curves([run for some in runs.values() for run in some])
+    found = {}
+    for place, ids in runs.items():
+        names = (f"val/{board['blocks'][board['entries'][place]['block']]['metric']}", *FIXED)
+        if curves := _thinned(histories, ids, tuple(dict.fromkeys(names))):
+            seeds = dict(zip(board["runs"][place]["id"], board["runs"][place]["seed"], strict=True))
+            found[place] = curves | {"seeds": [seeds[run] for run in curves["runs"]]}
+    return {"entries": found, "left_out": len(board["entries"]) - len(wanted), "why": "" if found else _why(source)}
+
+
+def _why(source: Source) -> str:
+    """Why a page has no curves: a reader must not take it for an oversight."""
+    if source.frozen:
+        return (
+            f"This published set was frozen without learning curves (it has no {FILE}); its metrics are in its entries."
+        )
+    return "No run here has left a history (history.jsonl beside its record) from which curves could be drawn."
+
+
+def _wanted(board: Mapping[str, Any]) -> list[int]:
+    """The entries that have room, in the order of their ranks, block beside block."""
+    entries, taken, kept = board["entries"], 0, []
+    for place in sorted(range(len(entries)), key=lambda n: (entries[n]["rank"] or 10**9, n)):
+        size = min(SEEDS, len(board["runs"][place]["id"]))
+        if size and taken + size <= RUNS:
+            taken += size
+            kept.append(place)
+    return sorted(kept)
+
+
+def _thinned(histories: Curves, runs: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """The named columns of some runs on at most POINTS of the steps that any of them has; empty without any."""
+    by_run = {run: {number(row.get("step")): row for row in histories[run]} for run in runs if run in histories}
+    there = [name for name in names if any(number(r.get(name)) == number(r.get(name)) for rows in by_run.values()
+                                           for r in rows.values())]  # fmt: skip
+    steps = sorted({
+        step for rows in by_run.values() for step, row in rows.items()
+        if any(row.get(name) is not None for name in there)
+    })  # fmt: skip
+    if len(steps) > POINTS:
+        steps = [steps[round(n * (len(steps) - 1) / (POINTS - 1))] for n in range(POINTS)]
+    if not there or not steps:
+        return {}
+    metrics = {
+        name: [[plain(number(rows.get(step, {}).get(name)), 5) for step in steps] for rows in by_run.values()]
+        for name in there
+    }
+    return {"steps": [plain(step) for step in steps], "runs": list(by_run), "metrics": metrics}

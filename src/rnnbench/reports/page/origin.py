@@ -1,0 +1,102 @@
+"""What became of all runs of a page, and where they come from: coverage, failures, skipped cells, provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.reports.page.board import plain
+from rnnbench.reports.page.source import Source, head_runs, planned
+from rnnbench.reports.selection.coverage import one_line, status_counts
+from rnnbench.reports.selection.frame import part
+from rnnbench.store.record import FINAL
+
+ROWS = 2_000  # of a table: what is beyond is counted
+IDS = 3  # runs named beside a reason
+
+MADE_BY = ("device", "host", "precision", "backend", "threads", "commit", "dirty", "source_hash", "torch")
+
+
+def coverage_data(source: Source) -> dict[str, Any]:
+    """sweeps: how far each is; counts: runs by dataset, budget, label and status; failures; skipped; damaged."""
+    counts = status_counts(source.frame)
+    rows = [{name: plain(value) for name, value in row.items()} for row in counts[:ROWS].to_dict("records")]
+    skipped = [
+        {"sweep": name, "reason": str(cell.get("reason")), "cells": plain(cell.get("cells"))}
+        for name, head in sorted(source.heads.items())
+        for cell in head.get("skipped") or []
+        if isinstance(cell, Mapping)
+    ]
+    not_run = [
+        {"sweep": name, "entry": str(entry), "runs": str(runs)}
+        for name, head in sorted(source.heads.items())
+        for entry, runs in dict(head.get("not_run") or {}).items()
+    ]
+    damaged = [
+        {"record": Path(place).parent.name or place, "problem": one_line(why)}  # a run's folder, or a set's line
+        for place, why in source.problems.items()
+    ]
+    return {
+        "statuses": list(FINAL), "counts": rows, "left_out": max(0, len(counts) - ROWS), "failures": _failures(source),
+        "sweeps": [_progress(source, name) for name in sorted(source.heads)],
+        "skipped": skipped, "not_run": not_run, "damaged": damaged,
+    }  # fmt: skip
+
+
+def _progress(source: Source, name: str) -> dict[str, Any]:
+    mine = source.frame[source.frame["id"].isin(head_runs(source, name))]
+    ends = mine["status"].value_counts()
+    command = source.heads[name].get("command")
+    return {
+        "name": name, "command": str(command or ""), "planned": planned(source, name), "recorded": len(mine),
+        "ok": int(ends.get("ok", 0)),
+    }  # fmt: skip
+
+
+def _failures(source: Source) -> list[dict[str, Any]]:
+    """Runs that did not end ok, by how and why, the commonest first."""
+    lost = source.frame[source.frame["status"] != "ok"]
+    lost = lost.assign(reason=[one_line(text, 400) if isinstance(text, str) and text else "no reason recorded"
+                               for text in lost["reason"]])  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    for (status, reason, dataset, label), mine in lost.groupby(["status", "reason", "dataset", "label"], dropna=False):
+        ids = sorted(mine["id"])
+        rows.append({
+            "status": status, "reason": reason, "dataset": plain(dataset), "label": plain(label), "runs": len(ids),
+            "ids": ids[:IDS],
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["runs"], row["status"], row["ids"]))[:ROWS]
+
+
+def provenance(source: Source, stale: Callable[[str], bool] | None = None) -> dict[str, Any]:
+    """groups: runs by machine, commit and source; packages of the newest run of each; the span of time.
+
+    stale: tells of a source hash whether other source than today's made it; without it nothing is said. A run of a
+    published set is not asked: groups of which only a part is stale are two.
+    """
+    frame = source.frame
+    old = {text for text in frame["source_hash"].dropna().unique() if text and stale is not None and stale(text)}
+    frame = frame.assign(old=frame["source_hash"].isin(old) & ~frame["id"].isin(list(source.frozen)))
+    names = (*MADE_BY, "old")
+    groups = []
+    for values, mine in frame.groupby(list(names), dropna=False, sort=True):
+        row = dict(zip(names, map(plain, values), strict=True))
+        is_old = bool(row.pop("old"))
+        groups.append(row | {"runs": len(mine), "stale": is_old})
+    groups.sort(key=lambda row: (-row["runs"], json.dumps(row, sort_keys=True, default=str)))
+    newest = frame.sort_values(["finished", "id"], na_position="first")["id"].iloc[-1]
+    record = source.read(newest) or {}
+    packages = {str(key): str(value) for key, value in sorted(part(record, "packages").items())}
+    return {
+        "groups": groups[:ROWS], "packages": packages, "schema": plain(record.get("schema_version")),
+        "first": _time(frame["started"].min()), "last": _time(frame["finished"].max()),
+        "hours": plain(float(frame["wall_seconds"].sum()) / 3600, 4),
+    }  # fmt: skip
+
+
+def _time(value: Any) -> str:
+    return "" if pd.isna(value) else str(value.strftime("%Y-%m-%d %H:%M UTC"))

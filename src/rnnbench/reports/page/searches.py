@@ -1,0 +1,138 @@
+"""Searches on a page: studies, trials on parallel axes, the best so far, importance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.reports.page.board import plain
+from rnnbench.reports.page.source import Source, head_runs
+from rnnbench.reports.search.importance import importance
+from rnnbench.reports.search.result import SearchResult, search_result
+from rnnbench.reports.search.table import study_cells
+from rnnbench.reports.selection.frame import number
+from rnnbench.reports.tables.numbers import known, short
+
+Axis = Mapping[str, Any]
+
+TRIALS = 1_000  # of one search that have a line: the best by validation, spread over the studies
+
+
+def searched(source: Source) -> dict[str, Any]:
+    """found: the source's searches; remarks: those of which nothing can be shown, and why."""
+    found, remarks = [], []
+    for name in sorted(source.heads):
+        rules = source.heads[name].get("search")
+        if not isinstance(rules, Mapping):
+            continue
+        records = source.records(head_runs(source, name))
+        if not any(record["status"] == "ok" for record in records):
+            remarks.append(f"{name}: no run of this search has ended ok.")
+            continue
+        try:
+            found.append(_search(search_result(name, rules, records)))
+        except (KeyError, TypeError, IndexError) as error:  # a manifest that was cut short
+            remarks.append(f"{name}: its description cannot be read ({type(error).__name__}: {error}).")
+    return {"found": found, "remarks": remarks}
+
+
+def _search(result: SearchResult) -> dict[str, Any]:
+    trials = result.trials[result.trials["stage"] == "trial"]
+    space = [dict(dimension) for dimension in result.rules["space"]]
+    shown = _shown(trials, result)
+    axes = [_axis(dimension, list(shown[dimension["key"]])) for dimension in space]
+    return {
+        "name": result.name, "metric": result.metric, "goal": result.goal, "sentences": list(result.sentences),
+        "studies": [[str(key), str(label)] for key, label in zip(result.studies["study"], result.studies["label"],
+                                                                 strict=True)],
+        "table": study_cells(result), "axes": [{"key": axis["key"], "ticks": axis["ticks"]} for axis in axes],
+        "trials": [_trial(row, space, axes) for _, row in shown.iterrows()], "left_out": len(trials) - len(shown),
+        "best": _best_so_far(trials, result), "importance": _importance(result),
+    }  # fmt: skip
+
+
+def _shown(trials: pd.DataFrame, result: SearchResult) -> pd.DataFrame:
+    each = max(1, TRIALS // max(1, len(result.studies)))
+    ranked = trials.assign(key=trials["val"] * -trials["study"].map(lambda study: _sign(result, study)))
+    return ranked.sort_values(["study", "key", "number"]).groupby("study", sort=False).head(each)
+
+
+def _sign(result: SearchResult, study: str) -> int:
+    """1 where more is better in this study: two of one search may be of two datasets."""
+    return 1 if result.goals.get(study, result.goal) == "max" else -1
+
+
+def _axis(dimension: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+    """One axis: how a value becomes a place between 0 and 1, and what is written at which places."""
+    scale = dimension.get("scale", "linear")
+    low, high = number(dimension.get("low")), number(dimension.get("high"))
+    if dimension.get("kind") == "choice" or not (known(low) and known(high)) or low == high:
+        names = list(dict.fromkeys(str(value) for value in values))
+        names.sort(key=lambda text: (0, float(text), "") if _numeric(text) else (1, 0.0, text))
+        places = {name: (n / (len(names) - 1) if len(names) > 1 else 0.5) for n, name in enumerate(names)}
+        return {"key": dimension["key"], "places": places, "ticks": [[place, name] for name, place in places.items()]}
+    ends = [_scaled(low, scale), _scaled(high, scale)]
+    middle = sum(ends) / 2
+    between = {"log": math.exp(middle), "log1m": 1 - math.exp(middle)}.get(scale, middle)
+    upside_down = float(ends[0] > ends[1])
+    ticks = [[upside_down, short(low, 3)], [0.5, short(between, 3)], [1 - upside_down, short(high, 3)]]
+    return {"key": dimension["key"], "ends": sorted(ends), "scale": scale, "ticks": ticks}
+
+
+def _numeric(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _scaled(value: float, scale: str) -> float:
+    """A value on the scale it was drawn from; log1m counts the distance from 1."""
+    if scale == "log":
+        return math.log(value) if value > 0 else math.nan
+    if scale == "log1m":
+        return math.log(1 - value) if value < 1 else math.nan
+    return value
+
+
+def _place(axis: Axis, value: Any) -> float | None:
+    if "places" in axis:
+        return plain(axis["places"].get(str(value)), 4)
+    if not known(value) or isinstance(value, str):
+        return None
+    low, high = axis["ends"]
+    place = (_scaled(float(value), axis["scale"]) - low) / (high - low)
+    return plain(min(max(place, 0.0), 1.0), 4)
+
+
+def _trial(row: pd.Series[Any], space: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> dict[str, Any]:
+    texts = [row[d["key"]] if isinstance(row[d["key"]], str) else short(row[d["key"]], 3) for d in space]
+    return {
+        "study": str(row["study"]), "number": plain(row["number"]), "status": row["status"], "val": plain(row["val"]),
+        "id": row["id"], "chosen": row["chosen"], "values": texts,
+        "places": [_place(axis, row[axis["key"]]) for axis in axes],
+    }  # fmt: skip
+
+
+def _best_so_far(trials: pd.DataFrame, result: SearchResult) -> dict[str, list[list[Any]]]:
+    """By study: [trial, best validation value up to it] where it changed, and at the last trial."""
+    found: dict[str, list[list[Any]]] = {}
+    for study, mine in trials.sort_values("number").groupby("study", sort=False):
+        sign = _sign(result, str(study))
+        best, line = math.nan, []
+        for trial, value in zip(mine["number"], mine["val"], strict=True):
+            if known(value) and (math.isnan(best) or sign * value > sign * best):
+                best = float(value)
+                line.append([plain(trial), plain(best)])
+        last = plain(mine["number"].max())
+        found[str(study)] = line + ([[last, plain(best)]] if line and line[-1][0] != last else [])
+    return found
+
+
+def _importance(result: SearchResult) -> list[dict[str, Any]]:
+    table = importance(result)
+    names = ("label", "key", "importance", "note")
+    return [{name: plain(row[name], 4) for name in names} for _, row in table.iterrows()]

@@ -1,0 +1,178 @@
+"""`rnnbench serve`: the report page over HTTP for as long as the command runs, made anew when records change.
+
+Standard library only, loopback by default, two addresses: `/` is the page, `/state` says which state of the store it
+would show. Requests under another host's name are refused, so that no page elsewhere can read this one by its browser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from rnnbench.errors import BadInput
+from rnnbench.store.record import RecordError
+from rnnbench.store.store import Store
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{wait}"><title>rnnbench</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'"><p>{text}</p><p>This page looks again.</p>
+"""
+
+
+def state(results: Path, others: Sequence[Store | Path] = ()) -> str:
+    """What changes when a record, a sweep's manifest or a published set appears, changes or goes: one stat a run.
+
+    others: stores and folders of published sets elsewhere, which the page is about as well.
+    """
+    digest = hashlib.sha256()
+    stores = dict.fromkeys([results / "runs", *(each.root for each in others if isinstance(each, Store))])
+    for root in stores:
+        for run in sorted(_names(root)):
+            _add(digest.update, root / run / "record.json")
+        for path in sorted((root.parent / "sweeps").glob("*.json")):
+            _add(digest.update, path)
+    frozen = [each / "records.jsonl" for each in others if not isinstance(each, Store)]
+    for path in [*sorted((results / "published").glob("*/records.jsonl")), *frozen]:
+        _add(digest.update, path)
+    return digest.hexdigest()[:16]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _add(update: Callable[[bytes], None], path: Path) -> None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return
+    update(f"{path}\0{stat.st_mtime_ns}\0{stat.st_size}\0{stat.st_ino}\n".encode("utf-8", "surrogateescape"))
+
+
+@dataclass
+class Page:
+    """The newest page that there is, made anew in the background when its state has gone by.
+
+    make: state -> HTML; BadInput while there is nothing. A request waits at most `patience` seconds for a newer page;
+    then it has the one before, or where there is none yet, a word that it is being made.
+    results, others: what a change is looked for in; see `state`.
+    """
+
+    results: Path
+    make: Callable[[str], str]
+    others: Sequence[Store | Path] = ()
+    patience: float = 0.7
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made: tuple[str, str] | None = None
+    making: Future[str] | None = None
+
+    def html(self) -> str:
+        """The page to show now."""
+        try:
+            return self._newest()[1]
+        except TimeoutError:
+            return WAITING.format(wait=1, text="The page is being made from the records.")
+        except (BadInput, RecordError) as error:  # a sweep that has not finished its first run
+            return WAITING.format(wait=4, text=html.escape(str(error)))
+
+    def state(self) -> str:
+        """The state of the page that `html` would show: a reader loads it again only once there is another."""
+        try:
+            return self._newest()[0]
+        except (TimeoutError, BadInput, RecordError):
+            return state(self.results, self.others)
+
+    def begin(self) -> Future[str] | None:
+        """Begin to make the page of today's state, if it is not made; what is being made."""
+        now = state(self.results, self.others)
+        with self.lock:
+            if self.making is None and (self.made is None or self.made[0] != now):
+                self.making = Future()
+                threading.Thread(target=self._make, args=(now, self.making), daemon=True).start()
+            return self.making
+
+    def _newest(self) -> tuple[str, str]:
+        """State and page. Raises TimeoutError where there is none yet, and what making it raised."""
+        if (making := self.begin()) is not None:
+            try:
+                making.result(timeout=self.patience)
+            except TimeoutError:
+                if self.made is None:
+                    raise
+        assert self.made is not None  # result() has raised, or it is there
+        return self.made
+
+    def _make(self, now: str, making: Future[str]) -> None:
+        try:
+            text = self.make(now)
+        except BaseException as error:
+            with self.lock:
+                self.making = None
+            making.set_exception(error)
+        else:
+            with self.lock:
+                self.made, self.making = (now, text), None
+            making.set_result(text)
+
+
+def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
+    """A server that is bound and not yet serving; its page is begun, so that the first reader need not wait for it.
+
+    port 0 takes a free one. Raises BadInput where it cannot be had.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not _meant(self.headers.get("Host", ""), host):
+                self._answer(403, "text/plain", "This server does not go by that name.")
+            elif self.path.split("?")[0] == "/":
+                self._answer(200, "text/html", page.html())
+            elif self.path == "/state":
+                self._answer(200, "application/json", json.dumps({"state": page.state()}))
+            else:
+                self._answer(404, "text/plain", "There is one page here: /")
+
+        def _answer(self, code: int, kind: str, text: str) -> None:
+            content = text.encode()
+            self.send_response(code)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("X-Frame-Options", "DENY")
+            self.end_headers()
+            try:
+                self.wfile.write(content)
+            except (BrokenPipeError, ConnectionResetError):  # the reader has gone on
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:  # the terminal is for what the user must know
+            return
+
+    try:
+        made = ThreadingHTTPServer((host, port), Handler)
+    except (OSError, OverflowError) as error:
+        raise BadInput(
+            f"cannot serve on {host}:{port} ({getattr(error, 'strerror', None) or error}); try --port 0."
+        ) from None
+    made.daemon_threads = True
+    page.begin()
+    return made
+
+
+def _meant(header: str, host: str) -> bool:
+    """Whether a request's Host is a name of this server; one that was put on a network goes by any."""
+    name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
+    return host not in LOOPBACK or name.strip("[]").lower() in LOOPBACK

@@ -1,0 +1,1 @@
+"""What networks predict on test clips, as pictures and animations."""

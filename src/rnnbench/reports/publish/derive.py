@@ -1,0 +1,112 @@
+"""What follows from a published set's records, rebuilt: its tables and README, equal to the byte or not."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.reports.boards.all_tables import all_tables
+from rnnbench.reports.boards.leaderboard import leaderboard
+from rnnbench.reports.boards.leaderboard_figure import board_link
+from rnnbench.reports.boards.leaderboard_text import write
+from rnnbench.reports.publish.predictions import changed, links
+from rnnbench.reports.selection.frame import part, records_frame
+from rnnbench.reports.selection.searched import with_searches
+from rnnbench.reports.tables.write import to_markdown, write_table
+from rnnbench.store.published import read_published
+from rnnbench.store.store import write_atomic
+
+DERIVED = ("leaderboard.csv", "leaderboard.md", "README.md")
+
+
+def verify(folder: Path) -> list[str]:
+    """Rebuild a published set's tables from its records; the names of the files that are not equal to the byte.
+
+    Figures are not compared, but what they are drawn from is.
+    """
+    with tempfile.TemporaryDirectory() as fresh:
+        names = _derive(folder, Path(fresh))
+        found = [
+            name
+            for name in names
+            if not (folder / name).exists() or (folder / name).read_bytes() != (Path(fresh) / name).read_bytes()
+        ]
+    extra = sorted({f"tables/{path.name}" for path in (folder / "tables").glob("*")} - set(names))
+    return found + extra + changed(folder)
+
+
+def _frame(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    return with_searches(records_frame(found), {head["name"]: head["search"]} if "search" in head else {})
+
+
+def _derive(source: Path, folder: Path) -> list[str]:
+    """Write the tables that follow from records.jsonl, sweep.json and curves.jsonl; returns their names."""
+    from rnnbench.reports.ablation.command import derive_ablation
+    from rnnbench.reports.claims.command import derive_claims
+    from rnnbench.reports.search.command import derive_search
+
+    found = read_published(source)
+    head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
+    frame = _frame(head, found)
+    write(leaderboard(frame), folder, parquet=False)
+    names = [*DERIVED, *_derive_tables(frame, head, folder)]
+    pictures = [*board_link(frame), *links(source, found)]
+    write_atomic(folder / "README.md", _readme(head, found, pictures))
+    return [*names, *derive_ablation(source, folder), *derive_search(source, folder), *derive_claims(source, folder)]
+
+
+def _derive_tables(frame: pd.DataFrame, head: Mapping[str, Any], folder: Path) -> list[str]:
+    """Write what `rnnbench tables` has, as far as there are rows: tables.md, and tables/NAME.csv; their names."""
+    skipped = {str(cell["reason"]): int(cell["cells"]) for cell in head.get("skipped") or ()}
+    made = [table for table in all_tables(frame, skipped).values() if len(table.frame)]
+    parts = [f"# {table.name}\n\n{to_markdown(table)}" for table in made]
+    write_atomic(folder / "tables.md", "\n".join(parts))
+    for table in made:
+        write_table(table, folder / "tables", ("csv",))
+    return ["tables.md", *(f"tables/{table.name}.csv" for table in made)]
+
+
+def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]], pictures: Iterable[str] = ()) -> str:
+    """Where a frozen result comes from: command, statuses, commits, machines, versions; then lines about pictures."""
+    found = list(found)
+
+    def counted(values: Iterable[str]) -> str:
+        return ", ".join(f"{value} ({n})" for value, n in sorted(Counter(values).items()))
+
+    def commit(record: Mapping[str, Any]) -> str:
+        git = part(record, "git")
+        return f"{git.get('commit') or 'no checkout'}{' with uncommitted changes' if git.get('dirty') else ''}"
+
+    def machine(record: Mapping[str, Any]) -> str:
+        host = part(record, "host")
+        return f"{host.get('gpu') or host.get('cpu')}, {record.get('device')}, {record.get('threads')} thread"
+
+    versions = [f"{k} {v}" for k, v in part(found[0], "packages").items()]
+    hours = sum(float(record.get("wall_seconds") or 0) for record in found) / 3600
+    lines = [
+        f"# {head['name']}",
+        "",
+        "Frozen records and the tables derived from them; `rnnbench verify` rebuilds the tables and compares.",
+        "",
+        f"- made by `{head['command']}`",
+        f"- runs: {counted(str(record['status']) for record in found)}, {hours:.2f} core hours",
+        f"- commit: {counted(map(commit, found))}; source {counted(str(r.get('source_hash')) for r in found)}",
+        f"- machine: {counted(map(machine, found))}",
+        f"- versions: {', '.join(versions)}",
+        *(f"- skipped: {cell['cells']} cells: {cell['reason']}" for cell in head["skipped"]),
+        *(f"- not run: {runs}: `{entry}`" for entry, runs in (head.get("not_run") or {}).items()),
+        "",
+        "The table is [leaderboard.md](leaderboard.md), others are in [tables.md](tables.md); every number of theirs "
+        "comes from [records.jsonl](records.jsonl).",
+        *["The verdicts on the claims: [claims.md](claims.md)."] * ("claims" in head),
+        *["The search: [search.md](search.md), its trials in [search_trials.csv](search_trials.csv)."]
+        * ("search" in head),
+        *pictures,
+    ]
+    return "\n".join(lines) + "\n"

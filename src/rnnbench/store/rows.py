@@ -1,0 +1,182 @@
+"""A record as one flat row of plain values: what tables, plans and a store's index are made of. No pandas, no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rnnbench.store.record import canonical, entry_id
+
+TIME = "datetime64[us, UTC]"
+
+# Axes and options that say how a network was trained: searched over, so runs that differ in them share a row. An option
+# is one of the network by its beginning, and one of neither where it has a column of its own. The display name shows
+# the same ones (`runs.axes.label`): what the name tells apart is never one row.
+TRAINING_AXES = ("optimizer", "schedule")
+NETWORK_OPTIONS = ("cell.", "depth.", "direction.", "peephole.", "encoder", "head", "forecast.")
+# What a rollout is fed while it learns; tested, every one of them is the same network.
+TRAINING_OPTIONS = ("forecast.sampling",)
+OTHER_OPTIONS = ("precision", "device", "backend", "forecast.kind")  # the kind is an axis, `forecast`
+
+# Every fixed column with its dtype, in order; an empty store gives exactly these.
+COLUMNS: dict[str, str] = {
+    "id": "str", "entry": "str", "status": "str", "reason": "str",
+    "label": "str", "cell": "str", "operator": "str", "peephole": "str", "direction": "str",
+    "depth": "Int64", "hidden_size": "Int64", "options": "str", "axes": "str", "training": "str",
+    "dataset": "str", "dataset_version": "str", "protocol": "str", "data_hash": "str", "task": "str",
+    "budget": "str", "updates": "Int64", "batch_size": "Int64", "seed": "Int64",
+    "metric": "str", "goal": "str", "value": "float64", "val": "float64",
+    "floor": "float64", "floor_name": "str", "target": "float64", "best_step": "Int64",
+    "params": "Int64", "live_params": "Int64", "state_size": "Int64", "flops_per_step": "float64",
+    "updates_done": "Int64", "train_seconds": "float64", "wall_seconds": "float64", "steps_per_second": "float64",
+    "peak_memory_mb": "float64", "device": "str", "device_kind": "str", "precision": "str", "backend": "str",
+    "threads": "Int64", "host": "str", "commit": "str", "dirty": "boolean", "source_hash": "str", "torch": "str",
+    "attempts": "Int64", "started": TIME, "finished": TIME,
+}  # fmt: skip
+
+
+def row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fixed columns of one record, as plain Python values."""
+    axes, dataset, budget = part(record, "axes"), part(record, "dataset"), part(record, "budget")
+    metrics, git = part(record, "metrics"), part(record, "git")
+    metric, floor_name = record.get("metric"), record.get("floor")
+    floor = part(record, "floors").get(str(floor_name))
+    config = part(record, "config")
+    task = config.get("dataset") or {key: dataset.get(key) for key in ("name", "version", "protocol")}
+    plain = {name: record.get(name) for name in COLUMNS}
+    derived = {
+        "entry": entry_id(config or {"axes": {**axes, "label": None}, "dataset": task, "budget": budget}),
+        "label": axes.get("label") or _label(axes),
+        "options": compact(_options(axes)),
+        "axes": compact_json(_network(axes)),
+        "training": _training(axes),
+        "task": compact_json({"dataset": task}),
+        "dataset": dataset.get("name"),
+        "dataset_version": dataset.get("version"),
+        "protocol": dataset.get("protocol"),
+        "data_hash": dataset.get("data_hash"),
+        "budget": budget.get("name"),
+        "updates": budget.get("updates"),
+        "batch_size": budget.get("batch_size"),
+        "value": metrics.get(f"test/{metric}"),
+        "val": metrics.get(f"val/{metric}"),
+        "floor": floor if floor is not None else floor_name,
+        "floor_name": floor_name,
+        "updates_done": record.get("updates"),
+        "host": compact(record.get("host")),
+        "device_kind": device_kind(record.get("device")),
+        "backend": record.get("backend") or axes.get("backend"),
+        "commit": git.get("commit"),
+        "dirty": git.get("dirty"),
+        "torch": part(record, "packages").get("torch"),
+    }
+    same = ("cell", "operator", "peephole", "direction", "depth", "hidden_size")
+    return plain | {name: axes.get(name) for name in same} | derived
+
+
+def part(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A nested part of a record; empty where it is missing (a run that failed early), {name: it} where it is a name."""
+    value = record.get(key)
+    if isinstance(value, Mapping):
+        return value
+    return {} if value is None or isinstance(value, (list, tuple)) else {"name": value}
+
+
+def number(value: Any) -> float:
+    """value as a float, NaN where it is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    return float(value) if math.isfinite(value) else math.nan
+
+
+def compact(value: Any) -> str | None:
+    """Nested options as "k=v, group.k=v", sorted, nulls left out; None where nothing is left."""
+    if not isinstance(value, Mapping):
+        return None if value is None else str(value)
+    items: list[str] = []
+    for key in sorted(value, key=str):
+        inner = value[key]
+        if isinstance(inner, Mapping):
+            items += [f"{key}.{text}" for text in (compact(inner) or "").split(", ") if text]
+        elif inner is not None:
+            items.append(f"{key}={canonical(inner)}")
+    return ", ".join(items) or None
+
+
+def parts(text: str | None) -> list[str]:
+    """What `compact` has joined: "a=1, b=[1, 2]" as ["a=1", "b=[1, 2]"]."""
+    return re.split(r", (?![^\[\]]*\])", text) if text else []
+
+
+def compact_json(value: Mapping[str, Any]) -> str:
+    """value as canonical JSON on one line: equal text for equal values."""
+    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def device_kind(device: Any) -> str | None:
+    """cpu, cuda, ... of a device in words ("cuda:0", "cuda (H100)", {kind: cuda, name: H100}); else the words."""
+    if isinstance(device, Mapping):
+        device = device.get("kind") or device.get("type") or device.get("name")
+    if device is None:
+        return None
+    words = str(device).replace(":", " ").replace("(", " ").replace(",", " ").split()
+    return words[0] if words and words[0] in ("cpu", "cuda", "mps", "xpu") else str(device)
+
+
+def is_network(option: str) -> bool:
+    """Whether an option (a dotted key) says what the network is, and not how it was trained."""
+    return option.startswith(NETWORK_OPTIONS) and not option.startswith(TRAINING_OPTIONS)
+
+
+def _network(axes: Mapping[str, Any]) -> dict[str, Any]:
+    """The axes that make the network. The label is computed from them; a size solved from a budget is no choice."""
+    left_out = {"label", "options", *TRAINING_AXES}
+    if axes.get("params_budget") is not None:
+        left_out.add("hidden_size")
+    own = {key: value for key, value in part(axes, "options").items() if is_network(key)}
+    options = {key: value for key, value in own.items() if not key.startswith(OTHER_OPTIONS)}
+    return {key: value for key, value in axes.items() if key not in left_out} | {"options": options}
+
+
+def _training(axes: Mapping[str, Any]) -> str | None:
+    """How the network was trained, as far as it was chosen: "adam, optimizer.lr=0.01"."""
+    chosen = [str(axes[name]) for name in TRAINING_AXES if axes.get(name)]
+    given = _options(axes).items()
+    options = {key: value for key, value in given if not is_network(key) and not key.startswith(OTHER_OPTIONS)}
+    return ", ".join(filter(None, [*chosen, compact(options)])) or None
+
+
+def _options(axes: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given. One that was set to nothing (clip=null) is given, too."""
+    return {key: "null" if value is None else value for key, value in part(axes, "options").items()}
+
+
+def _label(axes: Mapping[str, Any]) -> str:
+    """A name for axes that came without one."""
+    return compact({key: value for key, value in _network(axes).items() if key != "backend"}) or "unknown"
+
+
+def text(value: Any) -> str | None:
+    """value as text: names as they are, options as "k=v"."""
+    return compact(value) if isinstance(value, Mapping) else None if value is None else str(value)
+
+
+def fitting(value: Any, dtype: str) -> Any:
+    """value as a column of this dtype of `COLUMNS` holds it; what does not fit is missing: None. Times stay text."""
+    if dtype == "float64":
+        return None if math.isnan(n := number(value)) else n
+    if dtype == "Int64":
+        return int(n) if math.isfinite(n := number(value)) and n.is_integer() and abs(n) < 2**63 else None
+    if dtype == "boolean":
+        return value if isinstance(value, bool) else None
+    if dtype == TIME:
+        return value if isinstance(value, str) else None
+    words = text(value)  # JSON may hold half a character, a table may not
+    return words if words is None or words.isascii() else words.encode("utf-8", "replace").decode()
+
+
+# Values are compared, and entries ranked, only where all of these are equal.
+BLOCK = ("dataset", "dataset_version", "protocol", "data_hash", "budget", "updates", "batch_size", "metric", "goal")

@@ -1,0 +1,103 @@
+"""What a network was seen to predict: a few test clips in one small file, `samples.npz`. Imports no torch.
+
+::
+
+    input       N T_in C H W, uint8          clips   N, int64: their places in the test split
+    truth       N T_out C H W, uint8         about   JSON: schema_version, run, scale{kind top minutes}
+    prediction  N T_out C H W, uint8
+
+N clips, T frames, C H W: channels, height and width of a frame. A byte is 255 times a display value in [0, 1], which
+`Scale` explains; the three arrays share one scale, and what lies outside of it is held at its end.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnbench.errors import BadInput
+
+FILE = "samples.npz"
+SCHEMA_VERSION = 1
+ARRAYS = ("input", "truth", "prediction", "clips")
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a display value d in [0, 1] stands for.
+
+    kind `plain`: the value d * top of a frame. kind `rain`: r mm/h with d = log(1 + r) / log(1 + top).
+    minutes: between two frames, where frames have a time.
+    """
+
+    kind: Literal["plain", "rain"]
+    top: float
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The clips of one run with its predictions; see the head of this file."""
+
+    run: str
+    scale: Scale
+    clips: NDArray[np.int64]
+    input: Bytes
+    truth: Bytes
+    prediction: Bytes
+
+    def same_clips(self, other: Samples) -> bool:
+        """Whether both show the same input and truth on the same scale."""
+        alike = self.scale == other.scale and np.array_equal(self.clips, other.clips)
+        return alike and np.array_equal(self.input, other.input) and np.array_equal(self.truth, other.truth)
+
+
+def dumps(samples: Samples) -> bytes:
+    """Samples as the bytes of a npz file; the same samples give the same bytes."""
+    about = {"schema_version": SCHEMA_VERSION, "run": samples.run, "scale": asdict(samples.scale)}
+    arrays = {name: getattr(samples, name) for name in ARRAYS}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, about=np.array(json.dumps(about)), **arrays)
+    return buffer.getvalue()
+
+
+def read(path: Path) -> Samples:
+    """Samples from a file. Raises BadInput where there is none, or where it is no whole samples file."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:  # a torn file is closed, too
+            about: dict[str, Any] = json.loads(str(content["about"]))
+            arrays = {name: content[name] for name in ARRAYS}
+        if about["schema_version"] > SCHEMA_VERSION:
+            raise BadInput(f"{path} has schema_version {about['schema_version']}; update rnnbench.")
+        samples = Samples(str(about["run"]), Scale(**about["scale"]), **arrays)
+        _check(samples)
+    except BadInput:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadInput(f"{path} cannot be read as samples ({error}): delete it, and it is made anew.") from None
+    return samples
+
+
+def _check(samples: Samples) -> None:
+    """Raise ValueError where the arrays do not belong together."""
+    shown = (samples.input, samples.truth, samples.prediction)
+    if any(array.dtype != np.uint8 or array.ndim != 5 or 0 in array.shape for array in shown):
+        raise ValueError("its frames are no N T C H W of bytes")
+    clips, frame = len(samples.clips), samples.input.shape[2:]
+    if samples.truth.shape != samples.prediction.shape or any(
+        (len(array), array.shape[2:]) != (clips, frame) for array in shown
+    ):
+        raise ValueError("its arrays differ in shape")
+
+
+SAMPLES, FIGURES, PREFIX = "samples", "figures", "frames_"

@@ -1,0 +1,173 @@
+"""A store of runs on disk: `results/runs/<id>/`, written so that nothing half-written is ever read. Imports no torch.
+
+::
+
+    config.yaml        resolved, written once                history.jsonl  metrics by step; torn lines are tolerated
+    attempts/NNN/      mkdir = claim (see runs/attempts.py)  record.json    written once: proof of a finished run
+    best.pt            weights that were best on validation  samples.npz    of frames: some predictions (see samples.py)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rnnbench.errors import BadInput, nearest
+from rnnbench.store import record as records
+
+
+def write_atomic(path: Path, text: str | bytes) -> None:
+    """Write a file whole or not at all: temporary file beside it, fsync, rename, fsync of the folder."""
+    data = text.encode() if isinstance(text, str) else text
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSON-lines file, [] where there is none. A torn line (the process was killed) is left out.
+
+    A torn line need not be the last: a resumed run appends behind it. Bytes, because a tear may split a character.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+@dataclass
+class Store:
+    """A folder of runs. `problems` lists, after reading, the records that could not be read, by path."""
+
+    root: Path
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, results: str | Path | None = None) -> Store:
+        """The store in results, else in RNNBENCH_RESULTS, else in `results/` of the current folder.
+
+        Raises BadInput where that is a file: a command that only reads would take it for an empty store.
+        """
+        base = Path(results or os.environ.get("RNNBENCH_RESULTS") or "results")
+        if base.is_file():
+            raise BadInput(f"results are kept in a folder, and {base} is a file; name another with --results.")
+        return cls(base / "runs")
+
+    def folder(self, run_id: str) -> Path:
+        return self.root / run_id
+
+    def record_path(self, run_id: str) -> Path:
+        return self.folder(run_id) / "record.json"
+
+    def ids(self) -> list[str]:
+        """Every run in the store, finished or not, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+    def read(self, run_id: str) -> dict[str, Any] | None:
+        """A run's record; None while the run is not finished. Raises RecordError where the file is damaged."""
+        path = self.record_path(run_id)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            raise records.RecordError(f"{path} is not whole text ({error})") from None
+        return records.loads(text, name=str(path))
+
+    def iterate(self) -> Iterator[dict[str, Any]]:
+        """Every readable record, by id. What cannot be read goes to `problems` and never stops the rest."""
+        self.problems.clear()
+        for run_id in self.ids():
+            try:
+                record = self.read(run_id)
+            except (records.RecordError, OSError) as error:
+                self.problems[str(self.record_path(run_id))] = str(error)
+                continue
+            if record is not None:
+                yield record
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Every readable record by id."""
+        return {record["id"]: record for record in self.iterate()}
+
+    def write(self, record: Mapping[str, Any]) -> Path:
+        """Write a run's record, once. Raises FileExistsError on a second one: the first is never overwritten.
+
+        Raises RecordError, and writes nothing, where the record could not be read back.
+        """
+        path = self.record_path(record["id"])
+        if path.exists():
+            raise FileExistsError(f"{path} exists: a record is written once")
+        text = records.dumps(record)
+        records.loads(text, name=str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+        return path
+
+    def set_aside(self, run_id: str, word: str = "failed") -> Path:
+        """Move a run's record to `record.failed-N.json` so that the run can be done again; nothing is lost.
+
+        word: why it is done again, `failed` or `stale` (made by other source).
+        """
+        path = self.record_path(run_id)
+        n = 1
+        while (aside := path.with_name(f"record.{word}-{n}.json")).exists():
+            n += 1
+        os.replace(path, aside)
+        return aside
+
+    def last_aside(self, run_id: str) -> dict[str, Any] | None:
+        """The record that was set aside last of a run that has no record now; None where there is none to read."""
+        folder = self.folder(run_id)
+        if self.record_path(run_id).exists():
+            return None
+        asides = sorted(folder.glob("record.*-*.json"), key=lambda path: path.stat().st_mtime_ns)  # of its writing
+        try:
+            return records.loads(asides[-1].read_text(encoding="utf-8"), name=str(asides[-1])) if asides else None
+        except (records.RecordError, UnicodeDecodeError, OSError):
+            return None
+
+    def history(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's metrics by step, as far as they were written."""
+        return read_jsonl(self.folder(run_id) / "history.jsonl")
+
+    def find(self, prefix: str) -> str:
+        """The one run whose id begins with prefix. Raises BadInput when there is none or more than one."""
+        ids = self.ids()
+        hits = [i for i in ids if i.startswith(prefix)]
+        if len(hits) == 1:
+            return hits[0]
+        if not hits:
+            hint = nearest(prefix, ids) if ids else "the store is empty: `rnnbench run` makes a first run."
+            raise BadInput(f"no run {prefix!r} in {self.root}; {hint}")
+        some = ", ".join(hits[:4]) + (" ..." if len(hits) > 4 else "")
+        raise BadInput(f"{prefix!r} is the beginning of {len(hits)} runs ({some}); give more digits.")

@@ -1,0 +1,90 @@
+"""`make bench` compares what is equal, tells a missed limit from noise, and says in its exit code which it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rnnbench.bench import frames as bench_frames
+from rnnbench.bench import memory as bench_memory
+from rnnbench.bench import tables as bench
+from rnnbench.bench.harness import Result, interleaved, middle, ratio
+from rnnbench.nn import count_params
+
+
+@pytest.mark.parametrize("fed_back", [False, True])
+def test_the_common_convlstm_computes_what_ours_does(fed_back):
+    """From the same weights: i f o g of [x, h] as one kernel. So what is timed is the same work."""
+    ours = bench_frames.conv_lstm(3, 4, 3).double()
+    common = bench_frames.CommonConvLSTM(3, 4, 3).double()
+    with torch.no_grad():
+        ours.cell.W.bias.normal_()
+        i, f, g, o = torch.cat([ours.cell.W.weight, ours.cell.U.weight], 1).chunk(4)
+        common.conv.weight.copy_(torch.cat([i, f, o, g]))
+        i, f, g, o = ours.cell.W.bias.chunk(4)
+        common.conv.bias.copy_(torch.cat([i, f, o, g]))
+    assert count_params(ours) == count_params(common)
+    x = torch.randn(2, 5, 3, 6, 7, dtype=torch.float64)
+    if fed_back:
+        one = bench_frames.FedBack(ours, lambda x: bench_frames._begin(ours, x), (3, 4)).double()
+        two = bench_frames.FedBack(common, common.begin, (3, 4)).double()
+        two.head.load_state_dict(one.head.state_dict())
+        assert torch.allclose(one(x), two(x), atol=1e-12)
+    else:
+        assert torch.allclose(ours(x)[0], common(x), atol=1e-12)
+
+
+def test_a_median_with_its_interval():
+    """Order statistics: of 15 values the 4th and the 12th, of 3 the least and the most."""
+    assert middle(range(15)) == (7, 3, 11)
+    assert middle([3, 1, 2]) == (2, 1, 3)
+    assert middle([5]) == (5, 5, 5)
+    assert ratio([2, 9, 4], [1, 3, 2]) == (2, 2, 3)
+    assert str(ratio([2, 9, 4], [1, 3, 2])) == "2.00 (2.00..3.00)"
+
+
+def test_ways_take_turns_to_begin_a_round():
+    seen = []
+    times = interleaved({name: lambda name=name: seen.append(name) for name in "abc"}, 3)
+    assert "".join(seen) == "abc" + "bca" + "cab" + "abc"
+    assert {name: len(ms) for name, ms in times.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+@pytest.mark.parametrize(("missed", "code"), [([], 0), (["it takes too long"], 1)])
+def test_a_missed_limit_is_the_exit_code_and_a_sentence(monkeypatch, capsys, missed, code):
+    found = Result("A table of [x, h]", ("case", "ratio"), [("one", "2.00")], missed)
+    monkeypatch.setattr(bench, "tables", lambda rounds, updates: {"one": lambda: found, "two": lambda: 1 / 0})
+    monkeypatch.setattr(bench.host, "tune_malloc", lambda: True)  # of this very process
+    assert bench.main(["one"]) == code
+    said = capsys.readouterr()
+    assert "A table of [x, h]" in said.out
+    assert "2.00" in said.out
+    assert said.err == "".join(f"limit missed: {sentence}\n" for sentence in missed)
+
+
+def test_an_unknown_table_is_refused(capsys):
+    with pytest.raises(SystemExit) as caught:
+        bench.main(["speed"])
+    assert caught.value.code == 2
+    known = "harness, backends, convlstm, bf16, memory, doubling"
+    assert f"unknown table 'speed'; known: {known}" in capsys.readouterr().err
+
+
+@pytest.mark.integration
+def test_a_fresh_process_tells_what_a_training_holds():
+    """Not what this process holds: getrusage would, of a child of a large process."""
+    start, peak = bench_memory.memory_of("ConvLSTM encoder-forecaster", 2, 2, 1, 3, 1)
+    assert 20 < start < peak < start + 200
+
+
+@pytest.mark.integration
+def test_every_table_of_frames_is_filled(monkeypatch):
+    """With one round, and small: the figures mean nothing."""
+    monkeypatch.setattr(bench_frames, "T", 2)
+    monkeypatch.setattr(bench_frames, "CASES", ((2, 3, 3, 1),))
+    monkeypatch.setattr(bench_frames, "BF16_CASES", ((2, 3, 3, 1),))
+    monkeypatch.setattr(bench_frames, "memory_of", lambda name, steps, *size: (100.0, 100.0 + steps))
+    for make, rows in ((bench_frames.common_form, 2), (bench_frames.bf16, 1), (bench_frames.doubling, 4)):
+        result = make(1)
+        assert [len(row) for row in result.rows] == [len(result.columns)] * rows
+    assert [row[1] for row in bench_frames.memory().rows] == ["102", "102"]
