@@ -68,6 +68,6 @@ def peak() -> float:
 def memory_of(name: str, steps: int, channels: int, layers: int, kernel_size: int, B: int) -> tuple[float, float]:
     """`held` in a fresh process."""
     size = (steps, channels, layers, kernel_size, B)
-    code = f"import json; from rnnbench.runs.bench_memory import held; print(json.dumps(held({name!r}, *{size})))"
+    code = f"import json; from rnnbench.bench.memory import held; print(json.dumps(held({name!r}, *{size})))"
     start, most = json.loads(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
     return start, most

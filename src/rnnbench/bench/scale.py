@@ -1,4 +1,4 @@
-"""How commands that read the store grow with it: `python -m rnnbench.sweeps.bench_scale [RUNS ...]`.
+"""How commands that read the store grow with it: `python -m rnnbench.bench.scale [RUNS ...]`.
 
 Makes stores of synthetic records (planned configs, made-up numbers, no training) in a temporary folder and times the
 commands that read them, warm and once cold (no index): in seconds of the processor, which other work on the machine
@@ -106,7 +106,7 @@ def _timed(words: Sequence[str], results: Path) -> tuple[float, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table. Returns 0."""
-    parser = argparse.ArgumentParser("python -m rnnbench.sweeps.bench_scale", description=__doc__)
+    parser = argparse.ArgumentParser("python -m rnnbench.bench.scale", description=__doc__)
     parser.add_argument("runs", nargs="*", type=int, default=[1_000, 10_000, 100_000], help="sizes of the stores")
     parser.add_argument("--json", action="store_true", help="one line a size, for programs")
     args = parser.parse_args(argv)

@@ -135,7 +135,7 @@ def missed(ours: Measured, fresh: Measured, *, busy: bool = False) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table as it is measured; 1 where a limit was missed."""
-    parser = argparse.ArgumentParser("python -m rnnbench.sweeps.bench", description=__doc__)
+    parser = argparse.ArgumentParser("python -m rnnbench.bench.sweep", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="tiny runs of each way")
     parser.add_argument("--workers", type=int, default=2, help="of the ways that do several at once")
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""`make bench`: every table of training/bench.py and bench_frames.py, in a process that is set up as a run's.
+"""`make bench`: every table of harness.py and frames.py, in a process that is set up as a run's.
 
 Its memory allocator is tuned as a run's is, which moves these ratios by a fifth; only this room knows how.
 """
@@ -41,7 +41,7 @@ def _table(result: training.Result) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables as they are measured; 1 where a limit was clearly missed."""
-    parser = argparse.ArgumentParser("python -m rnnbench.runs.bench", description=__doc__)
+    parser = argparse.ArgumentParser("python -m rnnbench.bench.tables", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="at least 10 tell a missed limit from noise")
     parser.add_argument("--updates", type=int, default=200, help="of a round of the harness")
     parser.add_argument("tables", nargs="*", default=[], help=f"only these of {', '.join(tables(1, 1))}")
