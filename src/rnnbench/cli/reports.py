@@ -68,7 +68,6 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.boards.leaderboard import leaderboard
     from rnnbench.reports.boards.leaderboard_text import write
     from rnnbench.reports.selection.select import select
-    from rnnbench.store.manifests import skipped_cells
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
@@ -83,9 +82,9 @@ def _leaderboard(args: argparse.Namespace) -> int:
     if args.output:
         files = write(table, Path(args.output))
     else:
-        files = write(table, store.root.parent / "tables", f"leaderboard_{found.tag}" if words else "leaderboard")
+        files = write(table, store.results.tables, f"leaderboard_{found.tag}" if words else "leaderboard")
     _print_board(table, args.format)
-    for reason, cells in ({} if words else skipped_cells(store.root.parent)).items():
+    for reason, cells in found.skipped.items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
     if stale:
         print(f"stale: {stale} of {len(found.frame)} runs were made by other source (see notes)", file=sys.stderr)
@@ -123,7 +122,7 @@ def _frames(args: argparse.Namespace) -> int:
     store = Store.open(args.results)
     asked = ask(store, args.name, args.seed)
     files, remarks = draw_asked(
-        asked, args.output, clips=args.clips, problems=_make_samples(store, asked.missing)
+        asked, args.output, clips=args.clips, problems=_make_samples(asked.store, asked.missing)
     )  # fmt: skip
     for remark in remarks:
         print(remark, file=sys.stderr)
@@ -143,13 +142,12 @@ def _make_samples(store: Store, runs: Sequence[str]) -> dict[str, str]:
 def _publish(args: argparse.Namespace) -> int:
     from rnnbench.reports.predictions.command import to_make
     from rnnbench.reports.publish.freeze import publish
-    from rnnbench.store.published import published
+    from rnnbench.store.published import own_published
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
-    results = store.root.parent
-    before = _frozen_runs(published(results).get(args.name))
-    if args.name == "claims" and not args.sweep and not (results / "sweeps" / "claims.json").exists():
+    before = _frozen_runs(own_published(store.results).get(args.name))
+    if args.name == "claims" and not args.sweep and not store.results.manifest("claims").exists():
         from rnnbench.cli.claims import content
         from rnnbench.reports.publish.claims import publish_claims
 
@@ -179,22 +177,35 @@ def _frozen_runs(folder: Path | None) -> dict[str, object]:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from rnnbench.errors import nearest
-    from rnnbench.reports.publish.derive import verify
-    from rnnbench.store.published import published
+    from rnnbench.store.published import own_published, shipped_names
+    from rnnbench.store.results import resolve_published
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
-    known = published(store.root.parent)
-    if not known:
+    if args.names:
+        sets = {name: resolve_published(store, name).folder for name in args.names}
+    elif not (sets := own_published(store.results)):  # a mistyped folder in CI must not be green
+        known = shipped_names()
+        theirs = f"; of those that come with rnnbench name some: {', '.join(known)}" * bool(known)
         raise BadInput(
-            f"nothing is published in {store.root.parent / 'published'}; `rnnbench publish NAME` freezes a sweep."
+            f"nothing is published in {store.results.published}; `rnnbench publish NAME` freezes a sweep{theirs}."
         )
-    for name in args.names:
-        if name not in known:
-            raise BadInput(f"nothing is published as {name!r}; {nearest(name, known)}")
-    different = {name: verify(known[name]) for name in args.names or known}
-    for name, files in different.items():
-        what = "differs from what its records give: " + ", ".join(files)
-        print(f"{name}: {what if files else 'equal'}")
-    return FAILED if any(different.values()) else OK
+    different = [name for name, folder in sets.items() if not _is_equal(name, folder, named=bool(args.names))]
+    return FAILED if different else OK
+
+
+def _is_equal(name: str, folder: Path, *, named: bool) -> bool:
+    """Print whether a set is what its records give, and return it. A set that cannot be read is not; if it was named,
+    that raises BadInput or RecordError."""
+    from rnnbench.reports.publish.derive import verify
+    from rnnbench.store.record import RecordError
+
+    try:
+        files = verify(folder)
+    except (BadInput, RecordError) as error:
+        if named:
+            raise
+        print(f"{name}: {error}")
+        return False
+    print(f"{name}: " + ("differs from what its records give: " + ", ".join(files) if files else "equal"))
+    return not files

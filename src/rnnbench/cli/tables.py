@@ -69,16 +69,14 @@ def add(commands: Commands) -> None:
 def _tables(args: argparse.Namespace) -> int:
     from rnnbench.reports.boards.all_tables import all_tables
     from rnnbench.reports.tables.write import write_table
-    from rnnbench.store.manifests import skipped_cells
     from rnnbench.store.store import Store
 
     if args.show == "all" and args.format == "csv":
         raise BadInput("--format csv prints one table: name it with --show, or take the files of all (--output DIR).")
     store = Store.open(args.results)
     found = selected(store, args.selection)
-    skipped = {} if args.selection else skipped_cells(store.root.parent)
-    made = all_tables(found.frame, skipped)
-    folder = Path(args.output) if args.output else store.root.parent / "tables"
+    made = all_tables(found.frame, found.skipped)
+    folder = Path(args.output) if args.output else store.results.tables
     for table in made.values():
         write_table(table, folder)
     show = args.show or ("across" if len(made["across"].frame) else "tasks")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.selection.frame import compact, device_kind, number, part
 from rnnbench.reports.tables.numbers import count, known, short
+from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import NOT_IN_ID, RecordError
 from rnnbench.store.store import Store
 
@@ -41,15 +42,19 @@ def summary_line(record: Mapping[str, Any]) -> str:
 
 
 def show_run(store: Store, run_id: str) -> Group:
-    """Everything the store knows of one run, finished or not, to print with rich.
+    """Everything that is known of one run, finished or not, to print with rich.
 
-    run_id: the id or an unambiguous beginning of it. Raises BadInput where there is no such run. A damaged record is
-    said to be so, and the rest of the folder is shown.
+    run_id: the id or an unambiguous beginning of it, or what else means one run (`store.gathered.resolve_run`). Raises
+    BadInput where there is no such run. A damaged record is said to be so, and the rest of the folder is shown.
     """
     from rich.console import Group
     from rich.text import Text
 
-    run_id = store.find(run_id)
+    found = resolve_run(store, run_id)
+    run_id = found.name
+    if not isinstance(found.where, Store):
+        return Group(*_recorded(the_record(found)), _section("frozen in", [("published set", str(found.where))]))
+    store = found.where
     folder = store.folder(run_id)
     damage = ""
     try:
@@ -57,9 +62,7 @@ def show_run(store: Store, run_id: str) -> Group:
     except RecordError as error:
         record, damage = None, str(error)
     if record is not None:
-        status = str(record["status"])
-        head = Text.assemble((status, f"bold {COLOURS.get(status, 'red')}"), "  ", (run_id, "bold"))
-        parts: list[Any] = [head, *([Text(str(record["reason"]))] if record.get("reason") else []), *_finished(record)]
+        parts = _recorded(record)
     else:
         state = "damaged record" if damage else "not finished"
         parts = [Text.assemble((state, "bold red" if damage else "bold yellow"), "  ", (run_id, "bold"))]
@@ -69,6 +72,16 @@ def show_run(store: Store, run_id: str) -> Group:
     if attempts := _attempts(folder):
         parts += [_section("attempts", attempts)]
     return Group(*parts)
+
+
+def _recorded(record: Mapping[str, Any]) -> list[Any]:
+    """How a finished run ended, and the sections of its record."""
+    from rich.text import Text
+
+    status = str(record["status"])
+    head = Text.assemble((status, f"bold {COLOURS.get(status, 'red')}"), "  ", (str(record["id"]), "bold"))
+    reason = [Text(str(record["reason"]))] if record.get("reason") else []
+    return [head, *reason, *_finished(record)]
 
 
 def _section(title: str, pairs: Pairs) -> Table:

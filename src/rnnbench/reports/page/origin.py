@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs, planned
 from rnnbench.reports.selection.coverage import one_line, status_counts
 from rnnbench.reports.selection.frame import part
+from rnnbench.store.published import not_run_of
 from rnnbench.store.record import FINAL
 
 ROWS = 2_000  # of a table: what is beyond is counted
@@ -26,15 +27,14 @@ def coverage_data(source: Source) -> dict[str, Any]:
     counts = status_counts(source.frame)
     rows = [{name: plain(value) for name, value in row.items()} for row in counts[:ROWS].to_dict("records")]
     skipped = [
-        {"sweep": name, "reason": str(cell.get("reason")), "cells": plain(cell.get("cells"))}
+        {"sweep": name, "reason": cell["reason"], "cells": cell["cells"]}
         for name, head in sorted(source.heads.items())
-        for cell in head.get("skipped") or []
-        if isinstance(cell, Mapping)
+        for cell in head["skipped"]
     ]
     not_run = [
-        {"sweep": name, "entry": str(entry), "runs": str(runs)}
+        {"sweep": name, "entry": entry, "runs": runs}
         for name, head in sorted(source.heads.items())
-        for entry, runs in dict(head.get("not_run") or {}).items()
+        for entry, runs in not_run_of(head).items()
     ]
     damaged = [
         {"record": Path(place).parent.name or place, "problem": one_line(why)}  # a run's folder, or a set's line
@@ -50,9 +50,8 @@ def coverage_data(source: Source) -> dict[str, Any]:
 def _progress(source: Source, name: str) -> dict[str, Any]:
     mine = source.frame[source.frame["id"].isin(head_runs(source, name))]
     ends = mine["status"].value_counts()
-    command = source.heads[name].get("command")
     return {
-        "name": name, "command": str(command or ""), "planned": planned(source, name), "recorded": len(mine),
+        "name": name, "command": source.heads[name]["command"], "planned": planned(source, name), "recorded": len(mine),
         "ok": int(ends.get("ok", 0)),
     }  # fmt: skip
 
