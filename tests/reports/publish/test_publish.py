@@ -9,11 +9,11 @@ from reports.synthetic import make_record, make_records
 from rnnbench.errors import BadInput
 from rnnbench.reports.publish.derive import verify
 from rnnbench.reports.publish.freeze import publish
-from rnnbench.store.published import published, read_published
+from rnnbench.store.published import published_in, read_published
 from rnnbench.store.record import RecordError
 from rnnbench.store.store import Store
 
-COMMITTED = published(Path(__file__).parents[3] / "results")
+COMMITTED = published_in(Path(__file__).parents[3] / "results" / "published")
 
 
 @pytest.fixture
