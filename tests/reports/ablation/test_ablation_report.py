@@ -121,7 +121,7 @@ def test_runs_that_are_not_finished_are_said(tmp_path):
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path):
     with pytest.raises(BadInput, match="did you mean demo"):
         main_ablation(sweep(tmp_path, study(["off", "on"], range(3))), "dmo")
-    with pytest.raises(BadInput, match="rnnbench sweep experiment=x"):
+    with pytest.raises(BadInput, match="folder with runs is called 'x'; known: baseline"):
         main_ablation(Store.open(tmp_path / "empty"), "x")
 
 
@@ -206,7 +206,7 @@ def test_numbers_in_words():
 
 SCRIPT = """
 import sys
-import rnnbench.reports.ablation_main
+import rnnbench.reports.ablation.command
 print([m for m in ("torch", "hydra", "pytorch_lightning", "wandb", "scipy.stats", "matplotlib") if m in sys.modules])
 """
 

@@ -126,7 +126,7 @@ def test_nothing_finished_is_nothing_to_publish(store):
 
 
 def test_an_unknown_sweep_is_named_with_the_nearest(store):
-    with pytest.raises(BadInput, match=r"no sweep 'dmo' in .*did you mean demo"):
+    with pytest.raises(BadInput, match=r"no sweep is called 'dmo'; did you mean demo"):
         publish(store, "dmo")
 
 

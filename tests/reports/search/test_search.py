@@ -257,7 +257,7 @@ def test_what_is_no_search_is_refused(store, tmp_path):
     )
     with pytest.raises(BadInput, match="plain is a sweep, not a search"):
         main_search(store, "plain")
-    with pytest.raises(BadInput, match="no search and no published set 'x'"):
+    with pytest.raises(BadInput, match="no sweep, published set or folder with runs is called 'x'"):
         main_search(store, "x")
     (tmp_path / "sweeps" / "plain.json").write_text("{")
     with pytest.raises(BadInput, match=r"plain\.json is damaged; the sweep's command, given again, writes it anew"):
