@@ -19,7 +19,7 @@ def test_elsewhere_the_runs_that_come_with_rnnbench_are_the_evidence(tmp_path, c
     out = capsys.readouterr().out
     assert "are missing" not in out
     assert "of at least" not in out
-    assert out.count("holds") > 2
+    assert "holds" in out
 
 
 def test_a_damaged_manifest_of_an_experiment_is_said_and_hides_no_published_run(tmp_path, capsys):

@@ -182,15 +182,15 @@ def _at_path(path: Path) -> Found | None:
         return Runs(Store(Results(path).runs), name, label)
     if _is_run(path):
         return Run(Store(path.parent), name)
-    if any(map(_is_run, path.iterdir())):
+    if path.absolute() == Results(path.absolute().parent).runs or any(map(_is_run, path.iterdir())):
         return Runs(Store(path), name, label)
     return None
 
 
 def _sweep_at(path: Path) -> Sweep | None:
     """The sweep whose manifest this file is; None of a file that lies in no sweeps/."""
-    path = path.absolute()
-    if path.parent.name != Results(path.parent.parent).sweeps.name:
+    path = path if path.parent.name else path.absolute()  # as the user wrote it, where that says enough
+    if path != Results(path.parent.parent).manifest(path.stem):
         return None
     results = Results(path.parent.parent)
     return Sweep(Store(results.runs), path.stem, f"{results.root.name}/{path.stem}")

@@ -73,10 +73,10 @@ def merge(store: Store, sources: list[str | Path], *, unfinished: bool = False) 
 def _place(source: str, store: Store) -> Found:
     """What a source is. Raises BadInput where it is nothing, or the store itself."""
     found = resolve(store, source)
-    if isinstance(found.where, Store) and found.where.root.resolve() == store.root.resolve():
-        raise BadInput(f"{source} is the store itself; --results says where to, the folders say where from.")
     if isinstance(found, Sweep):
         read_manifest(found.store.results, found.name)  # which says what is wrong with a damaged one
+    if isinstance(found.where, Store) and found.where.root.resolve() == store.root.resolve():
+        raise BadInput(f"{source} is the store itself; --results says where to, the folders say where from.")
     return found
 
 
