@@ -7,7 +7,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, FAILED, OK, Commands
@@ -15,6 +14,7 @@ from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
     from rnnbench.store.folder import Results
+    from rnnbench.store.results import Found
     from rnnbench.store.store import Store
     from rnnbench.tracking.push import Mirrored
 
@@ -89,44 +89,49 @@ def _push(args: argparse.Namespace) -> int:
 
 def _chosen(store: Store, selection: Sequence[str]) -> Iterator[Mirrored]:
     """The records that a selection names, each with its curves and its sweep; what else must be said is on stderr."""
+    from rnnbench.store.results import Runs, resolve
+
+    for found in [resolve(store, name) for name in selection] or [Runs(store, "", "all runs")]:
+        yield from _mirrored(store, found)
+
+
+def _mirrored(store: Store, found: Found) -> Iterator[Mirrored]:
+    """The records of one place. store: the user's own, which may have the curves of a published set's runs."""
     from rnnbench.store.gathered import gather
-    from rnnbench.store.results import Runs, Sweep, resolve
+    from rnnbench.store.results import Sweep
     from rnnbench.store.store import Store
     from rnnbench.tracking.push import Mirrored
 
-    places = [resolve(store, name) for name in selection] or [Runs(store, "", "all runs")]
-    for found in places:
-        gathered = gather(found)
-        groups: dict[str, str] = {}
-        for problem in gathered.problems.values():
-            print(f"rnnbench: left out: {problem}", file=sys.stderr)
-        if isinstance(gathered.where, Store):
-            groups, damaged = _groups(gathered.where.results)
-            for sentence in damaged if isinstance(found, Runs) else ():
-                print(f"note: {sentence}", file=sys.stderr)
-        named = found.name if isinstance(found, Sweep) else None
-        if isinstance(gathered.where, Path):
-            named = gathered.where.resolve().name
-        histories = gathered.curves()
-        for record in gathered.records:
-            run = str(record["id"])
-            history = histories.get(run) or store.history(run)  # a set keeps few, but its runs may be here
-            yield Mirrored(record, history, named or groups.get(run))
+    gathered = gather(found)
+    for problem in gathered.problems.values():
+        print(f"rnnbench: left out: {problem}", file=sys.stderr)
+    histories = gathered.curves()
+    runs = [str(record["id"]) for record in gathered.records]
+    if isinstance(found, Sweep):
+        groups = dict.fromkeys(runs, found.name)
+    elif isinstance(gathered.where, Store):
+        groups = _groups(gathered.where.results)
+    else:
+        groups = dict.fromkeys(runs, gathered.where.resolve().name)
+    for run, record in zip(runs, gathered.records, strict=True):
+        yield Mirrored(record, histories.get(run) or store.history(run), groups.get(run))
 
 
-def _groups(results: Results) -> tuple[dict[str, str], list[str]]:
+def _groups(results: Results) -> dict[str, str]:
     """The sweep of each run: the first by name where there are several, and one with a name before one without.
 
-    And a sentence for each manifest that is damaged: that is no reason to mirror nothing.
+    A manifest that is damaged is said to be so, and is no reason to mirror nothing.
     """
     from rnnbench.store.manifests import read_manifests
 
     found: dict[str, str] = {}
     manifests, damaged = read_manifests(results)
+    for sentence in damaged:
+        print(f"note: {sentence}", file=sys.stderr)
     for name in sorted(manifests, key=lambda name: (bool(re.fullmatch(r"[0-9a-f]{12}", name)), name)):
         for run in manifests[name]["runs"]:
             found.setdefault(run, name)
-    return found, damaged
+    return found
 
 
 def agent_words(words: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from rnnbench.reports.ablation.study import AblationResult, ablation
 from rnnbench.reports.ablation.table import write_ablation
 from rnnbench.reports.ablation.terminal import to_rich
 from rnnbench.store.curves import Curves, read_curves
-from rnnbench.store.gathered import Gathered, gather, the_sweep
+from rnnbench.store.gathered import gather, the_sweep
 from rnnbench.store.published import read_head, read_published
 from rnnbench.store.results import PublishedSet, Runs, Sweep, default_folder, resolve
 from rnnbench.store.store import Store
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 TAKEN = (Sweep, PublishedSet, Runs)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A result with what was read for it: histories by run; folder: where its files go; remarks for its reader."""
+
+    result: AblationResult
+    histories: Curves
+    folder: Path
+    remarks: list[str]
 
 
 def main_ablation(
@@ -38,25 +48,26 @@ def main_ablation(
     where the files go; see `default_folder`. spec: the key `ablation` of the experiment; by default what the sweep's
     manifest or the published set says. Raises BadInput where there is nothing to compare.
     """
+    read = read_ablation(store, name, spec=spec)
+    folder = Path(output) if output else read.folder
+    files = write_ablation(read.result, folder, planned(read.result, read.histories) if figures else ())
+    if figures:
+        files += draw(read.result, read.histories, folder)
+    return to_rich(read.result, files), files, read.remarks
+
+
+def read_ablation(store: Store, name: str, *, spec: Mapping[str, Any] | None = None) -> Reading:
+    """The ablation of a sweep, as a result: nothing is written. Arguments and errors as of `main_ablation`."""
     found = the_sweep(resolve(store, name, TAKEN), "ablation", "an ablation")
     gathered = gather(found)
     if not gathered.records:
         start = f"; start it: {gathered.command}" if gathered.command else "."
         raise BadInput(f"no run of {gathered.label} is finished{start}")
-    result = _result(gathered, found.name, spec)
-    histories = gathered.curves()
-    folder = Path(output) if output else default_folder(store, found, f"ablation_{found.name}")
-    files = write_ablation(result, folder, planned(result, histories) if figures else ())
-    if figures:
-        files += draw(result, histories, folder)
-    return to_rich(result, files), files, gathered.remarks
-
-
-def _result(gathered: Gathered, name: str, spec: Mapping[str, Any] | None) -> AblationResult:
-    """The ablation of what was gathered, by the spec or by what its head says."""
     head: Mapping[str, Any] = gathered.head or {}
-    result = ablation(gathered.records, head.get("ablation") if spec is None else spec, name=name)
-    return replace(result, not_run=head.get("not_run") or {})
+    result = ablation(gathered.records, head.get("ablation") if spec is None else spec, name=found.name)
+    result = replace(result, not_run=head.get("not_run") or {})
+    folder = default_folder(store, found, f"ablation_{found.name}")
+    return Reading(result, gathered.curves(), folder, gathered.remarks)
 
 
 def derive_ablation(source: Path, folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import pandas as pd
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs, planned
 from rnnbench.reports.selection.coverage import one_line, status_counts
-from rnnbench.reports.selection.frame import part
-from rnnbench.store.published import not_run_of
 from rnnbench.store.record import FINAL
+from rnnbench.store.rows import part
 
 ROWS = 2_000  # of a table: what is beyond is counted
 IDS = 3  # runs named beside a reason
@@ -26,16 +25,10 @@ def coverage_data(source: Source) -> dict[str, Any]:
     """sweeps: how far each is; counts: runs by dataset, budget, label and status; failures; skipped; damaged."""
     counts = status_counts(source.frame)
     rows = [{name: plain(value) for name, value in row.items()} for row in counts[:ROWS].to_dict("records")]
-    skipped = [
-        {"sweep": name, "reason": cell["reason"], "cells": cell["cells"]}
-        for name, head in sorted(source.heads.items())
-        for cell in head["skipped"]
-    ]
-    not_run = [
-        {"sweep": name, "entry": entry, "runs": runs}
-        for name, head in sorted(source.heads.items())
-        for entry, runs in not_run_of(head).items()
-    ]
+    skipped, not_run = [], []
+    for name, head in sorted(source.heads.items()):
+        skipped += _skipped(name, head)
+        not_run += _not_run(name, head)
     damaged = [
         {"record": Path(place).parent.name or place, "problem": one_line(why)}  # a run's folder, or a set's line
         for place, why in source.problems.items()
@@ -47,11 +40,24 @@ def coverage_data(source: Source) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _skipped(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cells that a sweep never started, by reason."""
+    cells = [cell for cell in head.get("skipped") or [] if isinstance(cell, Mapping)]
+    return [{"sweep": name, "reason": str(cell.get("reason")), "cells": plain(cell.get("cells"))} for cell in cells]
+
+
+def _not_run(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How many runs of an entry a published set lacks."""
+    lacking = dict(head.get("not_run") or {})
+    return [{"sweep": name, "entry": str(entry), "runs": str(runs)} for entry, runs in lacking.items()]
+
+
 def _progress(source: Source, name: str) -> dict[str, Any]:
     mine = source.frame[source.frame["id"].isin(head_runs(source, name))]
     ends = mine["status"].value_counts()
+    command = source.heads[name].get("command")
     return {
-        "name": name, "command": source.heads[name]["command"], "planned": planned(source, name), "recorded": len(mine),
+        "name": name, "command": str(command or ""), "planned": planned(source, name), "recorded": len(mine),
         "ok": int(ends.get("ok", 0)),
     }  # fmt: skip
 
@@ -59,8 +65,7 @@ def _progress(source: Source, name: str) -> dict[str, Any]:
 def _failures(source: Source) -> list[dict[str, Any]]:
     """Runs that did not end ok, by how and why, the commonest first."""
     lost = source.frame[source.frame["status"] != "ok"]
-    lost = lost.assign(reason=[one_line(text, 400) if isinstance(text, str) and text else "no reason recorded"
-                               for text in lost["reason"]])  # fmt: skip
+    lost = lost.assign(reason=[_reason(text) for text in lost["reason"]])
     rows: list[dict[str, Any]] = []
     for (status, reason, dataset, label), mine in lost.groupby(["status", "reason", "dataset", "label"], dropna=False):
         ids = sorted(mine["id"])
@@ -69,6 +74,10 @@ def _failures(source: Source) -> list[dict[str, Any]]:
             "ids": ids[:IDS],
         })  # fmt: skip
     return sorted(rows, key=lambda row: (-row["runs"], row["status"], row["ids"]))[:ROWS]
+
+
+def _reason(text: Any) -> str:
+    return one_line(text, 400) if isinstance(text, str) and text else "no reason recorded"
 
 
 def provenance(source: Source, stale: Callable[[str], bool] | None = None) -> dict[str, Any]:

@@ -47,14 +47,8 @@ def publish_claims(store: Store, content: Mapping[str, Any], *, partial: bool = 
     found = gathered.records
     if not found or (gathered.missing and not partial):
         raise BadInput(_lacking(gathered.missing, some=bool(found)))
-    head: PublishedHead = {"name": CLAIMS, "command": COMMAND, "skipped": gathered.skipped}
-    if gathered.missing:
-        head["not_run"] = gathered.missing
-    head["sweeps"] = {name: sorted(runs) for name, runs in gathered.runs.items()}
-    head["claims"] = content["claims"]
-    with_history = {name for claim in claims if needs_history(claim) for name in claim.experiments}
-    curves_of = [run for name, runs in gathered.runs.items() if name in with_history for run in runs]
-    return write_set(folder_of(store, CLAIMS), head, found, curves=store, curves_of=curves_of)
+    curves_of = _with_history(claims, gathered.runs)
+    return write_set(folder_of(store, CLAIMS), _head(gathered, content), found, curves=store, curves_of=curves_of)
 
 
 def _gather(store: Store, names: Iterable[str]) -> _Gathered:
@@ -69,6 +63,22 @@ def _gather(store: Store, names: Iterable[str]) -> _Gathered:
         for entry, what in not_run(manifest, runs).items():
             found.missing[f"experiment={name} {entry}".strip()] = what
     return found
+
+
+def _head(gathered: _Gathered, content: Mapping[str, Any]) -> PublishedHead:
+    """What the set says of itself: which runs are whose, and the claims as they are worded today."""
+    head: PublishedHead = {"name": CLAIMS, "command": COMMAND, "skipped": gathered.skipped}
+    if gathered.missing:
+        head["not_run"] = gathered.missing
+    head["sweeps"] = {name: sorted(runs) for name, runs in gathered.runs.items()}
+    head["claims"] = content["claims"]
+    return head
+
+
+def _with_history(claims: Iterable[Claim], runs: Mapping[str, Iterable[str]]) -> list[str]:
+    """The runs whose curves a check reads."""
+    wanted = {name for claim in claims if needs_history(claim) for name in claim.experiments}
+    return [run for name, mine in runs.items() if name in wanted for run in mine]
 
 
 def _lacking(missing: Mapping[str, str], *, some: bool) -> str:

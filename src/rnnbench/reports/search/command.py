@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 TAKEN = (Sweep, PublishedSet, Runs)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A result; folder: where its files go; remarks for its reader."""
+
+    result: SearchResult
+    folder: Path
+    remarks: list[str]
+
+
 def main_search(
     store: Store, name: str, output: str | Path | None = None, *, figures: bool = True
 ) -> tuple[Group, list[Path], list[str]]:
@@ -29,15 +39,21 @@ def main_search(
     name: a search, a published set, or a folder of either (`store.results`). output: where the files go; see
     `default_folder`. Raises BadInput where there is no such search, or nothing of it is finished.
     """
+    read = read_search(store, name)
+    shares = importance(read.result)
+    folder = Path(output) if output else read.folder
+    files = write_search(read.result, shares, folder, FIGURES if figures else ())
+    if figures:
+        files += draw(read.result, shares, folder)
+    return to_rich(read.result, shares, files), files, read.remarks
+
+
+def read_search(store: Store, name: str) -> Reading:
+    """The result of a search: nothing is written. Raises BadInput as `main_search` does."""
     found = the_sweep(resolve(store, name, TAKEN), "search", "a search")
     gathered = gather(found)
     result = _result(gathered, found.name, found.WHAT)
-    shares = importance(result)
-    folder = Path(output) if output else default_folder(store, found, f"search_{found.name}")
-    files = write_search(result, shares, folder, FIGURES if figures else ())
-    if figures:
-        files += draw(result, shares, folder)
-    return to_rich(result, shares, files), files, gathered.remarks
+    return Reading(result, default_folder(store, found, f"search_{found.name}"), gathered.remarks)
 
 
 def _result(gathered: Gathered, name: str, what: str) -> SearchResult:

@@ -33,6 +33,7 @@ TEXTS = ("dataset", "budget", "protocol", "metric", "precision", "backend", "sta
          "direction", "label", "host", "torch", "id", "entry")  # fmt: skip
 NUMBERS = ("depth", "hidden_size", "seed", "updates", "batch_size", "params")
 NAMES: dict[str, tuple[Kind, ...]] = {"sweep": (Sweep,), "published": (PublishedSet,), "experiment": ANY}
+Named = tuple[str, tuple[Kind, ...]]  # a name, and what it may be
 KEYS = ("sweep", "published", *TEXTS, "device", *NUMBERS, "commit", "since", "until")
 SAME = {("peephole", "none"): "off"}
 
@@ -123,25 +124,31 @@ def check(store: Store, words: Sequence[str]) -> list[Store | Path]:
     return [found.where for found in places] or [store]
 
 
-def _parsed(words: Sequence[str]) -> tuple[list[tuple[str, tuple[Kind, ...]]], dict[str, list[str]]]:
-    """The names, each with what it may be, and the values by key."""
-    names: list[tuple[str, tuple[Kind, ...]]] = []
+def _parsed(words: Sequence[str]) -> tuple[list[Named], dict[str, list[str]]]:
+    """The names, each with what it may be, and the values by key; each once."""
+    names: list[Named] = []
     wanted: dict[str, list[str]] = {}
     for word in words:
-        key, sign, text = word.partition("=")
-        if not sign:
+        if "=" not in word:
             names.append((word, ANY))
             continue
-        values = [value for value in text.split(",") if value]
-        if not key or not values:
-            raise BadInput(f"{word!r} selects nothing: it is key=value, with commas between alternatives.")
+        key, values = _key(word)
         if key in NAMES:
             names += [(value, NAMES[key]) for value in values]
-        elif key in KEYS or "." in key:
-            wanted.setdefault(key, []).extend(values)
         else:
-            raise BadInput(f"nothing is selected by {key!r}; {nearest(key, KEYS)}")
+            wanted.setdefault(key, []).extend(values)
     return list(dict.fromkeys(names)), {key: list(dict.fromkeys(values)) for key, values in wanted.items()}
+
+
+def _key(word: str) -> tuple[str, list[str]]:
+    """A word key=value,value. Raises BadInput where it is none, or nothing has this key."""
+    key, _, text = word.partition("=")
+    values = [value for value in text.split(",") if value]
+    if not key or not values:
+        raise BadInput(f"{word!r} selects nothing: it is key=value, with commas between alternatives.")
+    if key not in (*NAMES, *KEYS) and "." not in key:
+        raise BadInput(f"nothing is selected by {key!r}; {nearest(key, KEYS)}")
+    return key, values
 
 
 def _gathered(places: list[Place]) -> Selected:
