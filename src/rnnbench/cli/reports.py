@@ -37,13 +37,13 @@ def add(commands: Commands) -> None:
     study = commands.add(
         "ablation", _ablation, "Compare a sweep's variants pairwise by seed: effects, diagnostics, cost, verdicts."
     )
-    study.add_argument("name", metavar="NAME", help="the sweep or experiment, or a published set")
+    study.add_argument("name", metavar="NAME", help="the sweep or experiment, a published set, or a folder of either")
     study.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ablation_NAME/)")
     study.add_argument("--no-figures", action="store_true", help="tables only")
     frames = commands.add(
         "frames", _frames, "Draw what networks predict on test clips: DATASET.png and .gif of a sweep or a run."
     )
-    frames.add_argument("name", metavar="NAME", help="a sweep, a published set, or a run's id (its beginning will do)")
+    frames.add_argument("name", metavar="NAME", help="a sweep, published set or folder, or the beginning of a run's id")
     frames.add_argument(
         "-o", "--output", metavar="FOLDER",
         help="where the files go (default: tables/frames_NAME/; figures/ of a published set)",
@@ -61,7 +61,7 @@ def add(commands: Commands) -> None:
     verify = commands.add(
         "verify", _verify, "Rebuild published tables from their records and compare; exit code 1 if not equal."
     )
-    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all)")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all of the store's own)")
 
 
 def _leaderboard(args: argparse.Namespace) -> int:

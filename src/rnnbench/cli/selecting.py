@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rnnbench.store.store import Store
 
 HELP = """\
-A selection is names of sweeps, of published sets or of folders with results, and key=value[,value]:
+A selection is names of sweeps, of published sets, of folders with results or of runs, and key=value[,value]:
   dataset budget protocol metric device precision backend status commit (its beginning)
   cell operator peephole direction depth hidden_size seed, and any option that was set: optimizer.lr=0.01
   since=2026-11-01 until=2026-11-30 (when a run finished, UTC, both days in)
@@ -28,7 +28,7 @@ def add_selection(parser: argparse.ArgumentParser, *, short: bool = False) -> No
     """The words of a selection, as `args.selection`. short: --dataset and --budget, too; see `asked`."""
     parser.add_argument(
         "selection", nargs="*", metavar="SELECTION",
-        help="a sweep, published set or folder, and key=value (default: all)",
+        help="a sweep, published set, folder or run, and key=value (default: all)",
     )  # fmt: skip
     if short:
         for key in SHORT:

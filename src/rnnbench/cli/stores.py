@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     merge = commands.add(
         "merge", _merge, "Copy finished runs of other stores or published sets into this one; nothing is overwritten."
     )
-    merge.add_argument("sources", nargs="+", metavar="DIR", help="results folders, or results/published/NAME")
+    merge.add_argument("sources", nargs="+", metavar="DIR", help="results folders, published sets, a sweep's manifest")
     merge.add_argument("--unfinished", action="store_true", help="unfinished runs, too, with their checkpoints")
 
 

@@ -98,7 +98,7 @@ def _chosen(store: Store, selection: Sequence[str]) -> Iterator[Mirrored]:
 def _mirrored(store: Store, found: Found) -> Iterator[Mirrored]:
     """The records of one place. store: the user's own, which may have the curves of a published set's runs."""
     from rnnbench.store.gathered import gather
-    from rnnbench.store.results import Sweep
+    from rnnbench.store.results import Runs, Sweep
     from rnnbench.store.store import Store
     from rnnbench.tracking.push import Mirrored
 
@@ -110,23 +110,23 @@ def _mirrored(store: Store, found: Found) -> Iterator[Mirrored]:
     if isinstance(found, Sweep):
         groups = dict.fromkeys(runs, found.name)
     elif isinstance(gathered.where, Store):
-        groups = _groups(gathered.where.results)
+        groups = _groups(gathered.where.results, mention=isinstance(found, Runs))
     else:
         groups = dict.fromkeys(runs, gathered.where.resolve().name)
     for run, record in zip(runs, gathered.records, strict=True):
         yield Mirrored(record, histories.get(run) or store.history(run), groups.get(run))
 
 
-def _groups(results: Results) -> dict[str, str]:
+def _groups(results: Results, *, mention: bool) -> dict[str, str]:
     """The sweep of each run: the first by name where there are several, and one with a name before one without.
 
-    A manifest that is damaged is said to be so, and is no reason to mirror nothing.
+    A manifest that is damaged is no reason to mirror nothing. mention: it is said to be so.
     """
     from rnnbench.store.manifests import read_manifests
 
     found: dict[str, str] = {}
     manifests, damaged = read_manifests(results)
-    for sentence in damaged:
+    for sentence in damaged if mention else ():
         print(f"note: {sentence}", file=sys.stderr)
     for name in sorted(manifests, key=lambda name: (bool(re.fullmatch(r"[0-9a-f]{12}", name)), name)):
         for run in manifests[name]["runs"]:
