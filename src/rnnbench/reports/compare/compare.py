@@ -18,6 +18,7 @@ from rnnbench.reports.compare.differences import ALPHA, Row, add_p, difference, 
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import holm
+from rnnbench.reports.tables.frames import typed_frame
 
 MACHINE = ("device", "host", "threads", "torch")
 FACTS = ("commit", "source_hash", "torch", "host", "device")
@@ -79,11 +80,10 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
     for row in rows:
         row["verdict"] = _verdict(row, exact=exact)
     rows.sort(key=lambda row: [str(row[name]) for name in ("dataset", "budget", "label", "backend")])
-    frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()})
     missing = [f"{line}: gone" for line in met.gone]
     missing += [] if "seed" in asked_less(a, b) else _seeds_gone(rows)
     missing += [f"{place}: cannot be read" for place in a.problems | b.problems]
-    return Comparison(frame, _changed(a.frame, b.frame), met.only_a, met.only_b, missing)
+    return Comparison(typed_frame(rows, COLUMNS), _changed(a.frame, b.frame), met.only_a, met.only_b, missing)
 
 
 def _seeds_gone(rows: Sequence[Row]) -> list[str]:
