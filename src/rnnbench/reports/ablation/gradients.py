@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rnnbench.reports.tables.numbers import missing, p_bound, p_value, points, ratio, share
+from rnnbench.reports.tables.numbers import missing, p_text, points, ratio, share
 
 Row = Mapping[str, Any]
 PROBLEM, NONE, UNKNOWN = "problem", "none", "not enough evidence"
@@ -18,7 +18,7 @@ SATURATED = 0.05
 def gradient_rules(alpha: float) -> list[str]:
     """The rules of the gradient verdict, as they stand under every report."""
     return [
-        f"Gradient problem: any of five signs with Holm's p < {p_bound(alpha)} over the variants (each sign is its own "
+        f"Gradient problem: any of five signs with Holm's p < {alpha:g} over the variants (each sign is its own "
         "family) and of the size stated. Diverges: in more seeds than the baseline (status diverged, or a gradient"
         f" that was not finite). Spikes: the share of updates above 10x the median norm is at least {FACTOR:g} "
         f"times the baseline's, and above it by {SPIKES:.1%} of the updates. Bursts: largest / median norm at least"
@@ -60,13 +60,13 @@ def _signs(measures: Mapping[str, Row], ends: Row, base: str, alpha: float) -> I
         enough = row["n"] >= FEWEST_FOR_ABSENT and not missing(row["low"])
         state = PROBLEM if large and clear else NONE if enough and absent else UNKNOWN
         few = f" ({row['n']} pair{'s' * (row['n'] != 1)})" if row["n"] < FEWEST_FOR_ABSENT else ""
-        yield state, f"{name} {text}, Holm p {p_value(row['p_holm'])}{few}"
+        yield state, f"{name} {text}, Holm p {p_text(row['p_holm'])}{few}"
 
 
 def _diverges(ends: Row, base: str, alpha: float) -> tuple[str, str]:
     own, others, n = int(ends["paired_diverged"]), int(ends["baseline_diverged"]), int(ends["known_ends"])
     text = f"diverges in {own} of {n} seeds, {base} in {others}"
-    text += "" if missing(ends["p_holm"]) else f", Holm p {p_value(ends['p_holm'])}"
+    text += "" if missing(ends["p_holm"]) else f", Holm p {p_text(ends['p_holm'])}"
     if own > others:
         return (PROBLEM if not missing(ends["p_holm"]) and ends["p_holm"] < alpha else UNKNOWN), text
     return (NONE if n >= FEWEST_FOR_ABSENT else UNKNOWN), text

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rnnbench.reports.ablation.study import AblationResult, Study
 from rnnbench.reports.figures import ACCENT, BASE, WARN, new_figure, plain
-from rnnbench.reports.tables.numbers import estimate, missing, p_value, percent
+from rnnbench.reports.tables.numbers import estimate, missing, p_text, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def overview_cells(result: AblationResult) -> Iterator[dict[str, str]]:
                 "pairs": str(row["n"]),
                 "difference [95% CI]": estimate(row["difference"], row["low"], row["high"]) or "-",
                 "share": "-" if missing(value) else f"{percent(value)} [{percent(low)}, {percent(high)}]",
-                "Holm p": p_value(row["p_holm"]) or "-",
+                "Holm p": p_text(row["p_holm"]) or "-",
                 "verdict": study.verdicts.effects[row["variant"]].word,
                 "gradient problem": gradient,
             }

@@ -19,8 +19,7 @@ from rnnbench.reports.tables.numbers import (
     count,
     estimate,
     missing,
-    p_bound,
-    p_value,
+    p_text,
     plus_minus,
     points,
     ratio,
@@ -54,8 +53,8 @@ def effect_cells(study: Study) -> Iterator[Cells]:
             "pairs": str(row["n"]),
             "mean": _level(levels[row["variant"]]),
             "difference [95% CI]": estimate(row["difference"], row["low"], row["high"]) or "-",
-            "p": p_value(row["p"]) or "-",
-            "Holm p": p_value(row["p_holm"]) or "-",
+            "p": p_text(row["p"]) or "-",
+            "Holm p": p_text(row["p_holm"]) or "-",
             "verdict": study.verdicts.effects[row["variant"]].word if main else "",
         }
 
@@ -119,7 +118,7 @@ def coverage_cells(study: Study) -> Iterator[Cells]:
             "runs with a result": row["coverage"],
             "pairs": str(row["pairs"]),
             "diverged": f"{row['diverged']} of {row['runs']}{first}",
-            "Holm p": p_value(row["p_holm"]) or "-",
+            "Holm p": p_text(row["p_holm"]) or "-",
             "gradient problem": verdict.word if verdict else "",
         }
 
@@ -129,7 +128,7 @@ LEFT = frozenset({
 })  # fmt: skip
 STAR = (
     f"Mean over the pairs (shares: arithmetic; others: geometric, in brackets the ratio to the baseline). "
-    f"* Holm p < {p_bound(ALPHA)} over the variants of a row. Every layer is in ablation_diagnostics.csv."
+    f"* Holm p < {ALPHA:g} over the variants of a row. Every layer is in ablation_diagnostics.csv."
 )
 
 

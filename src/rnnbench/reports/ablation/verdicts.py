@@ -24,7 +24,7 @@ from rnnbench.reports.ablation.design import Spec
 from rnnbench.reports.ablation.effects import FEWER, MORE
 from rnnbench.reports.ablation.gradients import FEWEST_FOR_ABSENT, gradient_rules, gradient_verdict
 from rnnbench.reports.statistics.paired import smallest_p
-from rnnbench.reports.tables.numbers import estimate, missing, p_bound, p_value, short
+from rnnbench.reports.tables.numbers import estimate, missing, p_text, short
 
 ALPHA = 0.05
 Row = Mapping[str, Any]
@@ -42,20 +42,19 @@ class Verdicts:
 
 def rules(margin: float) -> list[str]:
     """The rules of all verdicts, the first that fits counts, as they stand under every report. margin: the share."""
-    alpha = p_bound(ALPHA)
     return [
         "Difference: variant - baseline of the main metric on test, of runs with one seed. Interval: 95%, "
         "Student's t below 10 pairs, expanded percentile bootstrap from 10 on. p: two-sided sign-flip permutation test."
         " Holm's p: over all variants and controls; comparisons with a control are a family of their own.",
         f"Margin, the smallest effect of interest: {margin:.3g} of the distance from floor to the baseline's mean.",
-        f"Hurts: diverged in more seeds than the baseline with Holm's p < {alpha}; or worse with p < {alpha} "
+        f"Hurts: diverged in more seeds than the baseline with Holm's p < {ALPHA:g}; or worse with p < {ALPHA:g} "
         "and the interval not within the margin.",
         "Not enough evidence: diverged in more seeds than the baseline, whatever the mean of the runs that finished.",
-        f"Helps: diverged in fewer seeds with Holm's p < {alpha} (Holm over the variants with any unequal pair).",
+        f"Helps: diverged in fewer seeds with Holm's p < {ALPHA:g} (Holm over the variants with any unequal pair).",
         f"Does not matter: at least {FEWEST_FOR_ABSENT} pairs, and both ends of the interval within the margin.",
-        f"Helps: better with Holm's p < {alpha}. A variant with {LARGER:.0%} more parameters or above must also "
+        f"Helps: better with Holm's p < {ALPHA:g}. A variant with {LARGER:.0%} more parameters or above must also "
         f"be better than a control of its size ({FEWER:.0%} fewer to {MORE:.0%} more parameters) with "
-        f"p < {alpha}; otherwise size may be the reason, and the verdict says so.",
+        f"p < {ALPHA:g}; otherwise size may be the reason, and the verdict says so.",
         "Not enough evidence: everything else.",
         *gradient_rules(ALPHA),
         "Choice: of the variants that help and have no gradient problem, the one that trains in the shortest time "
@@ -107,13 +106,13 @@ def _effect(row: Row, ends: Row, case: Case) -> Verdict:
     within = not missing(case.margin) and not missing(row["low"])
     within = within and row["low"] >= -case.margin and row["high"] <= case.margin
     if own > others and clear:
-        return Verdict(HURTS, f"{divergence}, Holm p {p_value(ends['p_holm'])}")
+        return Verdict(HURTS, f"{divergence}, Holm p {p_text(ends['p_holm'])}")
     if differs and not within and case.sign * row["difference"] < 0:
         return Verdict(HURTS, "; ".join([_said(row), *([divergence] if own != others else [])]))
     if own > others:
         return Verdict(UNKNOWN, f"{divergence}: means are over the runs that finished")
     if own < others and clear:
-        return Verdict(HELPS, f"{divergence}, Holm p {p_value(ends['p_holm'])}")
+        return Verdict(HELPS, f"{divergence}, Holm p {p_text(ends['p_holm'])}")
     if within and row["n"] >= FEWEST_FOR_ABSENT:
         return Verdict(SAME, f"{_said(row)}, within ±{short(case.margin, 3)}")
     if differs and not within:
@@ -128,7 +127,7 @@ def _below(p: Any) -> bool:
 def _said(row: Row) -> str:
     if row["n"] == 0:
         return "no pair of finished runs"
-    return f"{estimate(row['difference'], row['low'], row['high'])}, Holm p {p_value(row['p_holm'])}"
+    return f"{estimate(row['difference'], row['low'], row['high'])}, Holm p {p_text(row['p_holm'])}"
 
 
 def _too_little(row: Row, margin: float, within: bool) -> str:
@@ -138,7 +137,7 @@ def _too_little(row: Row, margin: float, within: bool) -> str:
     least = min(1.0, family * smallest_p(n))
     if n and least >= ALPHA:
         of = f" in {family} comparisons" if family > 1 else ""
-        texts.append(f"{n} pair{'s' * (n != 1)}{of} cannot give a Holm p below {p_value(least)}")
+        texts.append(f"{n} pair{'s' * (n != 1)}{of} cannot give a Holm p below {p_text(least)}")
     if 0 < n < FEWEST_FOR_ABSENT:
         texts.append(f"fewer than {FEWEST_FOR_ABSENT} pairs cannot show that it does not matter")
     elif n and not within and not missing(margin):

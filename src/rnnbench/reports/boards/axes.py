@@ -17,7 +17,7 @@ from rnnbench.reports.statistics.means import can_part
 from rnnbench.reports.statistics.paired import holm, paired
 from rnnbench.reports.tables.frames import typed_frame
 from rnnbench.reports.tables.labels import bracketed, dotted
-from rnnbench.reports.tables.numbers import between, known, p_value, short, with_arrow, with_ends
+from rnnbench.reports.tables.numbers import between, known, p_text, short, with_arrow, with_ends
 from rnnbench.reports.tables.table import Section, Table, without_empty
 from rnnbench.store.rows import BLOCK, parts
 
@@ -173,7 +173,7 @@ def _section(axis: str, rows: Sequence[Row]) -> Section:
 
 def _trained(rows: Sequence[Row]) -> list[list[str]]:
     """How the networks of rows that would read alike were trained: what not all of them share is to be said."""
-    words = [[] if pd.isna(row["training"]) else parts(str(row["training"])) for row in rows]
+    words: list[list[str]] = [[] if pd.isna(row["training"]) else parts(str(row["training"])) for row in rows]
     shared: dict[tuple[str, ...], set[str]] = {}
     for row, mine in zip(rows, words, strict=True):
         alike = _alike(row)
@@ -195,7 +195,7 @@ def _texts(row: Row, trained: Sequence[str]) -> dict[str, str]:
         "against": short(row["base"]),
         "gain": with_ends(row["gain"], row["low"], row["high"]),
         "score gain": between(row["score_gain"], math.nan, math.nan, 3),
-        "p (Holm)": p_value(row["p_holm"]),
+        "p (Holm)": p_text(row["p_holm"]),
         "verdict": row["verdict"],
         "notes": row["notes"],
     }

@@ -13,7 +13,7 @@ from rnnbench.reports.selection.chosen import ROW, choose
 from rnnbench.reports.selection.coverage import coverage, failures, fill_unknown
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci
 from rnnbench.reports.tables.frames import typed_frame
-from rnnbench.reports.tables.labels import told_apart
+from rnnbench.reports.tables.labels import text_or, told_apart
 from rnnbench.reports.tables.standing import standings
 from rnnbench.store.rows import BLOCK
 
@@ -180,8 +180,10 @@ def _told_apart(block: pd.DataFrame) -> pd.DataFrame:
     """block with the differing axes added to labels that would otherwise look the same on one device and backend."""
     block = block.copy()
     for _, same in block.groupby(["device", "precision", "backend"], dropna=False):
-        ids = [f"entry {entry}" for entry in same["entry"]]
-        block.loc[same.index, "label"] = told_apart(list(same["label"]), lambda n, of=same: axis_words(of.iloc[n]), ids)
+        if same["label"].duplicated().any():
+            labels = [text_or(label, "unknown") for label in same["label"]]
+            ids = [f"entry {entry}" for entry in same["entry"]]
+            block.loc[same.index, "label"] = told_apart(labels, axis_words(same), ids)
     return block
 
 

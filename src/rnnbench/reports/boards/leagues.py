@@ -204,7 +204,7 @@ def granted_in_words(updates: Any, batch_size: Any) -> str:
 def _labels(entries: pd.DataFrame) -> list[str]:
     """The entries' labels, with what differs added where two are alike."""
     labels = entries["label"].fillna("unknown").astype(str).tolist()
-    return told_apart(labels, lambda n: axis_words(entries.iloc[n], ("backend",)))
+    return told_apart(labels, axis_words(entries, ("backend",)))
 
 
 def plainest(entries: pd.DataFrame, tasks_of: Sequence[int]) -> int | None:
@@ -220,8 +220,9 @@ def plainest(entries: pd.DataFrame, tasks_of: Sequence[int]) -> int | None:
     shared = frozenset.intersection(*options.values())
     depths = [_size(depth) for depth in entries["depth"].iloc[list(options)].dropna()]
     least = min(depths, default=0)
-    plain = [n for n, mine in options.items() if mine == shared and _is_plain(entries.iloc[n], least)]
-    return min(plain, key=lambda n: _preference(entries.iloc[n], tasks_of[n], n), default=None)
+    alike = [n for n, mine in options.items() if mine == shared]
+    preferences = [_preference(entries.iloc[n], tasks_of[n], n) for n in alike if _is_plain(entries.iloc[n], least)]
+    return min(preferences)[-1] if preferences else None
 
 
 def _options(axes: str) -> frozenset[str] | None:

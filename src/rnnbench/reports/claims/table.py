@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from rnnbench.reports.tables.terminal import rows_to_rich
 from rnnbench.store.store import write_atomic
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Group
 
 COLUMNS: dict[str, str] = {
@@ -31,7 +30,7 @@ def write_claims(judged: Sequence[Judged], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     report, table = folder / "claims.md", folder / "claims.csv"
     write_atomic(report, to_markdown(judged))
-    write_atomic(table, frame_to_csv(claims_frame(judged)))
+    write_atomic(table, frame_to_csv(typed_frame(list(check_rows(judged)), COLUMNS)))
     return [report, table]
 
 
@@ -84,17 +83,13 @@ def _check_cells(found: Finding) -> dict[str, str]:
     }
 
 
-def claims_frame(judged: Sequence[Judged]) -> pd.DataFrame:
-    """One row a check, with the verdict on its claim."""
-    rows = [
-        {
-            "claim": each.claim.n, "text": each.claim.text, "verdict": each.verdict,
-            "check": f.check.words, "says": f.check.says, "words": f.words,
-            **{name: getattr(f, name) for name in ("answer", "n", "mean", "low", "high", "p", "compared_on")},
-        }
-        for each in judged for f in each.findings
-    ]  # fmt: skip
-    return typed_frame(rows, COLUMNS)
+def check_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
+    """One row a check, by `COLUMNS`."""
+    for each in judged:
+        for f in each.findings:
+            said = (each.claim.n, each.claim.text, each.verdict, f.check.words, f.check.says, f.answer, f.n)
+            values = (*said, f.mean, f.low, f.high, f.p, f.compared_on, f.words)
+            yield dict(zip(COLUMNS, values, strict=True))
 
 
 def to_rich(judged: Sequence[Judged], *, checks: bool) -> Group:

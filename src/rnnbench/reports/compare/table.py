@@ -10,7 +10,7 @@ import pandas as pd
 from rnnbench.reports.compare.compare import LOSSES, Comparison
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.tables.labels import dotted, text_or
-from rnnbench.reports.tables.numbers import known, p_value, rounded, short, with_arrow, with_ends
+from rnnbench.reports.tables.numbers import known, p_text, rounded, short, with_arrow, with_ends
 from rnnbench.reports.tables.table import Section, Table, without_empty
 
 MOST_LISTED = 12
@@ -68,7 +68,7 @@ def _texts(row: pd.Series[Any]) -> dict[str, str]:
         "second": short(row["b"]) or "-",
         "n": _seeds(row),
         "gain": with_ends(row["gain"], row["low"], row["high"]) or "-",
-        "p (Holm)": p_value(row["p_holm"]),
+        "p (Holm)": p_text(row["p_holm"]),
         "verdict": str(row["verdict"]),
         "failed": f"{fails[0]} -> {fails[1]}" if any(fails) else "",
         "speed": f"×{rounded(row['speed_ratio'])}" if known(row["speed_ratio"]) else "",

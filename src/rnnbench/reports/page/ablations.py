@@ -13,7 +13,7 @@ from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs
 from rnnbench.reports.selection.frame import number, part
 from rnnbench.reports.tables.markdown import bold_parts
-from rnnbench.reports.tables.numbers import estimate, p_value
+from rnnbench.reports.tables.numbers import estimate, p_text
 
 NORMS = ("median", "p99", "max")
 STUDIES = 12  # of one ablation: the overview of `rnnbench ablation` is the place for more
@@ -66,7 +66,7 @@ def _effects(study: Study) -> Iterator[dict[str, Any]]:
         yield {
             "variant": row["variant"] if main else f"{row['variant']} against {row['against']}", "main": bool(main),
             **{key: plain(row[key]) for key in ("n", "mean", "difference", "low", "high")},
-            "text": estimate(row["difference"], row["low"], row["high"]), "p": p_value(row["p_holm"]),
+            "text": estimate(row["difference"], row["low"], row["high"]), "p": p_text(row["p_holm"]),
             "verdict": verdict.word if verdict else "", "why": verdict.why if verdict else "",
             "gradient": gradient.word if gradient else "", "gradient_why": gradient.why if gradient else "",
             "diverged": plain(ends.loc[row["variant"], "diverged"]) if main else None,

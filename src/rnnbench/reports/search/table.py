@@ -12,7 +12,7 @@ from rnnbench.reports.search.result import SearchResult, finals_of, front, in_wo
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.tables.frames import frame_to_csv
 from rnnbench.reports.tables.markdown import table_lines
-from rnnbench.reports.tables.numbers import known, p_value, plus_minus, short, with_arrow, with_ends
+from rnnbench.reports.tables.numbers import known, p_text, plus_minus, short, with_arrow, with_ends
 from rnnbench.reports.tables.table import without_empty
 from rnnbench.reports.tables.terminal import rows_to_rich
 from rnnbench.store.store import write_atomic
@@ -39,7 +39,7 @@ def study_cells(result: SearchResult) -> list[dict[str, str]]:
             f"{share}, val": short(row["top_val"]),
             f"{share}, test": short(row["top_test"]),
             "to the baseline [95% CI]": with_ends(row["difference"], row["low"], row["high"]),
-            "p": p_value(row["p"]),
+            "p": p_text(row["p"]),
             "verdict": row["verdict"],
             "winner on fresh seeds, test": _final(row),
         })  # fmt: skip

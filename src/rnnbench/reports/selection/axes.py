@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,11 +12,15 @@ from rnnbench.store.rows import parts
 AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
 
 
-def axis_words(row: Mapping[str, Any] | pd.Series[Any], more: Sequence[str] = ()) -> list[str]:
-    """ "cell=lstm", "depth=2", "clip=null" ...: each axis of a row, and more of its columns."""
-    words = [f"{name}={_word(row[name])}" for name in (*AXES, *more) if name != "options"]
-    options = [] if pd.isna(row["options"]) else parts(str(row["options"]))
-    return [*words, *options]
+def axis_words(rows: pd.DataFrame, more: Sequence[str] = ()) -> Callable[[int], list[str]]:
+    """The axes of the row at a place of a frame: ["cell=lstm", "depth=2", "clip=null", ...]. more: columns beside."""
+
+    def words_of(place: int) -> list[str]:
+        words = [f"{name}={_word(rows[name].iloc[place])}" for name in (*AXES, *more) if name != "options"]
+        options = rows["options"].iloc[place]
+        return words if pd.isna(options) else [*words, *parts(str(options))]
+
+    return words_of
 
 
 def _word(value: Any) -> str:

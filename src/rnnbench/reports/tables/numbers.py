@@ -71,7 +71,7 @@ def percent(value: Any) -> str:
     return f"{_signed(_minus(f'{100 * value:.1f}'))}%" if known(value) else ""
 
 
-def p_value(p: Any) -> str:
+def p_text(p: Any) -> str:
     """A p value with three decimals, and no zero before them: .034, .230, 1.000, "<.001"; never .000: no test gives it.
 
     The files for programs keep every digit.
