@@ -223,3 +223,11 @@ def test_the_bold_of_markdown_is_bold_in_a_terminal():
     text = marked_text("is **so**")
     assert text.plain == "is so"
     assert [(span.start, span.end, span.style) for span in text.spans] == [(3, 5, "bold")]
+
+
+def test_headings_of_numbers_fold_where_texts_cannot_give_enough():
+    row = {"study": "LSTM", **{f"best {n}%, on validation": "0.1234" for n in range(10, 50, 10)}}
+    text = printed(Table("t", pd.DataFrame(), [Section("t", [row])], "", frozenset({"study"})), 60)
+    assert all(len(line.rstrip()) <= 60 for line in text.splitlines())
+    assert text.count("0.1234") == 4
+    assert text.count("validation") == 4

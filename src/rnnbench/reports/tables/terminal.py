@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from rnnbench.reports.tables.folding import column_widths, folded, shrunk
+from rnnbench.reports.tables.folding import column_widths, folded, pieces, shrunk
 from rnnbench.reports.tables.markdown import bold_parts
 from rnnbench.reports.tables.table import Section
 
@@ -68,17 +68,21 @@ class Rows:
 
         widths = self._widths(width)
         laid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-        for name in widths:
+        for name, room in widths.items():
             is_text = name in self.left
-            heading = folded(name, widths[name]) if is_text else name
-            laid.add_column(heading, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
+            justify: Literal["left", "right"] = "left" if is_text else "right"
+            laid.add_column(folded(name, room), justify=justify, overflow="fold", no_wrap=not is_text)
         for n in range(len(self.section.rows)):
             laid.add_row(*self._cells(n, widths), style="dim" if n in self.section.faint else "")
         return laid
 
     def _widths(self, width: int) -> dict[str, int]:
-        room = width - GAP * (len(self.section.rows[0]) - 1)
+        """How wide each column is: texts give way at their words, then headings of numbers, then words break."""
+        rows = self.section.rows
+        room = width - GAP * (len(rows[0]) - 1)
         widths, _ = column_widths(self.section, self.left, room)
+        numbers = {name: [*pieces(name), *(row[name] for row in rows)] for name in widths if name not in self.left}
+        widths = shrunk(widths, {name: max(map(len, texts)) for name, texts in numbers.items()}, room)
         return shrunk(widths, {name: LAST_WIDTH for name in widths if name in self.left}, room)
 
     def _cells(self, n: int, widths: Mapping[str, int]) -> Sequence[Text]:
