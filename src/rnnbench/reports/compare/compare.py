@@ -14,10 +14,11 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.compare.counterparts import asked_less, counterparts, word
-from rnnbench.reports.compare.differences import ALPHA, Row, add_p, difference, fails_more, said_of
+from rnnbench.reports.compare.differences import ALPHA, Row, add_p, difference, said_of
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import holm
+from rnnbench.reports.statistics.two_samples import fisher_p
 from rnnbench.reports.tables.frames import typed_frame
 
 MACHINE = ("device", "host", "threads", "torch")
@@ -104,7 +105,7 @@ def _row(a: pd.DataFrame, b: pd.DataFrame) -> Row:
     row |= {"n_a": len(values[0]), "n_b": len(values[1]), "runs_a": len(a), "runs_b": len(b)}
     row |= difference(*(side.groupby("seed")["value"].mean() for side in values), sign=sign)
     lost = len(a) - len(values[0]), len(b) - len(values[1])
-    row |= {"p_fails": fails_more(lost[0], len(a), lost[1], len(b)) if any(lost) else math.nan}
+    row |= {"p_fails": fisher_p(lost[0], len(a), lost[1], len(b)) if any(lost) else math.nan}
     row["bits"] = _equal_bits(a, b)
     row |= _speed(*values)
     notes = [
