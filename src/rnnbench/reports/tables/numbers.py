@@ -74,7 +74,7 @@ def percent(value: Any) -> str:
 def p_text(p: Any) -> str:
     """A p value with three decimals, and no zero before them: .034, .230, 1.000, "<.001"; never .000: no test gives it.
 
-    The files for programs keep every digit.
+    CSV, Parquet and JSON keep the digits.
     """
     if missing(p):
         return ""
