@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import FAILED, OK, Commands, console, positive, show_report, whole
-from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, asked, mark_stale
+from rnnbench.cli.common import FAILED, OK, Commands, positive, show_report, whole
+from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, asked, mark_stale, print_tables
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rnnbench.store.store import Store
 
 
@@ -66,8 +64,9 @@ def add(commands: Commands) -> None:
 
 def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.boards.leaderboard import leaderboard
-    from rnnbench.reports.boards.leaderboard_text import write
+    from rnnbench.reports.boards.leaderboard_table import FORMATS, leaderboard_table
     from rnnbench.reports.selection.select import select
+    from rnnbench.reports.tables.write import write_table
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
@@ -78,32 +77,16 @@ def _leaderboard(args: argparse.Namespace) -> int:
         print(f"left out: {problem}", file=sys.stderr)
     for remark in found.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    table = leaderboard(found.frame)
-    if args.output:
-        files = write(table, Path(args.output))
-    else:
-        files = write(table, store.results.tables, f"leaderboard_{found.tag}" if words else "leaderboard")
-    _print_board(table, args.format)
+    named = "leaderboard" if args.output or not words else f"leaderboard_{found.tag}"
+    table = leaderboard_table(leaderboard(found.frame), named)
+    files = write_table(table, Path(args.output) if args.output else store.results.tables, FORMATS)
+    print_tables([table], args.format)
     for reason, cells in found.skipped.items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
     if stale:
         print(f"stale: {stale} of {len(found.frame)} runs were made by other source (see notes)", file=sys.stderr)
     print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
     return OK
-
-
-def _print_board(table: pd.DataFrame, form: str) -> None:
-    from rnnbench.reports.boards.leaderboard_text import as_table, to_markdown, to_rich
-    from rnnbench.reports.tables.write import WRITERS
-
-    if form == "rich":
-        console().print(to_rich(table))
-    elif form == "csv":
-        print(table.to_csv(index=False), end="")  # every digit
-    elif form == "markdown":
-        print(to_markdown(table), end="")
-    else:
-        print(str(WRITERS[PRINTED[form]](as_table(table))), end="")
 
 
 def _ablation(args: argparse.Namespace) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import EXIT
+from rnnbench.cli.common import EXIT, console
 
 if TYPE_CHECKING:
     from rnnbench.reports.selection.select import Selected
+    from rnnbench.reports.tables.table import Table
     from rnnbench.store.store import Store
 
 HELP = """\
@@ -20,7 +22,7 @@ A selection is names of sweeps, of published sets, of folders with results or of
 Words of different keys all hold; values of one key, and several names, are alternatives. No words: all of the store.
 """
 EPILOG = HELP + EXIT
-PRINTED = {"csv": "csv", "markdown": "md", "latex": "tex", "json": "json"}  # --format, as `export` has it
+PRINTED = {"csv": "csv", "markdown": "md", "latex": "tex", "json": "json"}  # --format, by the ending of the file
 SHORT = ("dataset", "budget")  # keys that some commands take as options as well
 
 
@@ -65,3 +67,18 @@ def mark_stale(found: Selected) -> int:
     stale &= ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
     found.frame = found.frame.assign(stale=stale)
     return int(stale.sum())
+
+
+def print_tables(tables: Sequence[Table], form: str) -> None:
+    """Tables on the terminal: `rich`, as wide as it is, or as the text of a file of `PRINTED`."""
+    from rnnbench.reports.tables.terminal import to_rich
+    from rnnbench.reports.tables.write import WRITERS, all_to_json
+
+    if form == "rich":
+        terminal = console()
+        for table in tables:
+            terminal.print(to_rich(table))
+    elif form == "json" and len(tables) > 1:
+        sys.stdout.write(all_to_json(tables))
+    else:
+        sys.stdout.write("\n".join(str(WRITERS[PRINTED[form]](table)) for table in tables))

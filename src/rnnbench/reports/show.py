@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.selection.frame import compact, device_kind, number, part
-from rnnbench.reports.tables.numbers import count, known, short
+from rnnbench.reports.tables.numbers import count, known, short, with_arrow
 from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import NOT_IN_ID, RecordError
 from rnnbench.store.store import Store
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 COLOURS = {"ok": "green", "pruned": "yellow"}  # every other end is red
-ARROW = {"max": "↑", "min": "↓"}
 Pairs = list[tuple[str, str]]
 
 
@@ -112,8 +111,7 @@ def _metrics(record: Mapping[str, Any]) -> Pairs:
     """Every metric, the main one on test first and beside the floors and the target."""
     metrics, metric = part(record, "metrics"), record.get("metric")
     main = [name for name in (f"test/{metric}", f"val/{metric}") if name in metrics]
-    arrow = ARROW.get(str(record.get("goal")), "")
-    pairs = [(f"{name} {arrow}".strip(), short(number(metrics[name])) or "missing") for name in main]
+    pairs = [(with_arrow(name, record.get("goal")), short(number(metrics[name])) or "missing") for name in main]
     for name, value in part(record, "floors").items():
         pairs.append((f"floor {name}", short(number(value)) + (" (score 0)" if name == record.get("floor") else "")))
     if known(target := number(record.get("target"))):

@@ -13,11 +13,12 @@ import pandas as pd
 from rnnbench.reports.boards.all_tables import all_tables
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_figure import board_link
-from rnnbench.reports.boards.leaderboard_text import write
+from rnnbench.reports.boards.leaderboard_table import leaderboard_table
 from rnnbench.reports.publish.predictions import changed, links
 from rnnbench.reports.selection.frame import part, records_frame
 from rnnbench.reports.selection.searched import with_searches
-from rnnbench.reports.tables.write import to_markdown, write_table
+from rnnbench.reports.tables.markdown import to_markdown
+from rnnbench.reports.tables.write import write_table
 from rnnbench.store.manifests import skipped_cells
 from rnnbench.store.published import PublishedHead, read_head, read_published
 from rnnbench.store.store import write_atomic
@@ -54,7 +55,7 @@ def derive(source: Path, folder: Path) -> list[str]:
     found = read_published(source)
     head = read_head(source)
     frame = frame_of(head, found)
-    write(leaderboard(frame), folder, parquet=False)
+    write_table(leaderboard_table(leaderboard(frame)), folder, ("csv", "md"))
     names = [*DERIVED, *_derive_tables(frame, head, folder)]
     pictures = [*board_link(frame), *links(source, found)]
     write_atomic(folder / "README.md", _readme(head, found, pictures))
