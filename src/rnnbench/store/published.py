@@ -53,11 +53,6 @@ def runs_of(head: Head) -> list[str]:
     return head.get("runs") or []
 
 
-def not_run_of(head: Head) -> dict[str, str]:
-    """What had no record when a set was frozen, by entry; nothing of a sweep, which may still run."""
-    return cast(PublishedHead, head).get("not_run", {})
-
-
 def frozen_samples(folder: Path) -> dict[str, str]:
     """The sha256 of the samples that a published set keeps, by run, in the order in which they are shown."""
     return read_head(folder).get("samples", {})
