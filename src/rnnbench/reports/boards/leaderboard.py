@@ -126,7 +126,7 @@ def _times(ok: pd.DataFrame) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(("train_seconds", "steps_per_second"), math.nan)
     if len(machines) <= 1:
         row = {name: ok[name].median() for name in row}
-    machine = tuple(map(_plain, machines.iloc[0])) if len(machines) == 1 else None
+    machine = tuple(text_or(fact, "none") for fact in machines.iloc[0]) if len(machines) == 1 else None
     return row | {"machines": len(machines), "machine": machine}
 
 
@@ -185,10 +185,6 @@ def _told_apart(block: pd.DataFrame) -> pd.DataFrame:
             ids = [f"entry {entry}" for entry in same["entry"]]
             block.loc[same.index, "label"] = told_apart(labels, axis_words(same), ids)
     return block
-
-
-def _plain(value: Any) -> str:
-    return "none" if pd.isna(value) else str(value)
 
 
 def _ranked(block: pd.DataFrame) -> pd.DataFrame:

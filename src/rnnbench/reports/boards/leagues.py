@@ -20,7 +20,7 @@ import pandas as pd
 
 from rnnbench.reports.selection.axes import AXES, axis_words
 from rnnbench.reports.selection.frame import compact_json
-from rnnbench.reports.tables.labels import told_apart
+from rnnbench.reports.tables.labels import dotted, text_or, told_apart
 from rnnbench.reports.tables.numbers import count
 from rnnbench.store.rows import BLOCK
 
@@ -58,10 +58,9 @@ class League:
         """ "adding, digits · small · cpu · precision 32": of few tasks their names, of more their number."""
         names = self.tasks["name"].tolist()
         what = ", ".join(names) if len(names) <= 4 else f"{len(names)} tasks"
-        precision = self.terms["precision"]
         on = [self.terms[name] for name in ("budget", "granted", "device_kind")]
-        on.append(f"precision {precision}" if precision else "")
-        return " · ".join(filter(None, [what, *on]))
+        precision = self.terms["precision"]
+        return dotted(what, *on, f"precision {precision}" if precision else "")
 
     def values(self, column: str) -> dict[tuple[int, int], np.ndarray]:
         """One number a run (merit, score, imputed ...), by (entry, task), by seed."""
@@ -187,11 +186,7 @@ def _league(terms: dict[str, str], part: pd.DataFrame) -> League:
 def task_names(tasks: pd.DataFrame) -> list[str]:
     """A name for each task (rows with the columns of `BLOCK`): its dataset, with what tells equal ones apart."""
     names = tasks["dataset"].fillna("unknown").astype(str).tolist()
-    return told_apart(names, lambda n: [f"{key} {_word(tasks[key].iloc[n])}" for key in BLOCK[1:]])
-
-
-def _word(value: Any) -> str:
-    return "none" if pd.isna(value) else str(value)
+    return told_apart(names, lambda n: [f"{key} {text_or(tasks[key].iloc[n], 'none')}" for key in BLOCK[1:]])
 
 
 def granted_in_words(updates: Any, batch_size: Any) -> str:

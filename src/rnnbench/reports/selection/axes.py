@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pandas as pd
 
+from rnnbench.reports.tables.labels import text_or
 from rnnbench.store.rows import parts
 
 AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
@@ -16,12 +16,8 @@ def axis_words(rows: pd.DataFrame, more: Sequence[str] = ()) -> Callable[[int], 
     """The axes of the row at a place of a frame: ["cell=lstm", "depth=2", "clip=null", ...]. more: columns beside."""
 
     def words_of(place: int) -> list[str]:
-        words = [f"{name}={_word(rows[name].iloc[place])}" for name in (*AXES, *more) if name != "options"]
+        words = [f"{name}={text_or(rows[name].iloc[place], 'none')}" for name in (*AXES, *more) if name != "options"]
         options = rows["options"].iloc[place]
         return words if pd.isna(options) else [*words, *parts(str(options))]
 
     return words_of
-
-
-def _word(value: Any) -> str:
-    return "none" if pd.isna(value) else str(value)
