@@ -16,7 +16,11 @@ __all__ = [
 ]  # fmt: skip
 
 # Pandas' types by their names in `COLUMNS`, where they can be made of a column of arrow's as it is.
-READY = {"str": pd.StringDtype(na_value=float("nan")), "Int64": pd.Int64Dtype(), "boolean": pd.BooleanDtype()}
+READY: dict[str, Any] = {
+    "str": pd.StringDtype(na_value=float("nan")),
+    "Int64": pd.Int64Dtype(),
+    "boolean": pd.BooleanDtype(),
+}
 
 
 def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
