@@ -63,7 +63,8 @@ def mark_stale(found: Selected) -> int:
     """Add the column `stale`, true of runs that other source than today's made; how many these are."""
     from rnnbench.sweeps.stale import is_stale
 
-    stale = found.frame["source_hash"].map(is_stale, na_action="ignore").fillna(False).astype(bool)
+    hashes = found.frame["source_hash"]
+    stale = hashes.isin([text for text in hashes.dropna().unique() if is_stale(text)])
     stale &= ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
     found.frame = found.frame.assign(stale=stale)
     return int(stale.sum())

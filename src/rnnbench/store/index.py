@@ -135,23 +135,25 @@ def _scan(root: Path) -> Seen:
     """One look at every run folder: one `stat` a record, relative to the open folder, which is the shorter way."""
     try:
         with os.scandir(root) as entries:
-            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+            names = sorted([entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()])
         base = os.open(root, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return Seen([], np.empty((0, len(KEY)), np.uint64), [])
-    folders, stats, unfinished = [], [], []
+    folders: list[str] = []
+    unfinished: list[str] = []
+    keys: list[int] = []  # of all folders in one list of numbers: nothing that Python's garbage collector walks through
     try:
         for name in names:
             try:
-                stats.append(os.stat(f"{name}/record.json", dir_fd=base))
+                found = os.stat(f"{name}/record.json", dir_fd=base)
             except OSError:
                 unfinished.append(name)
                 continue
             folders.append(name)
+            # a time before 1970 or far ahead is as good as any to tell a change by
+            keys += (found.st_mtime_ns & UNSIGNED, found.st_size, found.st_ino)
     finally:
         os.close(base)
-    # a time before 1970 or far ahead is as good as any to tell a change by
-    keys = [(stat.st_mtime_ns & UNSIGNED, stat.st_size, stat.st_ino) for stat in stats]
     return Seen(folders, np.array(keys, np.uint64).reshape(-1, len(KEY)), unfinished)
 
 
