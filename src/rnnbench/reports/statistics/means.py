@@ -43,6 +43,12 @@ def mean_ci(values: Iterable[float], level: float = 0.95, *, seed: int = 0) -> t
     return mean, low, high
 
 
+def mean_of_known(values: np.ndarray) -> float:
+    """The mean of what is no NaN, NaN of nothing; to the bit as pandas has it, which adds up zeros for the unknown."""
+    known = ~np.isnan(values)
+    return float(np.where(known, values, 0.0).sum() / known.sum()) if known.any() else math.nan
+
+
 def can_part(low: float, high: float, n: int) -> bool:
     """Whether an interval of n values may tell its mean from another: it is there, and of width 0 from 5 values on.
 
