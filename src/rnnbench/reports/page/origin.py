@@ -93,8 +93,9 @@ def provenance(source: Source, stale: Callable[[str], bool] | None = None) -> di
     frame = frame.assign(old=frame["source_hash"].isin(old) & ~frame["id"].isin(list(source.frozen)))
     names = (*MADE_BY, "old")
     groups = []
-    for values, runs in frame.groupby(list(names), dropna=False, sort=True).size().items():
-        row = {name: plain(value) for name, value in zip(names, tuple(values), strict=True)}
+    counts = frame.groupby(list(names), dropna=False, sort=True).size()
+    for values, runs in zip(counts.index.to_flat_index(), counts, strict=True):
+        row = dict(zip(names, map(plain, values), strict=True))
         is_old = bool(row.pop("old"))
         groups.append(row | {"runs": int(runs), "stale": is_old})
     groups.sort(key=lambda row: (-row["runs"], json.dumps(row, sort_keys=True, default=str)))

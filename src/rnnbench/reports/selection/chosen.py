@@ -18,24 +18,8 @@ ROW = ("device_kind", "precision", "backend", "axes")
 
 
 def chosen(frame: pd.DataFrame) -> pd.DataFrame:
-    """A runs frame made ready for any table: by id, what early failures could not know filled in, and `choose` done.
-
-    Texts are plain objects (`as_objects`).
-    """
-    return choose(as_objects(fill_unknown(frame.sort_values("id"))))
-
-
-def as_objects(frame: pd.DataFrame) -> pd.DataFrame:
-    """frame with its texts as plain objects, equal ones one object: pandas takes a multiple of the time over texts."""
-    columns = {name: frame[name] for name in frame}
-    texts = {name: _objects(column) for name, column in columns.items() if isinstance(column.dtype, pd.StringDtype)}
-    return pd.DataFrame(columns | texts, copy=False)
-
-
-def _objects(texts: pd.Series[Any]) -> pd.Series[Any]:
-    codes, values = pd.factorize(texts)
-    found = np.append(values.to_numpy(object), np.nan)  # -1, of a missing one, is the last
-    return pd.Series(found[codes], index=texts.index, dtype=object, copy=False)
+    """A runs frame made ready for any table: by id, what early failures could not know filled in, and `choose` done."""
+    return choose(fill_unknown(frame.sort_values("id")))
 
 
 def choose(runs: pd.DataFrame) -> pd.DataFrame:
