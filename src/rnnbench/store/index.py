@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from rnnbench.store.record import RecordError
-from rnnbench.store.rows import COLUMNS, columns, fitting, number, part, row
+from rnnbench.store.rows import COLUMNS, columns, fitting, metrics_of, number, row
 from rnnbench.store.store import Store, write_atomic
 
 FILE = "index.parquet"
@@ -34,7 +33,7 @@ UNSIGNED = 2**64 - 1
 KEY = ("mtime_ns", "size", "inode")  # of record.json: what tells that it changed
 KINDS = {"Int64": "int64", "float64": "double", "boolean": "bool"}  # pandas' names -> arrow's
 DIFFERENT = ("id", "started", "finished")  # texts that nearly every record has of its own
-METRIC = "metric "  # how the column of a metric begins; its name follows as JSON, which may hold half a character
+METRIC = "metric "  # how the column of a metric begins
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Index:
         """The metrics that any record has, sorted, each with its column in the table."""
         found = [name for name in self.table.column_names if name.startswith(METRIC)]
         there = [name for name in found if self.table[name].null_count < self.table.num_rows]
-        return dict(sorted((json.loads(name.removeprefix(METRIC)), name) for name in there))
+        return dict(sorted((name.removeprefix(METRIC), name) for name in there))
 
     def columns(self, *names: str) -> dict[str, list[Any]]:
         """Some columns as lists of plain values, None where a record has none."""
@@ -188,10 +187,10 @@ def _read_rows(store: Store, folders: Sequence[str], keys: np.ndarray) -> Any:
         record, problem = _record(store, folder)
         if record is not None:
             rows.append(row(record))
-            metrics.append(part(record, "metrics"))
+            metrics.append(metrics_of(record))
         problems.append(None if record is not None else problem)
     made = {name: pa.array(values, _type(name)) for name, values in columns(rows).items()}
-    made |= {METRIC + json.dumps(name): pa.array(values, pa.float64()) for name, values in _by_metric(metrics).items()}
+    made |= {METRIC + name: pa.array(values, pa.float64()) for name, values in _by_metric(metrics).items()}
     if len(rows) < len(folders):
         readable = np.array([problem is None for problem in problems])
         places = pa.array(np.cumsum(readable) - 1, pa.int64(), mask=~readable)
@@ -212,7 +211,7 @@ def _record(store: Store, folder: str) -> tuple[dict[str, Any] | None, str]:
 def _by_metric(metrics: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
     """The metrics of some records by name: NaN where one is no finite number, None where a record has none."""
     names = dict.fromkeys(name for some in metrics for name in some)
-    return {str(name): [number(some[name]) if name in some else None for some in metrics] for name in names}
+    return {name: [number(some[name]) if name in some else None for some in metrics] for name in names}
 
 
 HEAD = {"folder": "string", "mtime_ns": "uint64", "size": "uint64", "inode": "uint64", "problem": "string"}

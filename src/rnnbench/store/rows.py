@@ -86,6 +86,11 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: fitted(of, dtype) for (name, dtype), of in zip(COLUMNS.items(), values, strict=True)}
 
 
+def metrics_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a record by names that a table can hold."""
+    return {fitting(name, "str"): value for name, value in part(record, "metrics").items()}
+
+
 def once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """function of one JSON value, computed once for equal values: most records share axes, config and machine.
 

@@ -55,7 +55,7 @@ def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         name: _series(values, COLUMNS[name])
         for name, values in rows.columns([rows.row(record) for record in ordered]).items()
     }
-    return pd.DataFrame(made | _metrics([part(record, "metrics") for record in ordered]))
+    return pd.DataFrame(made | _metrics([rows.metrics_of(record) for record in ordered]))
 
 
 def store_frame(store: Store) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def _id_text(run: str | None) -> str:
 
 def _metrics(metrics: Sequence[Mapping[str, Any]]) -> dict[str, pd.Series[Any]]:
     """Every metric of the records under its own name, sorted."""
-    names = sorted({str(key) for some in metrics for key in some} - set(COLUMNS))
+    names = sorted({name for some in metrics for name in some} - set(COLUMNS))
     return {name: pd.Series([number(some.get(name)) for some in metrics], dtype="float64") for name in names}
 
 
