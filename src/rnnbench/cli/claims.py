@@ -60,7 +60,7 @@ def _claims(args: argparse.Namespace) -> int:
     from rnnbench.reports.claims.command import judge_all
     from rnnbench.reports.claims.table import to_rich, write_claims
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import is_stale
+    from rnnbench.sweeps.stale import record_is_stale
 
     if (args.dry_run or args.budget) and not args.run:
         raise BadInput("--dry-run and --budget are for --run, which makes the runs of the claims.")
@@ -75,7 +75,7 @@ def _claims(args: argparse.Namespace) -> int:
         print(f"left out: {problem}", file=sys.stderr)
     files = write_claims(judged, Path(args.output) if args.output else store.root.parent / "tables")
     console().print(to_rich(judged, checks=bool(args.numbers)))
-    if stale := sum(is_stale(record.get("source_hash")) for record in used):
+    if stale := sum(map(record_is_stale, used)):
         print(f"stale: {stale} of {len(used)} runs were made by other source", file=sys.stderr)
     print("written: " + ", ".join(map(str, files)), file=sys.stderr)
     return code

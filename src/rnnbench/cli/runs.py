@@ -27,7 +27,7 @@ def _run(args: argparse.Namespace) -> int:
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import experiment_asked, read
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import is_stale
+    from rnnbench.sweeps.stale import record_is_stale
     from rnnbench.tracking.push import Mirrored, answer_agent
 
     if name := experiment_asked(args.overrides):
@@ -35,7 +35,7 @@ def _run(args: argparse.Namespace) -> int:
         raise BadInput(f"experiment={name} is a whole {whole}; use `rnnbench {command} experiment={name}`.")
     job, store = prepare(args.overrides), Store.open(args.results)
     record = store.read(job.id)
-    old = record is not None and is_stale(record["source_hash"])
+    old = record is not None and record_is_stale(record)
     if record is not None and (record["status"] != "ok" or old) and args.retry:
         from rnnbench.runs.attempts import forgive
 

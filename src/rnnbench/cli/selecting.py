@@ -59,9 +59,10 @@ def selected(store: Store, words: list[str]) -> Selected:
 
 def mark_stale(found: Selected) -> int:
     """Add the column `stale`, true of runs that other source than today's made; how many these are."""
-    from rnnbench.sweeps.stale import is_stale
+    import numpy as np
 
-    stale = found.frame["source_hash"].map(is_stale, na_action="ignore").fillna(False).astype(bool)
-    stale &= ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
-    found.frame = found.frame.assign(stale=stale)
-    return int(stale.sum())
+    from rnnbench.sweeps.stale import stale_rows
+
+    live = ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
+    found.frame = found.frame.assign(stale=live & np.array(stale_rows(found.frame), dtype=bool))
+    return int(found.frame["stale"].sum())

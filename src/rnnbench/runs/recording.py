@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnbench.runs import attempts, host
 from rnnbench.runs.plan import Job
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.record import SCHEMA_VERSION
 from rnnbench.store.store import Store
 
@@ -59,7 +60,7 @@ def make_record(
         "deterministic": config["device"] == "cpu",
         "host": host.describe(config["device"], facts.get("malloc_tuned", False)),
         "git": host.git_state(),
-        "source_hash": host.source_hash(),
+        "source_hash": source_hash(),
         "packages": host.packages(),
         "attempts": len(seen),
         "started": facts.get("started"),

@@ -24,6 +24,7 @@ from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import make_record, now
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
 from rnnbench.store.record import OPEN
 from rnnbench.store.store import Store, write_atomic
@@ -182,7 +183,7 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
 def _resumable(folder: Path) -> dict[str, Any] | None:
     """The run's checkpoint; None where there is none, or where other source made it: half a run of each is neither."""
     saved = checkpoint.load(folder / checkpoint.LAST)
-    if saved is not None and saved.get("source_hash", host.source_hash()) not in host.known_source_hashes():
+    if saved is not None and saved.get("source_hash", source_hash()) != source_hash():
         _warn("the source of nn/, datasets/ or training/ has changed since the checkpoint was written: starting over")
         return None
     return saved

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from rnnbench.runs import checkpoint
-from rnnbench.runs.host import source_hash
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import Tracker
 

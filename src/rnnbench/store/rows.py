@@ -24,7 +24,7 @@ OTHER_OPTIONS = ("precision", "device", "backend", "forecast.kind")  # the kind 
 # Every fixed column with its dtype, in order; an empty store gives exactly these.
 COLUMNS: dict[str, str] = {
     "id": "str", "entry": "str", "status": "str", "reason": "str",
-    "label": "str", "cell": "str", "operator": "str", "peephole": "str", "direction": "str",
+    "label": "str", "cell": "str", "cell_version": "str", "operator": "str", "peephole": "str", "direction": "str",
     "depth": "Int64", "hidden_size": "Int64", "options": "str", "axes": "str", "training": "str",
     "dataset": "str", "dataset_version": "str", "protocol": "str", "data_hash": "str", "task": "str",
     "budget": "str", "updates": "Int64", "batch_size": "Int64", "seed": "Int64",
@@ -73,7 +73,7 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
         "dirty": git.get("dirty"),
         "torch": part(record, "packages").get("torch"),
     }
-    same = ("cell", "operator", "peephole", "direction", "depth", "hidden_size")
+    same = ("cell", "cell_version", "operator", "peephole", "direction", "depth", "hidden_size")
     return plain | {name: axes.get(name) for name in same} | derived
 
 

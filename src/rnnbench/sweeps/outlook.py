@@ -18,7 +18,7 @@ from rnnbench.store.store import Store
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.estimate import Estimate, estimate
 from rnnbench.sweeps.plan import Plan
-from rnnbench.sweeps.stale import is_stale
+from rnnbench.sweeps.stale import COLUMNS, is_stale
 
 STATES = ("new", "interrupted", "running", "done", "failed", "stale", "damaged")
 TODO = ("new", "interrupted")  # what the same command would do now
@@ -69,14 +69,14 @@ def look_ahead(plan: Plan, store: Store, workers: int, again: Collection[str] = 
     again: states that count as to be done, `failed` for --retry-failed and `stale` for --rerun-stale.
     """
     loaded = index.load(store)
-    known, problems = loaded.of([job.id for job in plan.jobs], "status", "reason", "source_hash")
+    known, problems = loaded.of([job.id for job in plan.jobs], "status", "reason", *COLUMNS)
     runs = []
     for job in plan.jobs:
         if job.id in problems:
             runs.append(Standing(job, "damaged", None, problems[job.id]))
         elif job.id in known:
             found = known[job.id]
-            state = "stale" if is_stale(found["source_hash"]) else "done" if found["status"] == "ok" else "failed"
+            state = "stale" if is_stale(found) else "done" if found["status"] == "ok" else "failed"
             runs.append(Standing(job, state, found["status"], found["reason"] or ""))
         else:
             runs.append(_unrecorded(job, store))

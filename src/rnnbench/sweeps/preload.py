@@ -14,14 +14,13 @@ import rnnbench.datasets.digits
 import rnnbench.runs.host
 import rnnbench.runs.run
 from rnnbench.runs import host
+from rnnbench.runs.source_hash import source_hash
 
 # What of a record is the same for every run of this server, which has the code in memory: asked once, not by each run.
-host.source_hash()
+source_hash()
 host.git_state()
 host.packages()
 host.cpu_name()
 gc.freeze()  # the collector of a forked worker leaves what it inherited alone, and so shared
-
-rnnbench.runs.host.source_hash()  # a tenth of a second, once and not in every run
 
 __all__ = ["rnnbench", "sklearn", "torchmetrics"]

@@ -24,7 +24,7 @@ def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     - id; entry: the run without its seed (`store.record.entry_id` of its config, else of its axes, dataset, budget)
     - status, reason
-    - label, cell, operator, peephole, direction, depth, hidden_size, options ("k=v, ..."): the axes;
+    - label, cell, cell_version, operator, peephole, direction, depth, hidden_size, options ("k=v, ..."): the axes;
       axes: those that make the network, as canonical JSON, equal exactly when the same network is compared;
       training: the others, "adam, optimizer.lr=0.01"
     - dataset, dataset_version, protocol, data_hash; task: the dataset with its options as canonical JSON

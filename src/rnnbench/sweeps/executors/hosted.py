@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import attempts, registry
-from rnnbench.runs.host import passive_threads, source_hash
+from rnnbench.runs.host import passive_threads
 from rnnbench.runs.plan import Job
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import Store, write_atomic
 
 
