@@ -13,7 +13,7 @@ from rnnbench.reports.claims.values import Values, values_of
 from rnnbench.reports.claims.wording import Check, Claim
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import holm, sign_flip_p, smallest_p
-from rnnbench.reports.tables.numbers import short
+from rnnbench.reports.tables.numbers import p_text, short
 from rnnbench.store.curves import Curves
 
 HOLDS, FAILS, DEPENDS, OPEN = "holds", "does not hold", "depends", "not enough evidence"
@@ -171,7 +171,7 @@ def _decide(check: Check, found: Values, p: float | None) -> Finding:
     shown = f"{short(back(mean))}"
     if math.isfinite(low) and check.relation != "equals":
         shown += f" [{short(back(low))}, {short(back(high))}]"
-    tested = f", p {short(p, 2)} against the bound" if p is not None else ""
+    tested = f", p {p_text(p)} against the bound" if p is not None else ""
     if p is not None and answer == UNKNOWN and smallest_p(n) >= ALPHA:
         tested += " (so few pairs cannot go lower)"
     words = "; ".join(filter(None, [f"{shown}, n={n}{tested}", finding.words]))
