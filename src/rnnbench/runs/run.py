@@ -248,14 +248,16 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     model.load_state_dict(module.state.best_weights)
     tested = evaluate(model, task, data.test, precision=job.config["precision"])
     facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
-    checkpoint.save(folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()})
+    checkpoint.save(
+        folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()}, sync_folder=False
+    )
     # Before the diagnostics, which run the network anew with a gradient for every h_t: no cost of its training.
     facts["peak_memory_mb"] = host.peak_memory_mb(job.config["device"])
     if job.config["harness"]["diagnostics"]:
         size = min(DIAGNOSED_CLIPS if task.spec.inputs == "frames" else DIAGNOSED, data.val.size)
         index = torch.arange(size, device=data.val.x.device)
         found = gradient_diagnostics(model, task, task.batch(data.val, index))
-        write_atomic(folder / "diagnostics.json", json.dumps(found))
+        write_atomic(folder / "diagnostics.json", json.dumps(found), sync_folder=False)
         facts["diagnostics"] |= summary(found)
     if isinstance(task, FrameTask):
         _keep_samples(model, task, data.test, job, folder)
@@ -285,7 +287,7 @@ def _write_config(job: Job, folder: Path) -> None:
     path = folder / "config.yaml"
     if not path.exists():
         header = f"# {job.title}\n# {job.command}\n"
-        write_atomic(path, header + yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True))
+        write_atomic(path, header + yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True), sync_folder=False)
 
 
 __all__ = ["Busy", "attempt", "load_model", "run"]
