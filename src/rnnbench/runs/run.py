@@ -72,15 +72,7 @@ def attempt(
     """
     stop = stop or StopRequest()
     tracker = make_tracker(job.config["tracker"], warn=_warn)  # before the claim: its options may be wrong
-    folder = store.folder(job.id)
-    try:
-        claim = attempts.claim(folder)
-    except OSError as error:
-        if disk_full(error):
-            raise
-        raise BadInput(f"run {job.id} cannot be claimed: {error.filename or folder}: {error.strerror}.") from None
-    if claim is None:
-        raise Busy(f"run {job.id} ({job.title}) is being done by another process; it can be watched in {folder}.")
+    claim = _claim(job, store)
     if own_output:
         _redirect(claim.folder / "stdout.txt")
     facts: dict[str, Any] = {"reason": ""}
@@ -92,35 +84,53 @@ def attempt(
         with stop.on_signals():
             _execute(job, claim, facts, tracker, stop)
         status = "ok"
-    except (Interrupted, KeyboardInterrupt) as error:
-        if not (stop.pruned and isinstance(error, Interrupted)):
-            claim.close("interrupted", str(error) or "Ctrl-C")
-            tracker.finish(None, ok=False)
+    except Interrupted as error:
+        if not stop.pruned:
+            _leave(claim, tracker, "interrupted", str(error))
             raise
         status, facts["reason"] = "pruned", str(error)
+    except KeyboardInterrupt:
+        _leave(claim, tracker, "interrupted", "Ctrl-C")
+        raise
     except BadInput as error:
-        claim.close("refused", str(error))
-        tracker.finish(None, ok=False)
+        _leave(claim, tracker, "refused", str(error))
         raise
     except Exception as error:
-        status, facts["reason"] = _classify(error)
-        again = oom_again and status == "oom" and not attempts.out_of_memory(folder)
-        if again or disk_full(error):
-            with contextlib.suppress(OSError):
-                claim.close("oom" if again else "interrupted", facts["reason"], traceback=traceback.format_exc())
-            tracker.finish(None, ok=False)
-            if again:
-                raise OutOfMemory(facts["reason"]) from error
-            raise
-        if isinstance(error, Diverged):
-            facts["diagnostics"] = {"grad_norm": norm_statistics(error.norms, error.update)}
         trace = traceback.format_exc()
-    record = make_record(job, status, facts, attempts.look(folder), claim.seconds)
+        status, facts["reason"] = _classify(error)
+        if oom_again and status == "oom" and not attempts.out_of_memory(store.folder(job.id)):
+            _leave(claim, tracker, "oom", facts["reason"], trace)
+            raise OutOfMemory(facts["reason"]) from error
+        if disk_full(error):
+            _leave(claim, tracker, "interrupted", facts["reason"], trace)
+            raise
+    record = make_record(job, status, facts, attempts.look(store.folder(job.id)), claim.seconds)
     store.write(record)
     claim.close(status, facts["reason"], traceback=trace)
-    (folder / checkpoint.LAST).unlink(missing_ok=True)
+    (store.folder(job.id) / checkpoint.LAST).unlink(missing_ok=True)
     tracker.finish(record, ok=status == "ok")
     return record
+
+
+def _claim(job: Job, store: Store) -> attempts.Attempt:
+    """The run for this process alone. Raises Busy, BadInput where nothing can be written, OSError on a full disk."""
+    folder = store.folder(job.id)
+    try:
+        claim = attempts.claim(folder)
+    except OSError as error:
+        if disk_full(error):
+            raise
+        raise BadInput(f"run {job.id} cannot be claimed: {error.filename or folder}: {error.strerror}.") from None
+    if claim is None:
+        raise Busy(f"run {job.id} ({job.title}) is being done by another process; it can be watched in {folder}.")
+    return claim
+
+
+def _leave(claim: attempts.Attempt, tracker: Tracker, word: str, reason: str, trace: str | None = None) -> None:
+    """End an attempt without a record. After a failure (trace) the disk may be full, and the word go unwritten."""
+    with contextlib.suppress(OSError) if trace else contextlib.nullcontext():
+        claim.close(word, reason, traceback=trace)
+    tracker.finish(None, ok=False)
 
 
 def _warn(sentence: str) -> None:
@@ -174,6 +184,9 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
         )
         _measure_training(module, facts)
         _test_once(module, task, data, job, folder, facts)
+    except Diverged as error:
+        facts["diagnostics"] = {"grad_norm": norm_statistics(error.norms, error.update)}
+        raise
     finally:
         line.clear()
         facts.setdefault("updates", hooks.update)
