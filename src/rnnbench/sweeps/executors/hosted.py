@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,8 +81,6 @@ class Host:
         os.environ["RNNBENCH_CONFIG_DIR"] = os.pathsep.join(place.config_dirs)
         registry.import_extra_dirs()
         passive_threads()
-        # A forked worker imports its parent's main module first, and Ray's or submitit's has no business in a run.
-        vars(sys.modules["__main__"]).update(__file__=None, __spec__=None)
         self._pool = Pool(1, place.results, memory=place.memory)
         self._killed = False
 
