@@ -12,7 +12,6 @@ from rnnbench.reports.ablation.measures import ALL, measure_name
 from rnnbench.reports.ablation.overview import OVERVIEW_NOTE, overview_cells, overview_figure, tally
 from rnnbench.reports.ablation.study import AblationResult, Study
 from rnnbench.reports.ablation.verdicts import ALPHA, rules
-from rnnbench.reports.boards.leaderboard_text import _escaped as markdown_safe
 from rnnbench.reports.selection.blocks import terms
 from rnnbench.reports.tables.numbers import (
     ARROW,
@@ -27,6 +26,7 @@ from rnnbench.reports.tables.numbers import (
     share,
     short,
 )
+from rnnbench.reports.tables.write import markdown_escaped
 from rnnbench.store.store import write_atomic
 
 FRAMES = ("effects", "diagnostics", "cost", "coverage")
@@ -137,23 +137,23 @@ def to_markdown(result: AblationResult, figures: Sequence[Mapping[str, str]] = (
         lines += ["## Overview", "", *tally(result), "", *_table(overview_cells(result)), "", OVERVIEW_NOTE, ""]
         lines += picture_lines(overview_figure(result))
     for n, study in enumerate(result.studies):
-        lines += [f"## {markdown_safe(study.title)}", "", markdown_safe(terms(study.arms[0].runs)), ""]
-        lines += [f"- note: {markdown_safe(note)}" for note in study.notes] + [""] * bool(study.notes)
+        lines += [f"## {markdown_escaped(study.title)}", "", markdown_escaped(terms(study.arms[0].runs)), ""]
+        lines += [f"- note: {markdown_escaped(note)}" for note in study.notes] + [""] * bool(study.notes)
         lines += ["### Verdicts", ""]
         for key, question in study.questions.items():
-            lines += [f"**{markdown_safe(question)}** {study.verdicts.answers[key]}", ""]
+            lines += [f"**{markdown_escaped(question)}** {study.verdicts.answers[key]}", ""]
         margin = "" if missing(study.margin) else f" Margin: ±{short(study.margin, 3)}."
         lines += [f"### Effect on {metric_name(study)} (test)", "", *_table(effect_cells(study))]
         lines += ["", f"Mean ± half of its 95% interval over all runs; differences over the pairs.{margin}"]
         lines += ["", "### Failures and gradients", "", *_table(coverage_cells(study)), ""]
-        lines += [f"- {markdown_safe(text)}" for text in gradient_reasons(study)]
+        lines += [f"- {markdown_escaped(text)}" for text in gradient_reasons(study)]
         if not study.diagnostics.empty:
             lines += ["", "### Diagnostics", "", *_table(diagnostic_cells(study)), "", STAR]
         lines += ["", "### Cost", "", *_table(cost_cells(study)), "", "Medians; in brackets the ratio to the baseline."]
         drawn = figures[n] if n < len(figures) else {}
         lines += ["", "### Figures", ""] * bool(drawn) + picture_lines(drawn)
         lines += [""] * (lines[-1] != "")
-    lines += ["## Rules of the verdicts", "", *(f"- {markdown_safe(rule)}" for rule in rules(result.spec.margin))]
+    lines += ["## Rules of the verdicts", "", *(f"- {markdown_escaped(rule)}" for rule in rules(result.spec.margin))]
     return "\n".join(lines) + "\n"
 
 
@@ -172,9 +172,9 @@ def gradient_reasons(study: Study) -> list[str]:
 def _table(rows: Iterator[Cells]) -> list[str]:
     """Rows as a Markdown table."""
     cells = list(rows)
-    lines = ["| " + " | ".join(markdown_safe(name) for name in cells[0]) + " |"]
+    lines = ["| " + " | ".join(markdown_escaped(name) for name in cells[0]) + " |"]
     lines.append("|" + "|".join("---" if name in LEFT else "--:" for name in cells[0]) + "|")
-    return lines + ["| " + " | ".join(markdown_safe(text) for text in row.values()) + " |" for row in cells]
+    return lines + ["| " + " | ".join(markdown_escaped(text) for text in row.values()) + " |" for row in cells]
 
 
 def verdicts_frame(result: AblationResult) -> pd.DataFrame:
