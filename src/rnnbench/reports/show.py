@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.reports.selection.frame import compact, device_kind, number, part
 from rnnbench.reports.tables.numbers import count, known, short
 from rnnbench.store.record import NOT_IN_ID, RecordError
+from rnnbench.store.rows import compact, device_kind, number, part
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:

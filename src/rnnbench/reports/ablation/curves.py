@@ -10,8 +10,8 @@ from rnnbench.reports.ablation.design import Arm
 from rnnbench.reports.ablation.measures import curves
 from rnnbench.reports.ablation.study import Study
 from rnnbench.reports.figures import ACCENT, BASE, WARN, legend, line_style, log_ticks, middle, panels
-from rnnbench.reports.selection.frame import number
 from rnnbench.store.curves import Curves
+from rnnbench.store.rows import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

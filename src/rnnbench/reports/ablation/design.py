@@ -12,9 +12,9 @@ import pandas as pd
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.ablation.titles import told_apart
 from rnnbench.reports.selection.coverage import fill_unknown
-from rnnbench.reports.selection.frame import part, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.store.record import canonical
-from rnnbench.store.rows import BLOCK
+from rnnbench.store.rows import BLOCK, part
 
 # Runs are paired only where all of these are equal.
 COMPARABLE = (*BLOCK, "task", "device_kind", "precision")

@@ -12,9 +12,9 @@ from rnnbench.reports.ablation.measures import GATES
 from rnnbench.reports.ablation.overview import draw_overview, overview_figure
 from rnnbench.reports.ablation.study import AblationResult, Study
 from rnnbench.reports.figures import ACCENT, BASE, WARN, legend, log_ticks, new_figure, panels, plain, save
-from rnnbench.reports.selection.frame import number, part
 from rnnbench.reports.tables.numbers import estimate, missing, short
 from rnnbench.store.curves import Curves
+from rnnbench.store.rows import number, part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rnnbench.reports.selection.frame import number, part
+from rnnbench.store.rows import number, part
 
 ALL = "all"
 GATES = "ifgorzn"

@@ -13,7 +13,7 @@ from rnnbench.reports.ablation.design import Arm, Spec, design
 from rnnbench.reports.ablation.effects import cost_frame, coverage_frame, diagnostics_frame, effects_frame, ok_runs
 from rnnbench.reports.ablation.measures import first_non_finite, measures_frame
 from rnnbench.reports.ablation.verdicts import Verdicts, decide
-from rnnbench.reports.selection.frame import part
+from rnnbench.store.rows import part
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rnnbench.reports.selection.frame import device_kind, number, part
+from rnnbench.store.rows import device_kind, number, part
 
 
 def told_apart(studies: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:

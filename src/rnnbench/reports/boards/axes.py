@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 
 from rnnbench.reports.selection.coverage import coverage
-from rnnbench.reports.selection.frame import compact_json
 from rnnbench.reports.statistics.means import can_part
 from rnnbench.reports.statistics.paired import holm, paired
 from rnnbench.reports.tables.numbers import ARROW, between, known, short
 from rnnbench.reports.tables.table import Section, Table
-from rnnbench.store.rows import BLOCK, parts
+from rnnbench.store.rows import BLOCK, compact_json, parts
 
 BASE = {"peephole": "off", "direction": "forward", "depth": "1", "operator": "dense"}
 SAME = {"none": "off"}  # how a peephole that is absent may be called

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnbench.reports.selection.frame import compact_json
-from rnnbench.store.rows import BLOCK
+from rnnbench.store.rows import BLOCK, compact_json
 
 TERMS = ("budget", "device_kind", "precision")
 GRANT = ("updates", "batch_size")

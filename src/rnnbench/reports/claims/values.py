@@ -11,8 +11,8 @@ from typing import Any
 
 from rnnbench.reports.claims.measures import CENSORED, MEASURES, OF_COST
 from rnnbench.reports.claims.wording import Check, Select, matches
-from rnnbench.reports.selection.frame import number, part
 from rnnbench.store.curves import Curves
+from rnnbench.store.rows import number, part
 
 SMOKE = "smoke"
 Record = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.claims.measures import MEASURES
-from rnnbench.reports.selection.frame import part
+from rnnbench.store.rows import part
 
 RELATIONS = ("above", "below", "within", "equals")
 KEYS = {"entry", "first", "second", "each", "measure", "ratio", "outputs", *RELATIONS}

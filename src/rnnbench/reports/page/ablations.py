@@ -11,8 +11,8 @@ from rnnbench.reports.ablation.study import Study, ablation
 from rnnbench.reports.figures import middle
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs
-from rnnbench.reports.selection.frame import number, part
 from rnnbench.reports.tables.numbers import bold_parts, estimate, p_text
+from rnnbench.store.rows import number, part
 
 NORMS = ("median", "p99", "max")
 STUDIES = 12  # of one ablation: the overview of `rnnbench ablation` is the place for more

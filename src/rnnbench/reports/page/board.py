@@ -16,10 +16,9 @@ from rnnbench.reports.boards.leaderboard_text import settings
 from rnnbench.reports.page.source import Record, Source
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line
-from rnnbench.reports.selection.frame import COLUMNS, part
 from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
 from rnnbench.store.record import NOT_IN_ID, canonical
-from rnnbench.store.rows import BLOCK
+from rnnbench.store.rows import BLOCK, COLUMNS, part
 
 RUNS = 50  # of one entry that are listed, failed ones first
 RUNS_IN_ALL = 20_000  # a page stays one that a browser opens at once

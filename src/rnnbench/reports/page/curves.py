@@ -7,8 +7,8 @@ from typing import Any
 
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source
-from rnnbench.reports.selection.frame import number
 from rnnbench.store.curves import FILE, Curves
+from rnnbench.store.rows import number
 
 RUNS = 400  # in all, best entries of every block first
 SEEDS = 10  # of one entry

@@ -12,8 +12,8 @@ import pandas as pd
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs, planned
 from rnnbench.reports.selection.coverage import one_line, status_counts
-from rnnbench.reports.selection.frame import part
 from rnnbench.store.record import FINAL
+from rnnbench.store.rows import part
 
 ROWS = 2_000  # of a table: what is beyond is counted
 IDS = 3  # runs named beside a reason

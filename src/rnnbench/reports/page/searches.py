@@ -13,8 +13,8 @@ from rnnbench.reports.page.source import Source, head_runs
 from rnnbench.reports.search.importance import importance
 from rnnbench.reports.search.result import SearchResult, search_result
 from rnnbench.reports.search.table import study_cells
-from rnnbench.reports.selection.frame import number
 from rnnbench.reports.tables.numbers import known, short
+from rnnbench.store.rows import number
 
 Axis = Mapping[str, Any]
 

@@ -10,10 +10,10 @@ from typing import Any
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.predictions.published import CLIPS, draw, published_sheets
 from rnnbench.reports.predictions.sheets import Sheet, choose, of_frames, seeds_shown, with_samples
-from rnnbench.reports.selection.frame import part
 from rnnbench.store.manifests import read_manifest
 from rnnbench.store.published import published, read_published
 from rnnbench.store.record import RecordError
+from rnnbench.store.rows import part
 from rnnbench.store.samples import FIGURES, FILE, PREFIX, SAMPLES
 from rnnbench.store.store import Store
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.selection.coverage import coverage, fill_unknown
-from rnnbench.reports.selection.frame import part, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.numbers import known, short
-from rnnbench.store.rows import parts
+from rnnbench.store.rows import part, parts
 from rnnbench.store.samples import Samples, read
 
 # Runs meet in one picture where these are equal: then they were tested on the same clips.

@@ -16,10 +16,11 @@ from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_figure import board_link
 from rnnbench.reports.boards.leaderboard_text import write
 from rnnbench.reports.publish.predictions import changed, links
-from rnnbench.reports.selection.frame import part, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.searched import with_searches
 from rnnbench.reports.tables.write import to_markdown, write_table
 from rnnbench.store.published import read_published
+from rnnbench.store.rows import part
 from rnnbench.store.store import write_atomic
 
 DERIVED = ("leaderboard.csv", "leaderboard.md", "README.md")

@@ -19,12 +19,12 @@ from pathlib import Path
 import pandas as pd
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.reports.selection.frame import COLUMNS, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.places import Place, of_store, open_place
 from rnnbench.reports.selection.searched import with_searches
 from rnnbench.store.manifests import Head, runs_of
 from rnnbench.store.results import locate
-from rnnbench.store.rows import parts
+from rnnbench.store.rows import COLUMNS, parts
 from rnnbench.store.store import Store
 
 # Keys that are columns of a runs frame; `device` is its kind.
