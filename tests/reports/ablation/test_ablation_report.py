@@ -206,7 +206,7 @@ def test_numbers_in_words():
 
 SCRIPT = """
 import sys
-import rnnbench.reports.ablation_main
+import rnnbench.reports.ablation.command
 print([m for m in ("torch", "hydra", "pytorch_lightning", "wandb", "scipy.stats", "matplotlib") if m in sys.modules])
 """
 
