@@ -25,17 +25,10 @@ def coverage_data(source: Source) -> dict[str, Any]:
     """sweeps: how far each is; counts: runs by dataset, budget, label and status; failures; skipped; damaged."""
     counts = status_counts(source.frame)
     rows = [{name: plain(value) for name, value in row.items()} for row in counts[:ROWS].to_dict("records")]
-    skipped = [
-        {"sweep": name, "reason": str(cell.get("reason")), "cells": plain(cell.get("cells"))}
-        for name, head in sorted(source.heads.items())
-        for cell in head.get("skipped") or []
-        if isinstance(cell, Mapping)
-    ]
-    not_run = [
-        {"sweep": name, "entry": str(entry), "runs": str(runs)}
-        for name, head in sorted(source.heads.items())
-        for entry, runs in dict(head.get("not_run") or {}).items()
-    ]
+    skipped, not_run = [], []
+    for name, head in sorted(source.heads.items()):
+        skipped += _skipped(name, head)
+        not_run += _not_run(name, head)
     damaged = [
         {"record": Path(place).parent.name or place, "problem": one_line(why)}  # a run's folder, or a set's line
         for place, why in source.problems.items()
@@ -45,6 +38,18 @@ def coverage_data(source: Source) -> dict[str, Any]:
         "sweeps": [_progress(source, name) for name in sorted(source.heads)],
         "skipped": skipped, "not_run": not_run, "damaged": damaged,
     }  # fmt: skip
+
+
+def _skipped(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cells that a sweep never started, by reason."""
+    cells = [cell for cell in head.get("skipped") or [] if isinstance(cell, Mapping)]
+    return [{"sweep": name, "reason": str(cell.get("reason")), "cells": plain(cell.get("cells"))} for cell in cells]
+
+
+def _not_run(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How many runs of an entry a published set lacks."""
+    lacking = dict(head.get("not_run") or {})
+    return [{"sweep": name, "entry": str(entry), "runs": str(runs)} for entry, runs in lacking.items()]
 
 
 def _progress(source: Source, name: str) -> dict[str, Any]:
@@ -60,8 +65,7 @@ def _progress(source: Source, name: str) -> dict[str, Any]:
 def _failures(source: Source) -> list[dict[str, Any]]:
     """Runs that did not end ok, by how and why, the commonest first."""
     lost = source.frame[source.frame["status"] != "ok"]
-    lost = lost.assign(reason=[one_line(text, 400) if isinstance(text, str) and text else "no reason recorded"
-                               for text in lost["reason"]])  # fmt: skip
+    lost = lost.assign(reason=[_reason(text) for text in lost["reason"]])
     rows: list[dict[str, Any]] = []
     for (status, reason, dataset, label), mine in lost.groupby(["status", "reason", "dataset", "label"], dropna=False):
         ids = sorted(mine["id"])
@@ -70,6 +74,10 @@ def _failures(source: Source) -> list[dict[str, Any]]:
             "ids": ids[:IDS],
         })  # fmt: skip
     return sorted(rows, key=lambda row: (-row["runs"], row["status"], row["ids"]))[:ROWS]
+
+
+def _reason(text: Any) -> str:
+    return one_line(text, 400) if isinstance(text, str) and text else "no reason recorded"
 
 
 def provenance(source: Source, stale: Callable[[str], bool] | None = None) -> dict[str, Any]:

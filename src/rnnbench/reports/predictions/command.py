@@ -128,17 +128,21 @@ def draw_asked(
     why its samples could not be made. Raises BadInput where nothing can be shown, or not so many clips.
     """
     problems = problems or {}
-    sheets, remarks = with_samples(asked.sheets, asked.path)
-    unsaid = [remark for remark in remarks if not any(str(asked.path(run)) in remark for run in problems)]
+    sheets, lacks = with_samples(asked.sheets, asked.path)
     if not sheets:
-        raise BadInput(next(iter([*problems.values(), *remarks])))
+        raise BadInput(next(iter([*problems.values(), *lacks])))
     kept = min(len(sheet.shown.clips) for sheet in sheets)
-    if clips is not None and clips > kept:
+    if clips is None:
+        clips = min(kept, CLIPS)
+    elif clips > kept:
         raise BadInput(f"the runs of {asked.name} keep {kept} test clips each; --clips takes at most {kept}.")
-    folder = Path(output) if output else asked.folder
+    folder, prefix = (Path(output), "") if output else (asked.folder, asked.prefix)
     folder.mkdir(parents=True, exist_ok=True)
-    files = draw(sheets, folder, asked.prefix if output is None else "", min(kept, CLIPS) if clips is None else clips)
-    return files, [*asked.remarks, *(f"left out: {problem}" for problem in problems.values()), *unsaid]
+    files = draw(sheets, folder, prefix, clips)
+    said = [f"left out: {problem}" for problem in problems.values()]
+    paths = [str(asked.path(run)) for run in problems]
+    unsaid = [lack for lack in lacks if not any(path in lack for path in paths)]
+    return files, [*asked.remarks, *said, *unsaid]
 
 
 def to_make(store: Store, sweep: str) -> Sequence[str]:
