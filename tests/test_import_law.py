@@ -21,11 +21,11 @@ PLAIN = {"errors", "store", "_version"}  # these and reports know no torch
 LOW = PLAIN | {"seeds"}
 NETS = {"nn", "datasets"}
 MAY_IMPORT = {
-    "errors": PLAIN,
-    "store": PLAIN,
+    "errors": set(),
+    "store": {"errors", "_version"},
     "reports": PLAIN,
     "_version": set(),
-    "seeds": LOW,
+    "seeds": set(),
     "nn": set(),
     "datasets": LOW,
     "tracking": LOW | NETS,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rnnbench.reports.ablation.design import Arm
 from rnnbench.reports.ablation.measures import curves
 from rnnbench.reports.ablation.study import Study
-from rnnbench.reports.figures import ACCENT, BASE, WARN, legend, line_style, log_ticks, middle, panels
+from rnnbench.reports.figures import ACCENT, BASE, WARN, legend, line_style, log_ticks, panels
+from rnnbench.reports.statistics.quartiles import quartiles
 from rnnbench.store.curves import Curves
 from rnnbench.store.rows import number
 
@@ -104,7 +105,7 @@ def _draw_band(axes: Axes, finished: Finished, colour: str, label: str) -> None:
     """Median and quartiles."""
     if not finished.rows:
         return
-    centre, low, high = middle(finished.rows)
+    centre, low, high = quartiles(finished.rows)
     axes.fill_between(finished.steps, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(finished.steps, centre, color=colour, linewidth=1.6, label=label)
 
@@ -152,7 +153,7 @@ def _draw_layer(
     from matplotlib.ticker import MaxNLocator
 
     for arm, rows in by_arm.items():
-        centre, low, high = middle(rows)
+        centre, low, high = quartiles(rows)
         times = range(1, len(centre) + 1)
         axes.plot(times, centre, **styles[arm])
         if len(styles) <= 3:  # more bands would hide each other
