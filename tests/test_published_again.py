@@ -11,10 +11,10 @@ import torch
 
 import rnnbench
 from rnnbench.runs import host
-from rnnbench.store.published import published, read_published
+from rnnbench.store.published import published_in, read_published
 
 pytestmark = pytest.mark.slow
-PUBLISHED = published(Path(__file__).parents[1] / "results")
+PUBLISHED = published_in(Path(__file__).parents[1] / "results" / "published")
 EMBEDDED = ("digits", "adding")
 AGAIN = {
     (record["axes"]["label"], record["dataset"]["name"]): record

@@ -6,6 +6,8 @@ import difflib
 import errno
 from collections.abc import Iterable
 
+LISTED = 40  # known names in a sentence
+
 
 class BadInput(ValueError):
     """What the user asked for cannot be done: shown as one sentence without a traceback, exit code 2."""
@@ -25,9 +27,10 @@ def disk_full(error: BaseException | None) -> bool:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known ones, else all of them."""
+    """The end of a sentence about an unknown name: the nearest known ones, else all, or the first of very many."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(close) + "?"
-    return "known: " + ", ".join(known) + "."
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return "known: " + ", ".join(known[:LISTED]) + more + "."

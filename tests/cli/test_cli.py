@@ -140,23 +140,33 @@ BAD = [
     ("leaderboard --format html", "invalid choice: 'html'"),
     ("leaderboard cell=rnn", "no finished runs in results/runs; "),
     ("leaderboard cel=rnn", "nothing is selected by 'cel'; did you mean cell"),
-    ("leaderboard quickstart", "no sweep, published set or folder with runs is called 'quickstart'"),
+    (
+        "leaderboard quikstart",
+        "no sweep, published set, folder with runs or run is called 'quikstart'; did you mean quick",
+    ),
     ("leaderboard --dataset=", "'dataset=' selects nothing"),
-    ("report nothing", "no sweep, published set or folder with runs is called 'nothing'"),
+    ("report nothing", "no sweep, published set, folder with runs or run is called 'nothing'"),
     ("report --dataset digits sed=1", "nothing is selected by 'sed'; did you mean seed"),
-    ("serve --port 0 nothing", "no sweep, published set or folder with runs is called 'nothing'"),
+    ("serve --port 0 nothing", "no sweep, published set, folder with runs or run is called 'nothing'"),
     ("serve depth=deep", "depth=deep: it is a whole number"),
     ("list nonsense", "unknown group 'nonsense'; known: axes"),
     ("list cels", "unknown group 'cels'; did you mean cell"),
     ("list", "the following arguments are required: GROUP; see `rnnbench list --help`"),
     ("show nonsense", "no run 'nonsense' in results/runs; the store is empty"),
     ("frames", "the following arguments are required: NAME"),
-    ("frames nonsense", "no sweep, published set or run 'nonsense' in results; `rnnbench run dataset=moving_digits"),
+    ("frames nonsense", "no sweep, published set, folder with runs or run is called 'nonsense'; "),
     ("frames x --clips 0", "'0' is no whole number of at least 1"),
     ("frames x --seed -1", "'-1' is no whole number of at least 0"),
     ("publish", "the following arguments are required: NAME"),
-    ("publish nonsense", "no sweep 'nonsense' in results/sweeps; `rnnbench sweep` has not been run here"),
-    ("verify nonsense", "nothing is published in results/published"),
+    (
+        "publish nonsense",
+        "no sweep is called 'nonsense'; none is in results: `rnnbench sweep experiment=quickstart` makes one",
+    ),
+    ("verify nonsense", "no published set is called 'nonsense'; "),
+    (
+        "verify",
+        "nothing is published in results/published; `rnnbench publish NAME` freezes a sweep; of those that come",
+    ),
     ("nonsense", "invalid choice: 'nonsense'"),
     ("", "the following arguments are required: COMMAND"),
 ]
@@ -473,7 +483,8 @@ def test_a_corrupt_record_is_named_and_left_out(call, store):
 def test_the_leaderboard_tells_what_sweeps_skipped(call, store):
     folder = store.root.parent / "sweeps"
     folder.mkdir()
-    (folder / "a.json").write_text('{"skipped": [{"reason": "cell=gru takes no peephole", "cells": 3}]}')
+    skipped = [{"reason": "cell=gru takes no peephole", "cells": 3}]
+    (folder / "a.json").write_text(json.dumps({"command": "x", "runs": [], "skipped": skipped}))
     assert "skipped: 3 cells: cell=gru takes no peephole\n" in call("leaderboard").err
 
 
@@ -497,14 +508,14 @@ def test_published_tables_are_verified(call, store, tmp_path):
     assert call("verify") == (1, "demo: equal\nfirst: differs from what its records give: leaderboard.md\n", "")
     assert call("verify", "demo").code == 0
     unknown = call("verify", "demp")
-    assert (unknown.code, unknown.err) == (2, "rnnbench: nothing is published as 'demp'; did you mean demo?\n")
+    assert (unknown.code, unknown.err) == (2, "rnnbench: no published set is called 'demp'; did you mean demo?\n")
 
 
 def test_verify_with_nothing_published_is_no_success(call):
     """A mistyped folder in CI must not be green."""
     found = call("verify")
     assert (found.code, found.out) == (2, "")
-    assert "nothing is published in results/published; `rnnbench publish NAME` freezes a sweep." in found.err
+    assert "nothing is published in results/published; `rnnbench publish NAME` freezes a sweep; of those " in found.err
 
 
 # as a process
@@ -589,7 +600,7 @@ def test_a_hundred_records_are_a_leaderboard_in_seconds(tmp_path):
         (["tune", "experiment=quickstart"], "is a sweep, not a search"),
         (["sweep", "experiment=odyssey"], "use `rnnbench tune experiment=odyssey`"),
         (["run", "experiment=odyssey"], "experiment=odyssey is a whole search; use `rnnbench tune experiment=odyssey`"),
-        (["search", "nothing"], "no search and no published set 'nothing'"),
+        (["search", "nothing"], "no sweep, published set or folder with runs is called 'nothing'"),
     ],
 )
 def test_a_search_that_cannot_be_is_one_sentence(call, words, said):

@@ -8,6 +8,30 @@ from rnnbench.cli import main
 from rnnbench.store.store import Store
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """As an rnnbench that came without published sets."""
+    monkeypatch.setattr("rnnbench.reports.claims.command.shipped", lambda: None)
+
+
+def test_elsewhere_the_runs_that_come_with_rnnbench_are_the_evidence(tmp_path, capsys):
+    assert main(["claims", "1", "7", "--results", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "are missing" not in out
+    assert "of at least" not in out
+    assert "holds" in out
+
+
+def test_a_damaged_manifest_of_an_experiment_is_said_and_hides_no_published_run(tmp_path, capsys):
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "claims_pairs.json").write_text("{")
+    assert main(["claims", "7", "--results", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert "claims_pairs.json is damaged; the sweep's command, given again, writes it anew." in said.err
+    assert "are missing" not in said.out
+
+
+@pytest.mark.usefixtures("alone")
 def test_without_runs_every_claim_says_what_makes_them(tmp_path, capsys):
     assert main(["claims", "--results", str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -28,6 +52,7 @@ def test_they_can_be_listed(capsys):
     assert lines[4] == " 5  GRU is about as accurate as LSTM."
 
 
+@pytest.mark.usefixtures("alone")
 def test_one_claim_is_shown_with_its_checks_and_the_rules(tmp_path, capsys):
     assert main(["claims", "7", "--results", str(tmp_path), "--output", str(tmp_path / "here")]) == 0
     out = capsys.readouterr().out

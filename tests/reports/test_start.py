@@ -14,14 +14,16 @@ from rnnbench.store.store import Store
 
 SCRIPT = """
 import json, sys
-from rnnbench.store import Store
-from rnnbench.reports.frames import records_frame
-from rnnbench.reports.leaderboard import leaderboard, to_markdown, to_rich
+from rnnbench.store.store import Store
+from rnnbench.reports.boards.leaderboard import leaderboard
+from rnnbench.reports.boards.leaderboard_table import leaderboard_table
+from rnnbench.reports.selection.frame import records_frame
+from rnnbench.reports.tables.terminal import to_rich
 from rich.console import Console
 store = Store(__import__("pathlib").Path(sys.argv[1]))
 frame = records_frame(store.iterate())
 table = leaderboard(frame)
-Console(width=100, file=sys.stderr).print(to_rich(table))
+Console(width=100, file=sys.stderr).print(to_rich(leaderboard_table(table)))
 heavy = [m for m in ("torch", "hydra", "pytorch_lightning", "wandb", "scipy.stats", "matplotlib") if m in sys.modules]
 print(json.dumps({"runs": len(frame), "rows": len(table), "problems": store.problems, "heavy": heavy}))
 """

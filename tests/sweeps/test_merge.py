@@ -234,8 +234,8 @@ def test_what_holds_no_runs_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     store.root.mkdir(parents=True)
     for source, sentence in (
-        (tmp_path / "none", "is no folder"),
-        (tmp_path / "empty", "holds no runs"),
+        (tmp_path / "none", "no sweep, published set, folder with runs or run is called"),
+        (tmp_path / "empty", "no sweep, published set, folder with runs or run is called"),
         (store.root.parent, "is the store itself"),
         (store.root, "is the store itself"),
     ):

@@ -105,7 +105,7 @@ def test_statuses_to_retry():
 
 
 def test_an_unknown_sweep_cannot_be_retried(tmp_path):
-    with pytest.raises(BadInput, match=r"no sweep 'mine' in .*; none was started here"):
+    with pytest.raises(BadInput, match=r"no sweep is called 'mine'; none is in .*: `rnnbench sweep"):
         retry.failed_runs(Store.open(tmp_path), "mine", {"oom"})
 
 
@@ -334,7 +334,7 @@ def test_what_has_come_alive_since_is_left(tmp_path):
 def test_a_manifest_that_cannot_be_read_stops_the_cleaning(tmp_path):
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "sweeps" / "mine.json").write_text("{")
-    with pytest.raises(BadInput, match=r"mine\.json is no manifest"):
+    with pytest.raises(BadInput, match=r"mine\.json is damaged"):
         clean.find(Store.open(tmp_path))
 
 

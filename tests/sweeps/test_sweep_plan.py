@@ -12,6 +12,7 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import plan as runs_plan
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.registry import config_dir
+from rnnbench.store.folder import Results
 from rnnbench.store.manifests import all_manifest_runs
 from rnnbench.sweeps import plan as sweeps_plan
 from rnnbench.sweeps.plan import experiment_grids, plan, write_manifest
@@ -269,7 +270,7 @@ def test_a_name_that_is_used_again_keeps_the_runs_of_its_other_grids(tmp_path):
         content = json.loads(write_manifest(made, tmp_path).read_text())
         assert content["runs"] == [job.id for job in made.jobs]
         assert content.get("earlier", []) == [job.id for job in earlier]
-    assert all_manifest_runs(tmp_path) == {job.id for made in (wide, other) for job in made.jobs}
+    assert all_manifest_runs(Results(tmp_path)) == {job.id for made in (wide, other) for job in made.jobs}
     (tmp_path / "sweeps" / "mine.json").write_text("[]")
     assert json.loads(write_manifest(wide, tmp_path).read_text())["runs"] == content["runs"]
 

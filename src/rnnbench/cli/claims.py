@@ -73,7 +73,7 @@ def _claims(args: argparse.Namespace) -> int:
     judged, used = judge_all(store, claims)
     for problem in store.problems.values():
         print(f"left out: {problem}", file=sys.stderr)
-    files = write_claims(judged, Path(args.output) if args.output else store.root.parent / "tables")
+    files = write_claims(judged, Path(args.output) if args.output else store.results.tables)
     console().print(to_rich(judged, checks=bool(args.numbers)))
     if stale := sum(is_stale(record.get("source_hash")) for record in used):
         print(f"stale: {stale} of {len(used)} runs were made by other source", file=sys.stderr)

@@ -146,10 +146,12 @@ def show_report(store: Store, name: str, shown: Any, remarks: Sequence[str]) -> 
 
 def stale_remarks(store: Store, name: str) -> list[str]:
     """What the reader of a sweep's tables must know of its stale runs; nothing of a published set."""
-    from rnnbench.store.manifests import manifest_runs
+    from rnnbench.store.manifests import read_manifest
+    from rnnbench.store.results import Sweep, resolve
     from rnnbench.sweeps import stale
 
-    if not (store.root.parent / "sweeps" / f"{name}.json").exists():
+    found = resolve(store, name)
+    if not isinstance(found, Sweep):
         return []
-    said = stale.remark(store, manifest_runs(store.root.parent, name))
+    said = stale.remark(found.store, read_manifest(found.store.results, found.name)["runs"])
     return [said] if said else []

@@ -47,7 +47,7 @@ def _report(args: argparse.Namespace) -> int:
     for remark in source.remarks:
         print(f"note: {remark}", file=sys.stderr)
     name = f"report_{source.tag}.html" if source.tag else "report.html"
-    path = Path(args.output) if args.output else store.root.parent / "tables" / name
+    path = Path(args.output) if args.output else store.results.tables / name
     if path.is_dir():
         raise BadInput(f"{path} is a folder; -o takes the file that is written.")
     print(f"written: {write_page(source, path, stale=is_stale)}")
@@ -68,7 +68,7 @@ def _serve(args: argparse.Namespace) -> int:
     def make(state: str) -> str:
         return render(page_data(open_source(store, words), stale=is_stale), live=state)
 
-    page = Page(store.root.parent, make, check(store, words))
+    page = Page(store.results, make, check(store, words))
     with server(page, args.host, args.port) as made:
         if args.host not in LOOPBACK:
             print(f"Everybody who can reach {args.host} can read these records.", file=sys.stderr)

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import FAILED, OK, Commands, console, positive, show_report, whole
-from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, asked, mark_stale
+from rnnbench.cli.common import FAILED, OK, Commands, positive, show_report, whole
+from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, asked, mark_stale, print_tables
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rnnbench.store.store import Store
 
 
@@ -37,13 +35,13 @@ def add(commands: Commands) -> None:
     study = commands.add(
         "ablation", _ablation, "Compare a sweep's variants pairwise by seed: effects, diagnostics, cost, verdicts."
     )
-    study.add_argument("name", metavar="NAME", help="the sweep or experiment, or a published set")
+    study.add_argument("name", metavar="NAME", help="the sweep or experiment, a published set, or a folder of either")
     study.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ablation_NAME/)")
     study.add_argument("--no-figures", action="store_true", help="tables only")
     frames = commands.add(
         "frames", _frames, "Draw what networks predict on test clips: DATASET.png and .gif of a sweep or a run."
     )
-    frames.add_argument("name", metavar="NAME", help="a sweep, a published set, or a run's id (its beginning will do)")
+    frames.add_argument("name", metavar="NAME", help="a sweep, published set or folder, or the beginning of a run's id")
     frames.add_argument(
         "-o", "--output", metavar="FOLDER",
         help="where the files go (default: tables/frames_NAME/; figures/ of a published set)",
@@ -61,14 +59,14 @@ def add(commands: Commands) -> None:
     verify = commands.add(
         "verify", _verify, "Rebuild published tables from their records and compare; exit code 1 if not equal."
     )
-    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all)")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all of the store's own)")
 
 
 def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.boards.leaderboard import leaderboard
-    from rnnbench.reports.boards.leaderboard_text import write
+    from rnnbench.reports.boards.leaderboard_table import FORMATS, leaderboard_table
     from rnnbench.reports.selection.select import select
-    from rnnbench.store.manifests import skipped_cells
+    from rnnbench.reports.tables.write import write_table
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
@@ -79,32 +77,16 @@ def _leaderboard(args: argparse.Namespace) -> int:
         print(f"left out: {problem}", file=sys.stderr)
     for remark in found.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    table = leaderboard(found.frame)
-    if args.output:
-        files = write(table, Path(args.output))
-    else:
-        files = write(table, store.root.parent / "tables", f"leaderboard_{found.tag}" if words else "leaderboard")
-    _print_board(table, args.format)
-    for reason, cells in ({} if words else skipped_cells(store.root.parent)).items():
+    named = "leaderboard" if args.output or not words else f"leaderboard_{found.tag}"
+    table = leaderboard_table(leaderboard(found.frame), named)
+    files = write_table(table, Path(args.output) if args.output else store.results.tables, FORMATS)
+    print_tables([table], args.format)
+    for reason, cells in found.skipped.items():
         print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
     if stale:
         print(f"stale: {stale} of {len(found.frame)} runs were made by other source (see notes)", file=sys.stderr)
     print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
     return OK
-
-
-def _print_board(table: pd.DataFrame, form: str) -> None:
-    from rnnbench.reports.boards.leaderboard_text import as_table, to_markdown, to_rich
-    from rnnbench.reports.tables.write import WRITERS
-
-    if form == "rich":
-        console().print(to_rich(table))
-    elif form == "csv":
-        print(table.to_csv(index=False), end="")  # every digit
-    elif form == "markdown":
-        print(to_markdown(table), end="")
-    else:
-        print(str(WRITERS[PRINTED[form]](as_table(table))), end="")
 
 
 def _ablation(args: argparse.Namespace) -> int:
@@ -123,7 +105,7 @@ def _frames(args: argparse.Namespace) -> int:
     store = Store.open(args.results)
     asked = ask(store, args.name, args.seed)
     files, remarks = draw_asked(
-        asked, args.output, clips=args.clips, problems=_make_samples(store, asked.missing)
+        asked, args.output, clips=args.clips, problems=_make_samples(asked.store, asked.missing)
     )  # fmt: skip
     for remark in remarks:
         print(remark, file=sys.stderr)
@@ -143,13 +125,12 @@ def _make_samples(store: Store, runs: Sequence[str]) -> dict[str, str]:
 def _publish(args: argparse.Namespace) -> int:
     from rnnbench.reports.predictions.command import to_make
     from rnnbench.reports.publish.freeze import publish
-    from rnnbench.store.published import published
+    from rnnbench.store.published import own_published
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
-    results = store.root.parent
-    before = _frozen_runs(published(results).get(args.name))
-    if args.name == "claims" and not args.sweep and not (results / "sweeps" / "claims.json").exists():
+    before = _frozen_runs(own_published(store.results).get(args.name))
+    if args.name == "claims" and not args.sweep and not store.results.manifest("claims").exists():
         from rnnbench.cli.claims import content
         from rnnbench.reports.publish.claims import publish_claims
 
@@ -179,22 +160,35 @@ def _frozen_runs(folder: Path | None) -> dict[str, object]:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from rnnbench.errors import nearest
-    from rnnbench.reports.publish.derive import verify
-    from rnnbench.store.published import published
+    from rnnbench.store.published import own_published, shipped_names
+    from rnnbench.store.results import resolve_published
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
-    known = published(store.root.parent)
-    if not known:
+    if args.names:
+        sets = {name: resolve_published(store, name).folder for name in args.names}
+    elif not (sets := own_published(store.results)):  # a mistyped folder in CI must not be green
+        known = shipped_names()
+        theirs = f"; of those that come with rnnbench name some: {', '.join(known)}" * bool(known)
         raise BadInput(
-            f"nothing is published in {store.root.parent / 'published'}; `rnnbench publish NAME` freezes a sweep."
+            f"nothing is published in {store.results.published}; `rnnbench publish NAME` freezes a sweep{theirs}."
         )
-    for name in args.names:
-        if name not in known:
-            raise BadInput(f"nothing is published as {name!r}; {nearest(name, known)}")
-    different = {name: verify(known[name]) for name in args.names or known}
-    for name, files in different.items():
-        what = "differs from what its records give: " + ", ".join(files)
-        print(f"{name}: {what if files else 'equal'}")
-    return FAILED if any(different.values()) else OK
+    different = [name for name, folder in sets.items() if not _is_equal(name, folder, named=bool(args.names))]
+    return FAILED if different else OK
+
+
+def _is_equal(name: str, folder: Path, *, named: bool) -> bool:
+    """Print whether a set is what its records give, and return it. A set that cannot be read is not; if it was named,
+    that raises BadInput or RecordError."""
+    from rnnbench.reports.publish.derive import verify
+    from rnnbench.store.record import RecordError
+
+    try:
+        files = verify(folder)
+    except (BadInput, RecordError) as error:
+        if named:
+            raise
+        print(f"{name}: {error}")
+        return False
+    print(f"{name}: " + ("differs from what its records give: " + ", ".join(files) if files else "equal"))
+    return not files

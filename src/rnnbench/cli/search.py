@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
         _search,
         "What a search found: best trials, differences, importance; files in results/tables/search_NAME/.",
     )
-    shown.add_argument("name", metavar="NAME", help="of the search or experiment, or of a published set")
+    shown.add_argument("name", metavar="NAME", help="the search or experiment, a published set, or a folder of either")
     shown.add_argument("--output", metavar="DIR", help="where the files go (default: tables/search_NAME/)")
     shown.add_argument("--no-figures", action="store_true", help="tables only")
 

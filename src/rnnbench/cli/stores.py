@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     merge = commands.add(
         "merge", _merge, "Copy finished runs of other stores or published sets into this one; nothing is overwritten."
     )
-    merge.add_argument("sources", nargs="+", metavar="DIR", help="results folders, or results/published/NAME")
+    merge.add_argument("sources", nargs="+", metavar="DIR", help="results folders, published sets, a sweep's manifest")
     merge.add_argument("--unfinished", action="store_true", help="unfinished runs, too, with their checkpoints")
 
 
@@ -79,11 +79,14 @@ def show_plan(made: Plan, args: argparse.Namespace, again: Collection[str] = ())
 
 
 def _status(args: argparse.Namespace) -> int:
+    from rnnbench.store.manifests import read_manifests
     from rnnbench.store.store import Store
     from rnnbench.sweeps.status import look
     from rnnbench.sweeps.status_view import as_json, render, watch
 
     store = Store.open(args.results)
+    for sentence in [] if args.name else read_manifests(store.results)[1]:
+        print(f"note: {sentence}", file=sys.stderr)
     if args.format == "json":
         sys.stdout.write(as_json(look(store, args.name)))
     elif args.watch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, Parser, pairs, positive
@@ -183,7 +184,7 @@ def detach(args: argparse.Namespace, name: str) -> int:
     from rnnbench.store.store import Store
     from rnnbench.sweeps import control
 
-    results = Store.open(args.results).root.parent
+    results = Store.open(args.results).results.root
     # also as `--de`, which argparse takes for it: with it left in, each would start the next, without end
     words = [word for word in args.words if not (len(word) > len("--") and "--detach".startswith(word))]
     started = control.detach(words, results, name)
@@ -216,13 +217,34 @@ def _retry(args: argparse.Namespace) -> int:
 
 
 def _stop(args: argparse.Namespace) -> int:
-    from rnnbench.store.store import Store
     from rnnbench.sweeps import control
 
-    said = control.stop(Store.open(args.results).root.parent, args.name, now=args.now)
+    results, name = _running(args)
+    said = control.stop(results, name, now=args.now)
     for line in said:
         print(line)
     return FAILED if any("still stopping" in line for line in said) else OK
+
+
+def _running(args: argparse.Namespace) -> tuple[Path, str]:
+    """The results folder and the name of the sweep to stop.
+
+    One that runs is stopped whatever its manifest says. Raises BadInput on a name that is no sweep's, or whose manifest
+    is damaged; `control.stop` does on one that does not run.
+    """
+    from rnnbench.store.manifests import read_manifest
+    from rnnbench.store.results import meaning, resolve_sweep
+    from rnnbench.store.store import Store
+    from rnnbench.sweeps import control
+
+    store = Store.open(args.results)
+    if any(seen.name == args.name for seen in control.running(store.results.root)):
+        return store.results.root, args.name
+    if meaning(store, args.name) is None:
+        return store.results.root, args.name
+    found = resolve_sweep(store, args.name)
+    read_manifest(found.store.results, found.name)
+    return found.store.results.root, found.name
 
 
 def _clean(args: argparse.Namespace) -> int:
@@ -232,7 +254,7 @@ def _clean(args: argparse.Namespace) -> int:
     store = Store.open(args.results)
     found = clean.find(store)
     if not found:
-        print(f"nothing to clean in {store.root.parent}")
+        print(f"nothing to clean in {store.results.root}")
         return OK
     for line in clean.text(found):
         print(line)

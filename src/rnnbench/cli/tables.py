@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import FAILED, OK, Commands, console
-from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, selected
+from rnnbench.cli.common import FAILED, OK, Commands
+from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, print_tables, selected
 from rnnbench.errors import BadInput
-
-if TYPE_CHECKING:
-    from rnnbench.reports.tables.table import Table
 
 TABLES = ("across", "tasks", "axes", "cost", "coverage", "published")
 COMPARED = """\
@@ -69,36 +64,20 @@ def add(commands: Commands) -> None:
 def _tables(args: argparse.Namespace) -> int:
     from rnnbench.reports.boards.all_tables import all_tables
     from rnnbench.reports.tables.write import write_table
-    from rnnbench.store.manifests import skipped_cells
     from rnnbench.store.store import Store
 
     if args.show == "all" and args.format == "csv":
         raise BadInput("--format csv prints one table: name it with --show, or take the files of all (--output DIR).")
     store = Store.open(args.results)
     found = selected(store, args.selection)
-    skipped = {} if args.selection else skipped_cells(store.root.parent)
-    made = all_tables(found.frame, skipped)
-    folder = Path(args.output) if args.output else store.root.parent / "tables"
+    made = all_tables(found.frame, found.skipped)
+    folder = Path(args.output) if args.output else store.results.tables
     for table in made.values():
         write_table(table, folder)
     show = args.show or ("across" if len(made["across"].frame) else "tasks")
-    _print([made[name] for name in TABLES] if show == "all" else [made[show]], args.format)
+    print_tables([made[name] for name in TABLES] if show == "all" else [made[show]], args.format)
     print(f"written: {folder}/{{{','.join(made)}}}.{{csv,md,tex,parquet,json}}", file=sys.stderr)
     return OK
-
-
-def _print(tables: Sequence[Table], form: str) -> None:
-    from rnnbench.reports.tables.terminal import to_rich
-    from rnnbench.reports.tables.write import WRITERS, all_to_json
-
-    if form == "rich":
-        terminal = console()
-        for table in tables:
-            terminal.print(to_rich(table, terminal.width))
-    elif form == "json" and len(tables) > 1:
-        sys.stdout.write(all_to_json(tables))
-    else:
-        sys.stdout.write("\n".join(str(WRITERS[PRINTED[form]](table)) for table in tables))
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -111,7 +90,7 @@ def _compare(args: argparse.Namespace) -> int:
     found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)), exact=args.exact)
     table = compare_table(found)
     files = write_table(table, Path(args.output)) if args.output else []  # what cannot be written ends it here
-    _print([table], args.format)
+    print_tables([table], args.format)
     if files:
         print("written: " + ", ".join(str(file) for file in files), file=sys.stderr)
     losses = [f"{row['dataset']} · {row['label']}: {row['verdict']}" for _, row in found.losses.iterrows()]

@@ -7,20 +7,22 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, FAILED, OK, Commands
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
+    from rnnbench.store.folder import Results
+    from rnnbench.store.results import Found
     from rnnbench.store.store import Store
     from rnnbench.tracking.push import Mirrored
 
 SELECTION = """\
-SELECTION: names of sweeps (results/sweeps/), of published sets, or ids of runs (their beginnings will do); without one
-every record of the store. A W&B run has its record's id; what was pushed is noted in results/wandb_pushed.jsonl and not
-pushed again unless it has changed. Offline, the default, makes folders in results/wandb/, which
+SELECTION: names of sweeps (results/sweeps/), of published sets, folders of either, or ids of runs (their beginnings
+will do); without one every record of the store. A W&B run has its record's id; what was pushed is noted in
+results/wandb_pushed.jsonl and not pushed again unless it has changed. Offline, the default, makes folders in
+results/wandb/, which
 `wandb sync results/wandb/offline-run-*` uploads; online needs `wandb login` once.
 `wandb tables` makes one W&B run with the leaderboard and all tables of a selection (as `rnnbench tables` takes it).
 """
@@ -57,8 +59,7 @@ def _push_tables(args: argparse.Namespace) -> int:
     plain = {name: json.loads(frame.to_json(orient="split", date_format="iso")) for name, frame in frames.items()}
     tables = {name: (table["columns"], table["data"]) for name, table in plain.items()}
     title = found.words or "all runs"
-    results = store.root.parent
-    done = push_tables(tables, title, results, project=args.project, entity=args.entity, mode=args.mode)
+    done = push_tables(tables, title, store.results.root, project=args.project, entity=args.entity, mode=args.mode)
     if done.error is not None:
         print(f"rnnbench: W&B did not take the tables ({done.error}); the same command tries again.", file=sys.stderr)
         return FAILED
@@ -76,55 +77,59 @@ def _push(args: argparse.Namespace) -> int:
     chosen = {one.record["id"]: one for one in _chosen(store, args.selection)}
     if not chosen:
         raise BadInput(f"there is no record in {store.root}; `rnnbench run` makes a first one.")
-    results = store.root.parent
-    done = push(chosen.values(), results, project=args.project, entity=args.entity, mode=args.mode)
-    for path, problem in store.problems.items():
-        print(f"rnnbench: left out: {problem} ({path})", file=sys.stderr)
+    done = push(chosen.values(), store.results.root, project=args.project, entity=args.entity, mode=args.mode)
     print(f"{done.pushed} pushed, {done.unchanged} were there already" + f", {done.left} left" * bool(done.left))
     if done.error is not None:
         print(f"rnnbench: W&B did not take the next run ({done.error}); the same command goes on.", file=sys.stderr)
         return FAILED
-    if done.pushed and any((results / "wandb").glob("offline-run-*")):
-        print(f"upload what is offline with: wandb sync {results / 'wandb'}/offline-run-*")
+    if done.pushed and any(store.results.wandb.glob("offline-run-*")):
+        print(f"upload what is offline with: wandb sync {store.results.wandb}/offline-run-*")
     return OK
 
 
 def _chosen(store: Store, selection: Sequence[str]) -> Iterator[Mirrored]:
-    """The records that a selection names, each with its curves and its sweep."""
-    from rnnbench.store.manifests import read_manifest
-    from rnnbench.store.published import published, read_published
+    """The records that a selection names, each with its curves and its sweep; what else must be said is on stderr."""
+    from rnnbench.store.results import Runs, resolve
+
+    for found in [resolve(store, name) for name in selection] or [Runs(store, "", "all runs")]:
+        yield from _mirrored(store, found)
+
+
+def _mirrored(store: Store, found: Found) -> Iterator[Mirrored]:
+    """The records of one place. store: the user's own, which may have the curves of a published set's runs."""
+    from rnnbench.store.gathered import gather
+    from rnnbench.store.results import Runs, Sweep
+    from rnnbench.store.store import Store
     from rnnbench.tracking.push import Mirrored
 
-    results = store.root.parent
-    groups = _groups(results)
-    if not selection:
-        yield from (Mirrored(one, store.history(one["id"]), groups.get(one["id"])) for one in store.iterate())
-    for name in selection:
-        if (results / "sweeps" / f"{name}.json").exists():
-            runs, group = read_manifest(results, name)["runs"], name
-        elif (frozen := published(results).get(name)) is not None:
-            yield from (Mirrored(one, store.history(one["id"]), name) for one in read_published(frozen))
-            continue
-        else:
-            runs, group = [store.find(name)], None
-        for run in runs:
-            record = store.read(run)
-            if record is not None:
-                yield Mirrored(record, store.history(run), group or groups.get(run))
+    gathered = gather(found)
+    for problem in gathered.problems.values():
+        print(f"rnnbench: left out: {problem}", file=sys.stderr)
+    histories = gathered.curves()
+    runs = [str(record["id"]) for record in gathered.records]
+    if isinstance(found, Sweep):
+        groups = dict.fromkeys(runs, found.name)
+    elif isinstance(gathered.where, Store):
+        groups = _groups(gathered.where.results, mention=isinstance(found, Runs))
+    else:
+        groups = dict.fromkeys(runs, gathered.where.resolve().name)
+    for run, record in zip(runs, gathered.records, strict=True):
+        yield Mirrored(record, histories.get(run) or store.history(run), groups.get(run))
 
 
-def _groups(results: Path) -> dict[str, str]:
-    """The sweep of each run: the first by name where there are several, and one with a name before one without."""
-    from rnnbench.store.manifests import read_manifest
+def _groups(results: Results, *, mention: bool) -> dict[str, str]:
+    """The sweep of each run: the first by name where there are several, and one with a name before one without.
+
+    A manifest that is damaged is no reason to mirror nothing. mention: it is said to be so.
+    """
+    from rnnbench.store.manifests import read_manifests
 
     found: dict[str, str] = {}
-    names = [path.stem for path in (results / "sweeps").glob("*.json")]
-    for name in sorted(names, key=lambda name: (bool(re.fullmatch(r"[0-9a-f]{12}", name)), name)):
-        try:
-            runs = read_manifest(results, name)["runs"]
-        except BadInput:  # a damaged manifest is no reason to mirror nothing
-            continue
-        for run in runs:
+    manifests, damaged = read_manifests(results)
+    for sentence in damaged if mention else ():
+        print(f"note: {sentence}", file=sys.stderr)
+    for name in sorted(manifests, key=lambda name: (bool(re.fullmatch(r"[0-9a-f]{12}", name)), name)):
+        for run in manifests[name]["runs"]:
             found.setdefault(run, name)
     return found
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.reports.tables.numbers import count, known, short
+from rnnbench.reports.tables.numbers import count, known, short, with_arrow
+from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import NOT_IN_ID, RecordError
 from rnnbench.store.rows import compact, device_kind, number, part
 from rnnbench.store.store import Store
@@ -19,20 +20,23 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 COLOURS = {"ok": "green", "pruned": "yellow"}  # every other end is red
-ARROW = {"max": "↑", "min": "↓"}
 Pairs = list[tuple[str, str]]
 
 
 def show_run(store: Store, run_id: str) -> Group:
-    """Everything the store knows of one run, finished or not, to print with rich.
+    """Everything that is known of one run, finished or not, to print with rich.
 
-    run_id: the id or an unambiguous beginning of it. Raises BadInput where there is no such run. A damaged record is
-    said to be so, and the rest of the folder is shown.
+    run_id: the id or an unambiguous beginning of it, or what else means one run (`store.gathered.resolve_run`). Raises
+    BadInput where there is no such run. A damaged record is said to be so, and the rest of the folder is shown.
     """
     from rich.console import Group
     from rich.text import Text
 
-    run_id = store.find(run_id)
+    found = resolve_run(store, run_id)
+    run_id = found.name
+    if not isinstance(found.where, Store):
+        return Group(*_recorded(the_record(found)), _section("frozen in", [("published set", str(found.where))]))
+    store = found.where
     folder = store.folder(run_id)
     damage = ""
     try:
@@ -40,9 +44,7 @@ def show_run(store: Store, run_id: str) -> Group:
     except RecordError as error:
         record, damage = None, str(error)
     if record is not None:
-        status = str(record["status"])
-        head = Text.assemble((status, f"bold {COLOURS.get(status, 'red')}"), "  ", (run_id, "bold"))
-        parts: list[Any] = [head, *([Text(str(record["reason"]))] if record.get("reason") else []), *_finished(record)]
+        parts = _recorded(record)
     else:
         state = "damaged record" if damage else "not finished"
         parts = [Text.assemble((state, "bold red" if damage else "bold yellow"), "  ", (run_id, "bold"))]
@@ -52,6 +54,16 @@ def show_run(store: Store, run_id: str) -> Group:
     if attempts := _attempts(folder):
         parts += [_section("attempts", attempts)]
     return Group(*parts)
+
+
+def _recorded(record: Mapping[str, Any]) -> list[Any]:
+    """How a finished run ended, and the sections of its record."""
+    from rich.text import Text
+
+    status = str(record["status"])
+    head = Text.assemble((status, f"bold {COLOURS.get(status, 'red')}"), "  ", (str(record["id"]), "bold"))
+    reason = [Text(str(record["reason"]))] if record.get("reason") else []
+    return [head, *reason, *_finished(record)]
 
 
 def _section(title: str, pairs: Pairs) -> Table:
@@ -82,8 +94,7 @@ def _metrics(record: Mapping[str, Any]) -> Pairs:
     """Every metric, the main one on test first and beside the floors and the target."""
     metrics, metric = part(record, "metrics"), record.get("metric")
     main = [name for name in (f"test/{metric}", f"val/{metric}") if name in metrics]
-    arrow = ARROW.get(str(record.get("goal")), "")
-    pairs = [(f"{name} {arrow}".strip(), short(number(metrics[name])) or "missing") for name in main]
+    pairs = [(with_arrow(name, record.get("goal")), short(number(metrics[name])) or "missing") for name in main]
     pairs += _scale(record)
     others = sorted(name for name in metrics if name not in main)
     pairs += [(name, short(number(metrics[name])) or "missing") for name in others]

@@ -3,101 +3,142 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from rnnbench.errors import BadInput, nearest
+from rnnbench.store.folder import Results
 
 
-def skipped_cells(results: Path) -> dict[str, int]:
-    """The cells that sweeps skipped because their axes do not go together, counted by reason (from results/sweeps/)."""
-    found: dict[str, int] = {}
-    for path in sorted((results / "sweeps").glob("*.json")):
+class SkippedCells(TypedDict):
+    """Cells of a grid that were never started: why, and how many."""
+
+    reason: str
+    cells: int
+
+
+class Manifest(TypedDict):
+    """What is known of a sweep.
+
+    name: as the user gave it (null where he gave none). command: makes it again, and writes this file anew.
+    planned: when (ISO 8601, UTC). runs: its ids, finished or not, in the sweep's order; earlier: those of other grids
+    that had this name before. entries: the runs of each entry, by the overrides that make it. skipped: cells that were
+    never started. ablation, search: what the experiment compares, or searches; a search's trials and finals are in it.
+    """
+
+    name: NotRequired[str | None]
+    command: str
+    planned: NotRequired[str]
+    runs: list[str]
+    earlier: NotRequired[list[str]]
+    entries: NotRequired[dict[str, list[str]]]
+    skipped: list[SkippedCells]
+    ablation: NotRequired[dict[str, Any] | None]
+    search: NotRequired[dict[str, Any]]
+
+
+def read_manifest(results: Results, name: str) -> Manifest:
+    """A sweep's manifest. Raises BadInput where there is none, or it is damaged."""
+    path = results.manifest(name)
+    if not path.exists():
+        known = [path.stem for path in results.manifests()]
+        hint = nearest(name, known) if known else "`rnnbench sweep` has not been run here."
+        raise BadInput(f"no sweep {name!r} in {results.sweeps}; {hint}")
+    try:
+        return read_manifest_file(path)
+    except (OSError, ValueError):
+        raise BadInput(damaged(path)) from None
+
+
+def read_manifest_file(path: Path) -> Manifest:
+    """The manifest in a file. Raises OSError or ValueError where there is none to read."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not _is_manifest(content):
+        raise ValueError(f"{path} is no manifest")
+    return cast(Manifest, content)
+
+
+def damaged(path: Path) -> str:
+    """The sentence about a manifest that cannot be read, the same in every command."""
+    return f"{path} is damaged; the sweep's command, given again, writes it anew."
+
+
+def read_manifests(results: Results) -> tuple[dict[str, Manifest], list[str]]:
+    """Every manifest by the name of its file, sorted; and a sentence for each that is damaged.
+
+    A damaged one is in nobody's way who did not name it.
+    """
+    found: dict[str, Manifest] = {}
+    problems = []
+    for path in results.manifests():
         try:
-            for cell in json.loads(path.read_text())["skipped"]:
-                found[cell["reason"]] = max(found.get(cell["reason"], 0), int(cell["cells"]))
-        except (ValueError, KeyError, TypeError, OSError):  # a table never fails because of one file
+            found[path.stem] = read_manifest_file(path)
+        except FileNotFoundError:  # removed since the folder was listed
             continue
+        except (OSError, ValueError):
+            problems.append(damaged(path))
+    return found, problems
+
+
+def skipped_cells(skipped: Iterable[SkippedCells]) -> dict[str, int]:
+    """The cells that sweeps skipped because their axes do not go together, counted by reason.
+
+    Two sweeps that skip for one reason have mostly skipped the same cells: the larger number counts.
+    """
+    found: dict[str, int] = {}
+    for cell in skipped:
+        found[cell["reason"]] = max(found.get(cell["reason"], 0), cell["cells"])
     return found
 
 
-Head = Mapping[str, Any]  # what is known of a sweep: command, runs, skipped, ablation, search
-
-
-def _head(path: Path) -> Head | None:
-    """A sweep's manifest; None where it cannot be read: nothing fails because of one file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def runs_of(head: Head) -> list[str]:
-    """The runs of a sweep, finished or not, in its order."""
-    runs = head.get("runs")
-    return [str(run) for run in runs] if isinstance(runs, list) else []
-
-
-def read_manifest(results: Path, sweep: str) -> dict[str, Any]:
-    """What a sweep's manifest says of its command and runs. Raises BadInput where there is none, or it is damaged."""
-    path = results / "sweeps" / f"{sweep}.json"
-    if not path.exists():
-        known = [p.stem for p in (results / "sweeps").glob("*.json")]
-        hint = nearest(sweep, known) if known else "`rnnbench sweep` has not been run here."
-        raise BadInput(f"no sweep {sweep!r} in {path.parent}; {hint}")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        needed = {key: manifest[key] for key in ("command", "runs", "skipped")}
-        return needed | {key: manifest[key] for key in ("ablation", "entries", "search", "earlier") if key in manifest}
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{path} is damaged; the sweep's command, given again, writes it anew.") from None
-
-
-def not_run(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, str]:
+def not_run(manifest: Manifest, found: Container[str]) -> dict[str, str]:
     """What of a sweep has no record, by entry: "peephole=on clip=null" -> "3 of 8 runs"."""
     entries = manifest.get("entries") or {"its runs": manifest["runs"]}
     counts = {entry: (sum(run not in found for run in runs), len(runs)) for entry, runs in entries.items()}
     return {entry or "the defaults": f"{n} of {of} runs" for entry, (n, of) in counts.items() if n}
 
 
-def searches(results: Path) -> dict[str, Mapping[str, Any]]:
-    """The `search` of every manifest in results/sweeps/, by name; a manifest that cannot be read counts for nothing."""
-    found = {}
-    for path in sorted((results / "sweeps").glob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError):
-            continue
-        if isinstance(content, dict) and isinstance(content.get("search"), dict):
-            found[path.stem] = content["search"]
-    return found
+def all_runs(manifest: Manifest) -> list[str]:
+    """The ids of a sweep's runs, those of the grids that had its name before among them."""
+    return [*manifest["runs"], *manifest.get("earlier", ())]
 
 
-def manifest_runs(results: Path, name: str, *, earlier: bool = False) -> list[str]:
-    """The ids of a sweep's runs; earlier: also of the grids that had this name before.
-
-    Raises BadInput where there is no such sweep.
-    """
-    folder = results / "sweeps"
-    try:
-        known = json.loads((folder / f"{name}.json").read_text())
-        return [str(run) for run in [*known["runs"], *(known.get("earlier", ()) if earlier else ())]]
-    except FileNotFoundError:
-        known = sorted(path.stem for path in folder.glob("*.json"))
-        hint = nearest(name, known) if known else "none was started here."
-        raise BadInput(f"no sweep {name!r} in {folder}; {hint}") from None
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(
-            f"{folder / name}.json is no manifest of a sweep: start the sweep again, it is rewritten."
-        ) from None
-
-
-def all_manifest_runs(results: Path) -> set[str]:
+def all_manifest_runs(results: Results) -> set[str]:
     """The ids of every sweep's runs, of today's grids and of earlier ones.
 
-    Raises BadInput on a manifest that cannot be read.
+    Raises BadInput on a manifest that cannot be read: whoever asks takes other runs for nobody's.
     """
-    names = [path.stem for path in (results / "sweeps").glob("*.json")]
-    return {run for name in names for run in manifest_runs(results, name, earlier=True)}
+    manifests, problems = read_manifests(results)
+    if problems:
+        raise BadInput(problems[0])
+    return {run for manifest in manifests.values() for run in all_runs(manifest)}
+
+
+def _is_manifest(content: Mapping[str, Any]) -> bool:
+    """Whether what was read has the keys of a manifest, each of its kind."""
+    return (
+        isinstance(content.get("command"), str)
+        and _are_texts(content.get("runs"))
+        and _are_texts(content.get("earlier", []))
+        and are_skipped(content.get("skipped"))
+        and _are_entries(content.get("entries", {}))
+        and isinstance(content.get("ablation"), dict | None)
+        and isinstance(content.get("search", {}), dict)
+    )
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _are_entries(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_are_texts, value.values()))
+
+
+def are_skipped(value: Any) -> bool:
+    """Whether something that was read is a list of `SkippedCells`."""
+    return isinstance(value, list) and all(
+        isinstance(cell, dict) and isinstance(cell.get("reason"), str) and isinstance(cell.get("cells"), int)
+        for cell in value
+    )

@@ -1,19 +1,178 @@
-"""Published sets: the frozen records of a sweep, one folder each."""
+"""Published sets: the frozen records of a sweep, one folder each; the user's own, and those that come with rnnbench.
+
+::
+
+    records.jsonl      one record a line, by id: the result      sweep.json    its head, see `PublishedHead`
+    curves.jsonl       histories, where a table needs them       samples/      predictions, of networks for frames
+
+All else in such a folder is derived from these (`reports.publish`).
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
+from rnnbench.errors import BadInput
 from rnnbench.store import record as records
+from rnnbench.store.folder import Results
+from rnnbench.store.manifests import Manifest, SkippedCells, are_skipped
+from rnnbench.store.record import RecordError
+
+RECORDS, HEAD = "records.jsonl", "sweep.json"
 
 
-def published(results: Path) -> dict[str, Path]:
+class PublishedHead(TypedDict):
+    """What a published set says of itself.
+
+    name: its own. command: makes its runs again. skipped: cells that were never started. not_run: what had no record
+    when it was frozen, by entry. ablation, search: as in the sweep's `Manifest`. samples: the sha256 of the samples
+    that it keeps, by run, in the order in which they are shown. sweeps, claims: of the set of claims, the runs of each
+    experiment, and the claims as they were worded. runs: its ids, put there by who reads the records; not in the file.
+    """
+
+    name: str
+    command: str
+    skipped: list[SkippedCells]
+    not_run: NotRequired[dict[str, str]]
+    ablation: NotRequired[dict[str, Any] | None]
+    search: NotRequired[dict[str, Any]]
+    samples: NotRequired[dict[str, str]]
+    sweeps: NotRequired[dict[str, list[str]]]
+    claims: NotRequired[list[dict[str, Any]]]
+    runs: NotRequired[list[str]]
+
+
+Head = Manifest | PublishedHead  # what is known of a sweep, from its manifest or frozen
+
+
+def runs_of(head: Head) -> list[str]:
+    """The runs of a sweep, finished or not, in its order."""
+    return head.get("runs") or []
+
+
+def frozen_samples(folder: Path) -> dict[str, str]:
+    """The sha256 of the samples that a published set keeps, by run, in the order in which they are shown."""
+    return read_head(folder).get("samples", {})
+
+
+def shipped() -> Path | None:
+    """The folder of the published sets that come with rnnbench: in the wheel, else beside the checkout; None: none."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1]
+    inside, beside = package / "published", Results(checkout / "results").published
+    if inside.is_dir():
+        return inside
+    return beside if beside.is_dir() and (checkout / "pyproject.toml").is_file() else None
+
+
+def shipped_names() -> list[str]:
+    """The names of the published sets that come with rnnbench."""
+    folder = shipped()
+    return list(published_in(folder)) if folder else []
+
+
+def own_published(results: Results) -> dict[str, Path]:
     """The published sets of a results folder, by name."""
-    return {path.parent.name: path.parent for path in sorted((results / "published").glob("*/records.jsonl"))}
+    return published_in(results.published)
+
+
+def published(results: Results) -> dict[str, Path]:
+    """Every published set by name, sorted: those that come with rnnbench, and before them the user's own."""
+    theirs = shipped()
+    found = {**(published_in(theirs) if theirs else {}), **own_published(results)}
+    return dict(sorted(found.items()))
+
+
+def published_in(folder: Path) -> dict[str, Path]:
+    """The published sets of a folder, by name."""
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{RECORDS}"))}
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder is a published set."""
+    return (folder / RECORDS).is_file()
+
+
+def is_own(results: Results, folder: Path) -> bool:
+    """Whether a published set lies in this results folder, by whatever path it is named."""
+    inside = results.published / folder.resolve().name
+    return inside.exists() and inside.samefile(folder)
+
+
+def read_head(folder: Path) -> PublishedHead:
+    """A published set's head; of one without the file, its name alone. Raises BadInput where it is damaged."""
+    path = folder / HEAD
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not _is_head(content):
+            raise ValueError("no head of a published set")
+    except FileNotFoundError:
+        content = {}
+    except (OSError, ValueError):
+        raise BadInput(f"{path} is damaged; take it from where the set came from, or publish it again.") from None
+    return cast(PublishedHead, {"name": folder.resolve().name, "command": "", "skipped": [], **content})
+
+
+def _is_head(content: Mapping[str, Any]) -> bool:
+    """Whether what was read has the keys of a head, each of its kind; an old or a small set may lack some."""
+    objects = ("not_run", "search", "samples", "sweeps")
+    return (
+        all(isinstance(content.get(key, ""), str) for key in ("name", "command"))
+        and all(isinstance(content.get(key, {}), dict) for key in objects)
+        and isinstance(content.get("ablation"), dict | None)
+        and isinstance(content.get("claims", []), list)
+        and are_skipped(content.get("skipped", []))
+    )
 
 
 def read_published(folder: Path) -> list[dict[str, Any]]:
     """A published set's records, old schemas upgraded. Raises RecordError where a line is damaged."""
-    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    return [records.loads(line, name=f"{folder.name}, line {n}") for n, line in enumerate(lines, 1)]
+    return [_record(line, place) for place, line in _lines(folder)]
+
+
+def read_what_can_be(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """A published set's records by id, each once; and by place, why a line cannot be read."""
+    good: dict[str, dict[str, Any]] = {}
+    problems = {}
+    for place, line in _lines(folder):
+        try:
+            record = _record(line, place)
+        except RecordError as error:
+            problems[place] = str(error)
+            continue
+        good.setdefault(str(record["id"]), record)
+    return good, problems
+
+
+def find_frozen(results: Results, prefix: str) -> list[tuple[str, Path]]:
+    """The runs of published sets whose id begins with prefix, each with the first set that holds it."""
+    sets = own_published(results)
+    sets |= {name: folder for name, folder in published(results).items() if name not in sets}
+    found: dict[str, Path] = {}
+    for folder in sets.values():
+        for place, line in _lines(folder):
+            if f'"{prefix}'.encode() not in line:  # to parse ten megabytes takes a second
+                continue
+            try:
+                run = str(_record(line, place)["id"])
+            except RecordError:
+                continue
+            if run.startswith(prefix):
+                found.setdefault(run, folder)
+    return sorted(found.items())
+
+
+def _lines(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines of a set's records, each with its place in words."""
+    for n, line in enumerate((folder / RECORDS).read_bytes().splitlines(), 1):
+        yield f"{folder.name}, line {n}", line
+
+
+def _record(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        return records.loads(line.decode("utf-8"), name=place)
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{place} is not whole text ({error})") from None

@@ -19,6 +19,7 @@ from typing import Any
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.store import record as records
+from rnnbench.store.folder import Results
 
 
 def write_atomic(path: Path, text: str | bytes) -> None:
@@ -78,7 +79,12 @@ class Store:
         base = Path(results or os.environ.get("RNNBENCH_RESULTS") or "results")
         if base.is_file():
             raise BadInput(f"results are kept in a folder, and {base} is a file; name another with --results.")
-        return cls(base / "runs")
+        return cls(Results(base).runs)
+
+    @property
+    def results(self) -> Results:
+        """The results folder that the store is a part of."""
+        return Results(self.root.parent)
 
     def folder(self, run_id: str) -> Path:
         return self.root / run_id

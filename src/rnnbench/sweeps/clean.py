@@ -37,7 +37,7 @@ def find(store: Store) -> list[Find]:
 
     Raises BadInput where a sweep's manifest cannot be read: its runs would look like nobody's.
     """
-    wanted = all_manifest_runs(store.root.parent)
+    wanted = all_manifest_runs(store.results)
     found: list[Find] = []
     for run_id in store.ids():
         folder = store.folder(run_id)
@@ -51,7 +51,7 @@ def find(store: Store) -> list[Find]:
         found += [Find(TEMPORARY, path, size(path)) for path in attempts.temporaries(folder) if stale(path)]
     found += [Find(BEGUN, path, size(path)) for path in sorted(store.root.glob(".begun-*"))]
     found += [Find(TEMPORARY, path, size(path)) for path in _of_merges(store.root)]
-    found += [Find(TEMPORARY, path, size(path)) for path in _of_sweeps(store.root.parent / "sweeps")]
+    found += [Find(TEMPORARY, path, size(path)) for path in _of_sweeps(store.results.sweeps)]
     return found
 
 

@@ -22,6 +22,7 @@ import psutil
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs.attempts import STALE_SECONDS
+from rnnbench.store.folder import Results
 from rnnbench.store.store import write_atomic
 
 TOUCH_SECONDS = 2.0  # from one look for a stop file to the next
@@ -71,7 +72,7 @@ class Detached:
 
 def running(results: Path) -> list[Seen]:
     """The sweeps over a store that run now, on whatever host."""
-    return [seen for path in sorted((results / "sweeps").glob("*.running")) if (seen := read(path)) and seen.alive]
+    return [seen for path in sorted(Results(results).sweeps.glob("*.running")) if (seen := read(path)) and seen.alive]
 
 
 def read(path: Path) -> Seen | None:
@@ -108,7 +109,7 @@ class Seat:
 @contextlib.contextmanager
 def announced(results: Path, name: str, command: str) -> Iterator[Seat]:
     """Within the block the sweep is known as running."""
-    folder = results / "sweeps"
+    folder = Results(results).sweeps
     folder.mkdir(parents=True, exist_ok=True)
     me = psutil.Process()
     content = {
@@ -174,7 +175,7 @@ def detach(words: Sequence[str], results: Path, name: str, wait: float = START_S
 
     Returns when it can be stopped by name, or has ended already, or after `wait` seconds, or at a Ctrl-C: it goes on.
     """
-    log = results / "sweeps" / f"{name}.log"
+    log = Results(results).log(name)
     log.parent.mkdir(parents=True, exist_ok=True)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited
     try:

@@ -14,7 +14,8 @@ from rnnbench.errors import BadInput
 from rnnbench.runs.flat import leaves
 from rnnbench.runs.plan import prepare
 from rnnbench.store import record as records
-from rnnbench.store.store import Store, read_jsonl
+from rnnbench.store.gathered import resolve_run, the_record
+from rnnbench.store.store import Store
 
 ABSENT = "(absent)"
 FACTS = ("status", "params", "best_step", "updates", "train_seconds", "source_hash")  # beside the metrics
@@ -43,34 +44,25 @@ class Difference:
 def side(store: Store, asked: str) -> Side:
     """The run that a word names: overrides ("cell=lstm dataset=digits"), or the beginning of an id.
 
-    It is looked for in the store, then in published sets. Raises BadInput.
+    A published set or a folder will do where it holds one run. Raises BadInput.
     """
-    if "=" in asked:
+    if "=" in asked and not Path(asked).exists():
         try:
             words = shlex.split(asked)
         except ValueError as error:
             raise BadInput(f"cannot read {asked!r}: {error}; close its quotes.") from None
         job = prepare(words)
         return Side(asked, job.id, job.config, store.read(job.id))
-    try:
-        run = store.find(asked)
-    except BadInput:
-        if (frozen := _frozen(store.root.parent, asked)) is None:
-            raise
-        return Side(asked, str(frozen["id"]), frozen["config"], frozen)
-    record = store.read(run)
-    config = record["config"] if record is not None else _written(store.folder(run))
+    found = resolve_run(store, asked)
+    if isinstance(found.where, Store):
+        record = found.where.read(found.name)
+        config = record["config"] if record is not None else _written(found.where.folder(found.name))
+    else:
+        record = the_record(found)
+        config = record["config"]
     if not isinstance(config, dict):
-        raise BadInput(f"run {run} has no config to compare; give its overrides instead.")
-    return Side(asked, run, config, record)
-
-
-def _frozen(results: Path, prefix: str) -> dict[str, Any] | None:
-    for path in sorted((results / "published").glob("*/records.jsonl")):
-        for record in read_jsonl(path):
-            if str(record.get("id", "")).startswith(prefix) and isinstance(record.get("config"), dict):
-                return record
-    return None
+        raise BadInput(f"run {found.name} has no config to compare; give its overrides instead.")
+    return Side(asked, found.name, config, record)
 
 
 def _written(folder: Path) -> Any:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,17 @@ from typing import Any
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
 from rnnbench.store import record as records
+from rnnbench.store.gathered import the_record
+from rnnbench.store.manifests import (
+    Manifest,
+    all_runs,
+    damaged,
+    read_manifest,
+    read_manifest_file,
+    skipped_cells,
+)
+from rnnbench.store.published import PublishedHead, read_head, read_what_can_be
+from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep, resolve
 from rnnbench.store.store import Store, write_atomic
 
 ID = re.compile(r"[0-9a-f]{12}")
@@ -41,43 +52,61 @@ def merge(store: Store, sources: list[str | Path], *, unfinished: bool = False) 
     """Copy what `store` does not have from results folders, stores (their runs/) and published sets.
 
     Each run folder appears whole or not at all. A run that is in both with other metrics is named and ours is kept.
+    sources: what `store.results` takes: folders, names of published sets, a manifest or a run elsewhere.
     unfinished: runs without a record, too (with their checkpoints: the same command resumes them here).
     Raises BadInput where a source is none of these, or is the store itself.
     """
     found = Merged()
-    places = [_place(source, store) for source in sources]
+    places = [_place(str(source), store) for source in sources]
     store.root.mkdir(parents=True, exist_ok=True)
     _remove_leavings(store)
-    for folder, kind in places:
-        if kind == "published":
-            _merge_published(store, folder, found)
+    for place in places:
+        if isinstance(place, PublishedSet):
+            _merge_published(store, place.folder, found)
+        elif isinstance(place, Run):
+            _merge_run(store, place, found, unfinished)
         else:
-            runs = folder if kind == "store" else folder / "runs"
-            _merge_runs(store, Store(runs), found, unfinished)
-            _merge_manifests(store, runs.parent / "sweeps", found)
-            _merge_journals(store, runs.parent / "tune", found)
+            _merge_store(store, place, found, unfinished)
     return found
 
 
-def _place(source: str | Path, store: Store) -> tuple[Path, str]:
-    folder = Path(source)
-    if not folder.is_dir():
-        raise BadInput(f"{source} is no folder; give another results folder, or results/published/NAME.")
-    if (folder / "records.jsonl").is_file():
-        return folder, "published"
-    runs = folder / "runs" if (folder / "runs").is_dir() else folder
-    if runs.resolve() == store.root.resolve():
+def _place(source: str, store: Store) -> Found:
+    """What a source is. Raises BadInput where it is nothing, or the store itself."""
+    found = resolve(store, source)
+    if isinstance(found, Sweep):
+        read_manifest(found.store.results, found.name)  # which says what is wrong with a damaged one
+    if isinstance(found.where, Store) and found.where.root.resolve() == store.root.resolve():
         raise BadInput(f"{source} is the store itself; --results says where to, the folders say where from.")
-    if runs != folder:
-        return folder, "results"
-    if any(folder.glob("*/record.json")) or any(folder.glob("*/attempts")):
-        return folder, "store"
-    raise BadInput(f"{source} holds no runs: neither runs/, nor run folders, nor a published set's records.jsonl.")
+    return found
 
 
-def _merge_runs(store: Store, other: Store, found: Merged, unfinished: bool) -> None:
-    for run in other.ids():
+def _merge_store(store: Store, place: Runs | Sweep, found: Merged, unfinished: bool) -> None:
+    """The runs of a store, with its manifests and journals; or of one sweep of it, with that manifest."""
+    other = place.store
+    if isinstance(place, Sweep):
+        manifest = read_manifest(other.results, place.name)
+        _merge_runs(store, other, all_runs(manifest), found, unfinished)
+        _merge_manifests(store, [other.results.manifest(place.name)], found)
+        return
+    _merge_runs(store, other, other.ids(), found, unfinished)
+    _merge_manifests(store, other.results.manifests(), found)
+    _merge_journals(store, other.results.tune, found)
+
+
+def _merge_run(store: Store, place: Run, found: Merged, unfinished: bool) -> None:
+    if isinstance(place.where, Store):
+        _merge_runs(store, place.where, [place.name], found, unfinished)
+        return
+    record = the_record(place)
+    if _wanted(store, record, place.where, found):
+        _copy_record(store, record, place.where, found)
+
+
+def _merge_runs(store: Store, other: Store, runs: Iterable[str], found: Merged, unfinished: bool) -> None:
+    for run in runs:
         folder = other.folder(run)
+        if not folder.is_dir():  # a sweep's run that never began
+            continue
         try:
             record = other.read(run)
             if record is not None:
@@ -202,41 +231,59 @@ def _sync(folder: Path) -> None:
 def _merge_published(store: Store, folder: Path, found: Merged) -> None:
     """A published set: a record each, without weights, curves or attempts, and its manifest."""
     runs = []
-    for n, text in enumerate((folder / "records.jsonl").read_text(encoding="utf-8").splitlines(), 1):
+    good, problems = read_what_can_be(folder)
+    found.problems += [f"{folder}: {problem}" for problem in problems.values()]
+    for run, record in good.items():
         try:
-            record = records.loads(text, name=f"{folder}, line {n}")
-            _check(record, str(record["id"]))
+            _check(record, run)
         except records.RecordError as error:
-            found.problems.append(f"{folder}, line {n}: {error}")
+            found.problems.append(f"{folder}, {run}: {error}")
             continue
-        runs.append(str(record["id"]))
+        runs.append(run)
         if _wanted(store, record, folder, found):
-            note = {"from": str(folder), "weights": False, "why": "a published set holds records, no weights or curves"}
-            _copy(store, folder, record["id"], {NOTE: json.dumps(note) + "\n", "record.json": records.dumps(record)})
-            found.copied += 1
-            found.frozen += 1
+            _copy_record(store, record, folder, found)
     try:
-        head = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        manifest = {"skipped": [], **{key: value for key, value in head.items() if key not in ("samples", "not_run")}}
-        _join_manifest(store, str(head["name"]), {**manifest, "runs": runs}, found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found.problems.append(f"{folder / 'sweep.json'}: {error}")
+        _join_manifest(store, read_head(folder)["name"], _as_manifest(read_head(folder), runs), found)
+    except (BadInput, ValueError) as error:
+        found.problems.append(str(error))
 
 
-def _merge_manifests(store: Store, folder: Path, found: Merged) -> None:
-    for path in sorted(folder.glob("*.json")):
+def _as_manifest(head: PublishedHead, runs: list[str]) -> Manifest:
+    """A set's head as the manifest of the sweep that it was."""
+    manifest: Manifest = {"name": head["name"], "command": head["command"], "skipped": head["skipped"], "runs": runs}
+    if "ablation" in head:
+        manifest["ablation"] = head["ablation"]
+    if "search" in head:
+        manifest["search"] = head["search"]
+    return manifest
+
+
+def _copy_record(store: Store, record: Mapping[str, Any], folder: Path, found: Merged) -> None:
+    """A run of a published set: its record, and a note on where it comes from."""
+    note = {"from": str(folder), "weights": False, "why": "a published set holds records, no weights or curves"}
+    _copy(store, folder, record["id"], {NOTE: json.dumps(note) + "\n", "record.json": records.dumps(record)})
+    found.copied += 1
+    found.frozen += 1
+
+
+def _merge_manifests(store: Store, paths: Iterable[Path], found: Merged) -> None:
+    for path in paths:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            _join_manifest(store, path.stem, content, found)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            found.problems.append(f"{path}: not a sweep's manifest ({error})")
+            theirs = read_manifest_file(path)
+        except (OSError, ValueError):
+            found.problems.append(damaged(path))
+            continue
+        try:
+            _join_manifest(store, path.stem, theirs, found)
+        except ValueError as error:
+            found.problems.append(str(error))
 
 
 def _merge_journals(store: Store, folder: Path, found: Merged) -> None:
     """What a search remembers, so that its command goes on here. Two journals of one name are not joined: each counts
     its own trials."""
     for path in sorted(folder.glob("*.journal")):
-        ours = store.root.parent / "tune" / path.name
+        ours = store.results.tune / path.name
         try:
             theirs = path.read_bytes()
             if not ours.exists():
@@ -250,32 +297,30 @@ def _merge_journals(store: Store, folder: Path, found: Merged) -> None:
             found.problems.append(f"{path}: {error}")
 
 
-def _join_manifest(store: Store, name: str, theirs: Mapping[str, Any], found: Merged) -> None:
-    """Their manifest under its name; where there is one of that name here, ours with their runs at its end."""
-    if not re.fullmatch(r"\w[\w.-]*", name) or not all(isinstance(run, str) for run in theirs["runs"]):
-        raise ValueError("its name or its runs are none")
-    path = store.root.parent / "sweeps" / f"{name}.json"
+def _join_manifest(store: Store, name: str, theirs: Manifest, found: Merged) -> None:
+    """Their manifest under its name; where there is one of that name here, ours with their runs at its end.
+
+    Raises ValueError on a name that is none, and where ours is damaged.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"{name!r} is no name of a sweep: its manifest was not copied")
+    path = store.results.manifest(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    ours = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    joined = dict(theirs) if ours is None else _union(ours, theirs)
+    ours = read_manifest(store.results, name) if path.exists() else None
+    joined = theirs if ours is None else _union(ours, theirs)
     if joined != ours:
         write_atomic(path, json.dumps(joined, indent=1) + "\n")
         found.manifests += 1
 
 
-def _union(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    entries = {entry: list(runs) for entry, runs in (ours.get("entries") or {}).items()}
-    for entry, runs in (theirs.get("entries") or {}).items():
+def _union(ours: Manifest, theirs: Manifest) -> Manifest:
+    """Ours, with what theirs has more."""
+    joined: Manifest = {**theirs, **ours, "runs": list(dict.fromkeys([*ours["runs"], *theirs["runs"]]))}
+    entries = {entry: list(runs) for entry, runs in ours.get("entries", {}).items()}
+    for entry, runs in theirs.get("entries", {}).items():
         entries[entry] = list(dict.fromkeys([*entries.get(entry, []), *runs]))
-    skipped = {cell["reason"]: int(cell["cells"]) for cell in _cells(theirs)}
-    for cell in _cells(ours):
-        skipped[cell["reason"]] = max(int(cell["cells"]), skipped.get(cell["reason"], 0))
-    return {
-        **theirs, **ours, "runs": list(dict.fromkeys([*ours["runs"], *theirs["runs"]])),
-        **({"entries": entries} if entries else {}),
-        "skipped": [{"reason": reason, "cells": n} for reason, n in skipped.items()],
-    }  # fmt: skip
-
-
-def _cells(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from manifest.get("skipped") or []
+    if entries:
+        joined["entries"] = entries
+    skipped = skipped_cells([*theirs["skipped"], *ours["skipped"]])
+    joined["skipped"] = [{"reason": reason, "cells": n} for reason, n in skipped.items()]
+    return joined

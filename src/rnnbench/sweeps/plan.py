@@ -17,6 +17,8 @@ from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import registry
 from rnnbench.runs.compose import expand, parse
 from rnnbench.runs.plan import Job, prepare, reseed
+from rnnbench.store.folder import Results
+from rnnbench.store.manifests import Manifest, all_runs, read_manifest_file
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import make_tracker
 
@@ -176,8 +178,8 @@ def _entries(made: Plan) -> dict[str, list[str]]:
 def is_search(manifest: Path) -> bool | None:
     """Whether a manifest is that of a search; None where there is none that can be read."""
     try:
-        return "search" in json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        return "search" in read_manifest_file(manifest)
+    except (OSError, ValueError):
         return None
 
 
@@ -186,21 +188,22 @@ def write_manifest(made: Plan, results: Path) -> Path:
 
     The runs of another grid that had this name before stay known as `earlier`: unfinished ones are still somebody's.
     """
-    folder = results / "sweeps"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{made.key}.json"
+    path = Results(results).manifest(made.key)
+    path.parent.mkdir(parents=True, exist_ok=True)
     runs = [job.id for job in made.jobs]
     earlier = [run for run in _known_runs(path) if run not in set(runs)]
-    content = {
+    content: Manifest = {
         "name": made.name,
         "command": made.command,
         "planned": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": runs,
-        **({"earlier": earlier} if earlier else {}),
         "entries": _entries(made),
-        **({} if made.ablation is None else {"ablation": made.ablation}),
         "skipped": [{"reason": reason, "cells": n} for reason, n in made.skip_reasons().items()],
     }
+    if earlier:
+        content["earlier"] = earlier
+    if made.ablation is not None:
+        content["ablation"] = made.ablation
     write_atomic(path, json.dumps(content, indent=1) + "\n")
     return path
 
@@ -208,7 +211,6 @@ def write_manifest(made: Plan, results: Path) -> Path:
 def _known_runs(path: Path) -> list[str]:
     """All runs that a manifest names; none where there is none, or no readable one."""
     try:
-        known = json.loads(path.read_text())
-        return [str(run) for run in [*known["runs"], *known.get("earlier", ())]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return all_runs(read_manifest_file(path))
+    except (OSError, ValueError):
         return []

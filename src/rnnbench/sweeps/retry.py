@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import registry
 from rnnbench.runs.plan import Job, prepare
-from rnnbench.store.manifests import manifest_runs
+from rnnbench.store.manifests import read_manifest
 from rnnbench.store.record import FINAL
+from rnnbench.store.results import resolve_own_sweep
 from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import Plan
 
@@ -33,7 +34,8 @@ def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tupl
     A run whose failed record was set aside, by a retry that was interrupted, is still one of them: nothing else resumes
     it. Raises BadInput where no sweep of that name was planned.
     """
-    members = None if name is None else set(manifest_runs(store.root.parent, name))
+    name = None if name is None else resolve_own_sweep(store, name)
+    members = None if name is None else set(read_manifest(store.results, name)["runs"])
     words = (*([name] if name else []), "--status", ",".join(sorted(wanted)))
     made = Plan(f"{name}.retry" if name else "retry", words, asked=shlex.join(["rnnbench", "retry", *words]))
     lost: dict[str, str] = {}

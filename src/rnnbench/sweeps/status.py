@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import attempts
 from rnnbench.store import index
+from rnnbench.store.manifests import Manifest, read_manifest, read_manifests
+from rnnbench.store.results import resolve_sweep
 from rnnbench.store.store import Store, read_jsonl
 from rnnbench.sweeps.stale import is_stale
 
@@ -78,38 +78,26 @@ class State:
 
 
 def look(store: Store, name: str | None = None) -> list[State]:
-    """Every sweep beside a store, or the one of this name; the last line is of the runs that belong to none.
+    """Every sweep of a store, or the one of this name; the last line is of the runs that belong to none.
 
-    Raises BadInput on an unknown name. A damaged manifest is left out.
+    name: as `store.results` takes it, so that a path names a sweep of another store. Raises BadInput where it is no
+    sweep, or its manifest is damaged. Of all sweeps a damaged one is left out; `read_manifests` names it.
     """
-    found = index.load(store)
-    manifests = read_manifests(store.root.parent)
-    if name is not None and name not in manifests:
-        hint = nearest(name, manifests) if manifests else "`rnnbench sweep` has not been run here."
-        raise BadInput(f"no sweep {name!r} in {store.root.parent / 'sweeps'}; {hint}")
-    records = found.by_folder(*COLUMNS)
-    damaged = {Path(path).parent.name for path in found.problems}
-    known = _Known(records, damaged, *_unfinished(store, found.unfinished))
-    chosen = {name: manifests[name]} if name is not None else manifests
-    states = [_state(key, manifest["runs"], known, manifest) for key, manifest in chosen.items()]
+    if name is not None:
+        found = resolve_sweep(store, name)
+        store, chosen = found.store, {found.name: read_manifest(found.store.results, found.name)}
+    else:
+        chosen = dict(sorted(read_manifests(store.results)[0].items(), key=lambda item: item[1].get("planned", "")))
+    loaded = index.load(store)
+    records = loaded.by_folder(*COLUMNS)
+    damaged = {Path(path).parent.name for path in loaded.problems}
+    known = _Known(records, damaged, *_unfinished(store, loaded.unfinished))
+    states = [_state(key, dict.fromkeys(manifest["runs"]), known, manifest) for key, manifest in chosen.items()]
     if name is None:
-        named = {run for manifest in manifests.values() for run in manifest["runs"]}
+        named = {run for manifest in chosen.values() for run in manifest["runs"]}
         if others := [run for run in (*records, *damaged, *known.open) if run not in named]:
             states.append(_state(OTHERS, others, known))
     return states
-
-
-def read_manifests(results: Path) -> dict[str, dict[str, Any]]:
-    """The manifests in results/sweeps/ by their file's name, the longest unplanned first."""
-    found = {}
-    for path in sorted((results / "sweeps").glob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            runs = [str(run) for run in content["runs"]]
-        except (ValueError, KeyError, TypeError, OSError):  # a status never fails because of one file
-            continue
-        found[path.stem] = {**content, "runs": list(dict.fromkeys(runs))}
-    return dict(sorted(found.items(), key=lambda item: str(item[1].get("planned", ""))))
 
 
 @dataclass(frozen=True)
@@ -146,10 +134,11 @@ def _live(run: str, folder: Path, seen: attempts.Seen) -> Live:
     return Live(run, title, seen.seconds, seen.number, last.get("step"), updates, metric, last.get(metric or ""))
 
 
-def _state(name: str, runs: Iterable[str], known: _Known, manifest: Mapping[str, Any] | None = None) -> State:
-    manifest = manifest or {}
+def _state(name: str, runs: Iterable[str], known: _Known, manifest: Manifest | None = None) -> State:
     runs = list(runs)
-    state = State(name, manifest.get("command"), len(runs), skipped=_skipped(manifest))
+    state = State(name, None, len(runs))
+    if manifest is not None:
+        state.command, state.skipped = manifest["command"], sum(cell["cells"] for cell in manifest["skipped"])
     seconds = []
     for run in runs:
         if (row := known.records.get(run)) is not None:
@@ -166,19 +155,20 @@ def _state(name: str, runs: Iterable[str], known: _Known, manifest: Mapping[str,
             state.running.append(known.live[run])
         else:
             state.interrupted += run in known.open
-    state.total += _not_asked(manifest.get("search"), finished=not state.left)
+    if manifest is not None and "search" in manifest:
+        state.total += _not_asked(manifest["search"], finished=not state.left)
     state.failures.sort(key=lambda failure: failure.finished, reverse=True)
     state.mean_seconds = statistics.fmean(seconds) if seconds else None
     return state
 
 
-def _not_asked(search: Any, *, finished: bool) -> int:
+def _not_asked(search: Mapping[str, Any], *, finished: bool) -> int:
     """How many runs of a search have no values yet: trials, and while there are any to come, one winner's finals."""
     try:
         studies, stages = len(search["studies"]), [row["stage"] for row in search["trials"]]
         trials = max(0, int(search["trials_each"]) * studies - stages.count("trial"))
         finals = max(0, int(search["final_seeds"]) * studies - stages.count("final"))
-    except (KeyError, TypeError, ValueError):  # a plain sweep, or a manifest of other making
+    except (KeyError, TypeError, ValueError):  # a manifest of other making
         return 0
     return trials + (finals if trials or not (finished or "final" in stages) else 0)
 
@@ -186,8 +176,3 @@ def _not_asked(search: Any, *, finished: bool) -> int:
 def _failure(run: str, row: Mapping[str, Any]) -> Failure:
     title = f"{row['label']} · {row['dataset']} · seed {row['seed']}"
     return Failure(run, title, str(row["status"]), str(row["reason"] or ""), str(row["finished"] or ""))
-
-
-def _skipped(manifest: Mapping[str, Any]) -> int:
-    cells = manifest.get("skipped")
-    return sum(int(cell.get("cells", 0)) for cell in cells if isinstance(cell, dict)) if isinstance(cells, list) else 0

@@ -82,8 +82,8 @@ class Sweep:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
         began = time.time()
         self.store.root.mkdir(parents=True, exist_ok=True)
-        results = self.store.root.parent
-        if self.manifest and self.source is None and is_search(results / "sweeps" / f"{self.plan.key}.json"):
+        results = self.store.results.root
+        if self.manifest and self.source is None and is_search(self.store.results.manifest(self.plan.key)):
             raise BadInput(f"{self.plan.key} is the name of a search here; give this sweep a --name of its own.")
         source = self.source or Listed(self._todo())
         if self.manifest and self.source is None:  # a search keeps one of its own, which grows with every trial
@@ -139,7 +139,7 @@ class Sweep:
     def _loop(self, source: Source, show: Display) -> None:
         own = {"devices": self.devices, "memory": self.limits.memory}
         size = min(self.workers, max(source.left, 1)) if self.source is None else self.workers
-        pool = make_executor(self.executor, size, self.store.root.parent, **{**self.options, **own})
+        pool = make_executor(self.executor, size, self.store.results.root, **{**self.options, **own})
         try:
             self._work_off(source, pool, show)
         except BaseException:

@@ -17,7 +17,7 @@ from rnnbench.reports.ablation.figures import draw, planned
 from rnnbench.reports.ablation.study import ablation
 from rnnbench.reports.ablation.table import FILES, write_ablation
 from rnnbench.reports.ablation.terminal import to_rich
-from rnnbench.reports.tables.numbers import estimate, p_text, points, ratio, share
+from rnnbench.reports.tables.numbers import estimate, points, ratio, share
 from rnnbench.store.curves import read_curves, write_curves
 from rnnbench.store.store import Store
 
@@ -121,7 +121,7 @@ def test_runs_that_are_not_finished_are_said(tmp_path):
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path):
     with pytest.raises(BadInput, match="did you mean demo"):
         main_ablation(sweep(tmp_path, study(["off", "on"], range(3))), "dmo")
-    with pytest.raises(BadInput, match="rnnbench sweep experiment=x"):
+    with pytest.raises(BadInput, match="folder with runs is called 'x'; known: baseline"):
         main_ablation(Store.open(tmp_path / "empty"), "x")
 
 
@@ -198,7 +198,6 @@ def test_numbers_in_words():
     assert estimate(float("nan"), 0, 0) == ""
     assert estimate(0.5, float("nan"), float("nan")) == "+0.5"
     assert estimate(-0.5, float("nan"), float("nan")) == "−0.5"
-    assert [p_text(p) for p in (0.0078, 0.23, 1.0, 1e-6, float("nan"))] == [".0078", ".23", "1", "<.0001", ""]
     assert (ratio(1.236, 1.1, 1.39), ratio(1.5), ratio(2e-12)) == ("x1.24 [1.10, 1.39]", "x1.50", "x2.0e-12")
     assert (points(0.032), points(-0.032, -0.05, -0.01)) == ("+3.2 pp", "−3.2 pp [−5.0, −1.0]")
     assert (share(0.5), share(0.0005), share(0.0)) == ("50.0%", "0.05%", "0%")

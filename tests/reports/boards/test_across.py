@@ -11,7 +11,8 @@ from rnnbench.reports.boards.across import COLUMNS, across_table
 from rnnbench.reports.boards.leagues import leagues
 from rnnbench.reports.selection.chosen import chosen
 from rnnbench.reports.selection.frame import records_frame
-from rnnbench.reports.tables.write import to_csv, to_markdown
+from rnnbench.reports.tables.markdown import to_markdown
+from rnnbench.reports.tables.write import to_csv
 
 TASKS = [f"task{n}" for n in range(6)]
 

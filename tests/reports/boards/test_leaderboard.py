@@ -8,9 +8,10 @@ import pytest
 
 from reports.synthetic import make_record, make_records
 from rnnbench.reports.boards.leaderboard import COLUMNS, leaderboard
-from rnnbench.reports.boards.leaderboard_text import to_markdown
+from rnnbench.reports.boards.leaderboard_table import leaderboard_table
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.statistics.means import mean_ci
+from rnnbench.reports.tables.markdown import to_markdown
 
 
 def board(records):
@@ -141,7 +142,7 @@ def test_what_cannot_be_compared_never_meets_in_a_row(other):
 
 def test_equal_labels_of_different_axes_are_told_apart():
     records = make_records(("gru",)) + make_records(("gru",), options={"cell.bias": 1.0})
-    assert sorted(board(records)["label"]) == ["GRU 64 [options=cell.bias=1]", "GRU 64 [options=none]"]
+    assert sorted(board(records)["label"]) == ["GRU 64", "GRU 64 [cell.bias=1]"]
     unlisted = {"axes": make_record("gru")["axes"] | {"head": "mean"}, "config": {"head": "mean"}}
     hidden = [record | unlisted | {"id": f"mean{record['seed']}"} for record in make_records(("gru",))]
     labels = list(board(make_records(("gru",)) + hidden)["label"])
@@ -181,7 +182,7 @@ def test_times_of_another_machine_than_the_others_are_marked():
         "GRU 64": "", "RNN 64": "",
         "LSTM 64": "† times of another machine or torch version: cpu, other, threads 2, torch 1.9",
     }  # fmt: skip
-    lines = to_markdown(board([*here, *there])).splitlines()
+    lines = to_markdown(leaderboard_table(board([*here, *there]))).splitlines()
     assert [line.count("†") for line in lines if "| digits |" in line] == [0, 2, 0]
     cuda = make_records(("lstm",), device="cuda:0", host="other")
     assert set(board([*here, *cuda])["notes"]) == {""}, "that column says it"

@@ -12,7 +12,7 @@ from rnnbench.reports.boards.leagues import leagues
 from rnnbench.reports.boards.tasks import COLUMNS, _order, task_table
 from rnnbench.reports.selection.chosen import chosen
 from rnnbench.reports.selection.frame import records_frame
-from rnnbench.reports.tables.write import to_markdown
+from rnnbench.reports.tables.markdown import to_markdown
 
 ADDING = {"dataset": "adding", "metric": "mse", "goal": "min", "floor": 0.16, "target": 0.0}
 

@@ -165,7 +165,7 @@ def test_scores_are_compared_where_the_task_has_room_for_it(lstm, gru, above, wi
     unlearned = "neither has learned the task"
     said = {(0.11, 0.12): unlearned, (0.10, 0.14): unlearned, (0.99, 0.99): "the second leaves no room, 0.9"}
     assert found.answer == above
-    assert said.get((lstm, gru), "p 0.0078 against the bound") in found.words
+    assert said.get((lstm, gru), "p .008 against the bound") in found.words
     same = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "measure": "score", "within": 0.02}
     assert judge(claim(same), records, {}).findings[0].answer == within
 

@@ -24,7 +24,7 @@ from rnnbench.reports.page.pictures import pictures
 from rnnbench.reports.page.render import application, charts_library, embedded, page_data, render, write_page
 from rnnbench.reports.page.searches import _axis, _place
 from rnnbench.reports.page.source import open_source, planned
-from rnnbench.store.published import published
+from rnnbench.store.published import published_in
 from rnnbench.store.samples import dumps
 from rnnbench.store.store import Store
 
@@ -204,7 +204,7 @@ def test_a_page_is_of_what_its_words_select(full):
     assert (set(part.frame["dataset"]), part.title) == ({"adding"}, "quick, dataset adding")
     assert [planned(source, "quick") for source in (open_source(full, ["quick"]), part)] == [21, None]
     assert list(open_source(full, ["cell=mgu"]).heads) == ["quick"], "no sweep that has no run in it"
-    with pytest.raises(BadInput, match=r"no sweep, published set or folder with runs is called 'quik'.*quick"):
+    with pytest.raises(BadInput, match=r"no sweep, published set, folder with runs or run is called 'quik'.*quick"):
         open_source(full, ["quik"])
     with pytest.raises(BadInput, match="no run has dataset=digit here"):
         open_source(full, ["dataset=digit"])
@@ -316,7 +316,7 @@ def test_the_code_of_the_page_makes_no_markup():
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", sorted(published(PUBLISHED)))
+@pytest.mark.parametrize("name", sorted(published_in(PUBLISHED / "published")))
 def test_a_published_set_is_enough(name, tmp_path, capsys):
     assert main(["report", name, "--results", str(PUBLISHED), "-o", str(tmp_path / "page.html")]) == 0
     data = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "page.html").read_text(), re.S)[1])

@@ -15,6 +15,7 @@ from rnnbench.errors import BadInput
 from rnnbench.reports.page.serve import Page, server, state
 from rnnbench.reports.page.source import open_source
 from rnnbench.reports.selection.select import check
+from rnnbench.store.folder import Results
 from rnnbench.store.store import Store
 
 
@@ -41,7 +42,7 @@ def store(tmp_path):
 def served(tmp_path, store):
     """(make, get): what makes the page, and get(path, **headers) -> (code, headers, text)."""
     make = Made()
-    made = server(Page(tmp_path, make), "127.0.0.1", 0)
+    made = server(Page(Results(tmp_path), make), "127.0.0.1", 0)
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
 
@@ -72,13 +73,13 @@ def test_the_page_is_made_when_records_change_and_not_before(served, store):
 
 
 def test_a_manifest_and_a_published_set_are_changes_too(tmp_path, store):
-    states = [state(tmp_path)]
+    states = [state(Results(tmp_path))]
     for name in ("sweeps/a.json", "published/a/records.jsonl"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("{}")
-        states.append(state(tmp_path))
+        states.append(state(Results(tmp_path)))
     assert len(set(states)) == 3
-    assert state(tmp_path / "nothing") == state(tmp_path / "nowhere")
+    assert state(Results(tmp_path / "nothing")) == state(Results(tmp_path / "nowhere"))
 
 
 def test_only_the_page_is_served_and_only_under_its_own_name(served):
@@ -115,7 +116,7 @@ def test_nobody_waits_for_a_page_that_takes_long(tmp_path, store):
         made.append(now)
         return f"<p>{len(made)}"
 
-    page = Page(tmp_path, make, patience=0.05)
+    page = Page(Results(tmp_path), make, patience=0.05)
     server(page, "127.0.0.1", 0).server_close()
     assert page.making is not None, "it is begun before anybody asks"
     first = page.html()
@@ -130,11 +131,11 @@ def test_nobody_waits_for_a_page_that_takes_long(tmp_path, store):
     making = page.making
     go.set()
     making.result(20)
-    assert (page.html(), page.state()) == ("<p>2", state(tmp_path))
+    assert (page.html(), page.state()) == ("<p>2", state(Results(tmp_path)))
 
 
 def test_an_address_that_cannot_be_had_is_one_sentence(tmp_path, store, capsys):
-    made = server(Page(tmp_path, Made()), "127.0.0.1", 0)
+    made = server(Page(Results(tmp_path), Made()), "127.0.0.1", 0)
     port = str(made.server_address[1])
     for words in (["--port", port], ["--port", "99999"], ["--host", "256.0.0.1"]):
         assert main(["serve", *words, "--results", str(tmp_path)]) == 2
@@ -144,7 +145,7 @@ def test_an_address_that_cannot_be_had_is_one_sentence(tmp_path, store, capsys):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["nothing"], "no sweep, published set or folder with runs is called 'nothing'"),
+    [(["nothing"], "no sweep, published set, folder with runs or run is called 'nothing'"),
      (["datset=digits"], "did you mean dataset"), (["seed=first"], "whole number"), (["since=monday"], "no day")],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )  # fmt: skip
@@ -158,7 +159,9 @@ def test_what_would_be_waited_for_in_vain_is_refused_at_once(tmp_path, store, ca
 def test_a_sweep_without_a_finished_run_is_waited_for(tmp_path, store):
     records = make_records(("gru",), range(2))
     write_sweep(store, "new", records)
-    page = Page(tmp_path, lambda now: open_source(store, ["new", "dataset=digits"]).title, check(store, ["new"]))
+    page = Page(
+        Results(tmp_path), lambda now: open_source(store, ["new", "dataset=digits"]).title, check(store, ["new"])
+    )
     assert "no finished runs in new" in page.html()
     fill_store(store, records)
     assert page.html() == "new, dataset digits"
@@ -170,9 +173,9 @@ def test_a_change_in_a_folder_that_was_named_is_seen(tmp_path, store):
     frozen.mkdir()
     (frozen / "records.jsonl").write_text("")
     places = check(store, [str(other.root), str(frozen), "dataset=digits"])
-    states = [state(tmp_path, places)]
+    states = [state(Results(tmp_path), places)]
     other.write(make_record("gru", seed=5))
-    states.append(state(tmp_path, places))
+    states.append(state(Results(tmp_path), places))
     (frozen / "records.jsonl").write_text("{}")
-    states.append(state(tmp_path, places))
+    states.append(state(Results(tmp_path), places))
     assert len(set(states)) == 3

@@ -260,7 +260,7 @@ def test_what_cannot_be_shown_is_one_sentence(store):
     sweep(store, records[3:], "dense")
     sweep(store, grid(("convgru",)), "open")
     wrong = {
-        ("dmo", None): r"no sweep, published set or run 'dmo' in .*; did you mean demo\?",
+        ("dmo", None): r"no sweep, .* or run is called 'dmo'; did you mean demo\?",
         ("dense", None): r"no run of dense predicts frames \(dataset: digits\)",
         ("open", None): "no run of open is finished; start it: rnnbench sweep x",
         ("demo", 9): "no run of demo with seed 9 ended ok; seeds that did: 0, 1, 2",

@@ -9,11 +9,11 @@ from reports.synthetic import make_record, make_records
 from rnnbench.errors import BadInput
 from rnnbench.reports.publish.derive import verify
 from rnnbench.reports.publish.freeze import publish
-from rnnbench.store.published import published, read_published
+from rnnbench.store.published import published_in, read_published
 from rnnbench.store.record import RecordError
 from rnnbench.store.store import Store
 
-COMMITTED = published(Path(__file__).parents[3] / "results")
+COMMITTED = published_in(Path(__file__).parents[3] / "results" / "published")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_nothing_finished_is_nothing_to_publish(store):
 
 
 def test_an_unknown_sweep_is_named_with_the_nearest(store):
-    with pytest.raises(BadInput, match=r"no sweep 'dmo' in .*did you mean demo"):
+    with pytest.raises(BadInput, match=r"no sweep is called 'dmo'; did you mean demo"):
         publish(store, "dmo")
 
 

@@ -17,7 +17,7 @@ from rnnbench.reports.search.result import search_result
 from rnnbench.reports.search.table import FIGURES, FILES, front_cells, to_markdown
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.searched import with_searches
-from rnnbench.store.manifests import searches
+from rnnbench.store.manifests import read_manifests
 from rnnbench.store.store import Store
 
 RATE = {"key": "optimizer.lr", "text": "tag(log,interval(1e-4,1e-1))", "kind": "float", "low": 1e-4, "high": 0.1,
@@ -257,7 +257,7 @@ def test_what_is_no_search_is_refused(store, tmp_path):
     )
     with pytest.raises(BadInput, match="plain is a sweep, not a search"):
         main_search(store, "plain")
-    with pytest.raises(BadInput, match="no search and no published set 'x'"):
+    with pytest.raises(BadInput, match="no sweep, published set or folder with runs is called 'x'"):
         main_search(store, "x")
     (tmp_path / "sweeps" / "plain.json").write_text("{")
     with pytest.raises(BadInput, match=r"plain\.json is damaged; the sweep's command, given again, writes it anew"):
@@ -267,8 +267,12 @@ def test_what_is_no_search_is_refused(store, tmp_path):
 # the leaderboard
 
 
+def searches(store):
+    return {name: manifest["search"] for name, manifest in read_manifests(store.results)[0].items()}
+
+
 def test_a_study_is_one_row_shown_by_its_finals(store):
-    frame = with_searches(records_frame(store.iterate()), searches(store.root.parent))
+    frame = with_searches(records_frame(store.iterate()), searches(store))
     table = leaderboard(frame).set_index("cell")
     assert table["trials"].to_dict() == {"lstm": 9, "gru": 9}
     assert table["settings"].tolist() == ["tuned", "tuned"]
@@ -280,16 +284,16 @@ def test_a_study_is_one_row_shown_by_its_finals(store):
 def test_of_two_searches_over_the_same_runs_one_has_the_trials_and_the_finals(store):
     folder = store.root.parent / "sweeps"
     (folder / "t.json").write_text((folder / "s.json").read_text())
-    table = leaderboard(with_searches(records_frame(store.iterate()), searches(folder.parent)))
+    table = leaderboard(with_searches(records_frame(store.iterate()), searches(store)))
     assert table["trials"].tolist() == [9, 9]
     assert table["n"].tolist() == [3, 3]
 
 
 def test_an_entry_that_was_also_run_outside_stays_a_row_of_its_own(store):
-    first = searches(store.root.parent)["s"]["trials"][0]
+    first = searches(store)["s"]["trials"][0]
     outside = make_record("lstm", seed=77, lr=first["values"]["optimizer.lr"])
     frame = records_frame([*store.iterate(), outside])
-    table = leaderboard(with_searches(frame, searches(store.root.parent)))
+    table = leaderboard(with_searches(frame, searches(store)))
     assert sorted(table["cell"]) == ["gru", "lstm", "lstm"]
     assert sorted(table.loc[table["cell"] == "lstm", "trials"]) == [1, 8]
 

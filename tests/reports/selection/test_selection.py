@@ -87,7 +87,8 @@ def test_runs_of_published_sets_are_known_as_such(store):
     [(["datset=digits"], "did you mean dataset"), (["dataset=digit"], "did you mean digits"),
      (["dataset="], "key=value"),
      (["=digits"], "key=value"), (["depth=two"], "whole number"), (["depth=7"], "known: 1, 2"),
-     (["nothing"], "no sweep, published set or folder"), (["mime"], "did you mean mine"), (["since=monday"], "no day"),
+     (["nothing"], "no sweep, published set, folder with runs or run"),
+     (["mime"], "did you mean mine"), (["since=monday"], "no day"),
      (["since=2027-01-01"], "finished from 2026-01-02 to 2026-03-04"),
      (["since=2026-01-01,2026-01-02"], "give one day"),
      (["optimizer.lr=0.5"], "0.01"), (["clip.norm=1"], "none set clip.norm"), (["commit=zz"], "known: a1b2c3d4"),
@@ -144,9 +145,15 @@ def test_a_damaged_line_of_a_published_set_is_named_and_left_out(store, kind):
     assert problem.startswith("frozen, line 1")
 
 
-def test_a_damaged_sweep_file_of_a_published_set_stops_nothing(store):
-    (store.root.parent / "published" / "frozen" / "sweep.json").write_text("{")
-    assert len(select(store, ["frozen"]).frame) == 3
+def test_a_damaged_head_of_a_published_set_is_said_where_it_is_named(store):
+    """Without it a search's trials would stand in a leaderboard as rows that anybody could have made."""
+    path = store.results.published / "frozen" / "sweep.json"
+    path.write_text("{")
+    with pytest.raises(BadInput, match=r"sweep\.json is damaged"):
+        select(store, ["frozen"])
+    assert len(select(store, []).frame) == 13
+    path.unlink()
+    assert len(select(store, ["frozen"]).frame) == 3, "a set without a head is its records"
 
 
 def test_a_damaged_manifest_is_said_where_it_is_named_and_stops_nothing_else(store):
@@ -155,6 +162,8 @@ def test_a_damaged_manifest_is_said_where_it_is_named_and_stops_nothing_else(sto
         select(store, ["mine"])
     found = select(store, [])
     assert (len(found.frame), found.heads) == (13, {})
+    assert found.remarks == [f"{store.results.manifest('mine')} is damaged; the sweep's command, given again, writes "
+                             "it anew."]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -216,10 +225,11 @@ def test_trials_are_those_of_the_searches_that_were_named(store):
 def test_where_runs_will_lie_is_known_before_there_are_any(store, tmp_path):
     (tmp_path / "new" / "runs").mkdir(parents=True)
     (tmp_path / "new" / "sweeps").mkdir()
-    (tmp_path / "new" / "sweeps" / "first.json").write_text("{}")
+    (tmp_path / "new" / "sweeps" / "first.json").write_text('{"command": "x", "runs": ["a"], "skipped": []}')
+    (tmp_path / "new" / "sweeps" / "torn.json").write_text("{")
     new = Store.open(tmp_path / "new")
     assert check(new, []) == check(new, ["first", "dataset=anything", "optimizer.lr=1"]) == [new]
     assert check(store, [str(tmp_path / "new")]) == [new]
-    for words in (["second"], ["sed=1"], ["seed=x"], ["until=x"], ["=1"]):
+    for words in (["second"], ["torn"], ["sed=1"], ["seed=x"], ["until=x"], ["=1"]):
         with pytest.raises(BadInput):
             check(new, words)

@@ -10,6 +10,7 @@ from scipy import stats
 
 from rnnbench.reports.statistics import many_tasks as across
 from rnnbench.reports.statistics.many_tasks import (
+    _runs_alike,
     cliques,
     games,
     improvement,
@@ -154,5 +155,13 @@ def test_cliques_join_what_is_not_told_apart():
     rng = np.random.default_rng(5)
     base = rng.normal(size=12)
     means = np.stack([base + 3, base + 3 + rng.normal(0, 0.1, 12), base, base + rng.normal(0, 0.1, 12)])
-    assert cliques(means) == ["a", "a", "b", "b"]
-    assert cliques(np.stack([base, base + 1e-9 * rng.normal(size=12)])) == ["a", "a"]
+    assert cliques(means) == [[0], [0], [1], [1]]
+    assert cliques(np.stack([base, base + 1e-9 * rng.normal(size=12)])) == [[0], [0]]
+
+
+def test_an_entry_between_two_that_differ_is_in_both_of_their_cliques():
+    d = np.arange(1, 13) / 12
+    means = np.stack([d, np.where(np.arange(12) % 2, d - 0.01, d + 0.01), d - 2])
+    assert cliques(means) == [[0], [0], [1]]
+    chain = np.array([[False, False, True], [False, False, False], [True, False, False]])
+    assert _runs_alike(chain) == [range(2), range(1, 3)]

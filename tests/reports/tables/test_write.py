@@ -10,9 +10,10 @@ import pytest
 
 from rnnbench.reports.tables.latex import escaped as latex_escaped
 from rnnbench.reports.tables.latex import layout, number, to_latex
-from rnnbench.reports.tables.table import Section, Table
-from rnnbench.reports.tables.terminal import to_rich
-from rnnbench.reports.tables.write import FORMATS, all_to_json, to_json, to_markdown, write_table
+from rnnbench.reports.tables.markdown import bold_parts, table_lines, to_markdown
+from rnnbench.reports.tables.table import Section, Table, without_empty
+from rnnbench.reports.tables.terminal import marked_text, to_rich
+from rnnbench.reports.tables.write import FORMATS, all_to_json, to_json, write_table
 
 NASTY = r"a_b & 50% $x$ #1 {c} ~d ^e \f <g> |h| *i* `j` [k] ± ↑ ≈ →"
 
@@ -170,7 +171,7 @@ def printed(shown, width=120):
     from rich.console import Console
 
     out = io.StringIO()
-    Console(file=out, width=width).print(to_rich(shown, width))
+    Console(file=out, width=width).print(to_rich(shown))
     return out.getvalue()
 
 
@@ -194,3 +195,39 @@ def test_the_terminal_shows_every_letter_also_where_words_do_not_fit():
     row = {"a": "x" * 30, "b": "y" * 30, "n": "1" * 30}
     text = printed(Table("t", pd.DataFrame(), [Section("t", [row])], "", frozenset("ab")), 60)
     assert [text.count(letter) for letter in "xy1"] == [30, 30, 30]
+
+
+def test_a_terminal_shows_the_brief_form_of_a_section_and_files_the_whole():
+    brief = Section("short", [{"entry": "b"}], faint=frozenset({0}))
+    section = Section("long", [{"entry": "b", "detail": "x"}], brief=brief)
+    made = Table("t", pd.DataFrame(), [section], "", frozenset({"entry"}))
+    assert "short" in printed(made)
+    assert "detail" not in printed(made)
+    assert "| entry | detail |" in to_markdown(made)
+
+
+def test_columns_that_are_empty_in_every_row_may_go():
+    rows = [{"a": "", "b": "", "c": "1"}, {"a": "", "b": "", "c": ""}]
+    assert without_empty(rows) == [{"c": "1"}, {"c": ""}]
+    assert without_empty(rows, ("a", "c")) == [{"b": "", "c": "1"}, {"b": "", "c": ""}]
+    assert without_empty([]) == []
+
+
+def test_rows_alone_are_lines_of_markdown():
+    assert table_lines([{"a": "x|y", "n": "1"}], {"a"}) == ["| a | n |", "|---|--:|", "| x\\|y | 1 |"]
+    assert table_lines([], {"a"}) == []
+
+
+def test_the_bold_of_markdown_is_bold_in_a_terminal():
+    assert bold_parts("is **so** and **so**") == [("is ", False), ("so", True), (" and ", False), ("so", True)]
+    text = marked_text("is **so**")
+    assert text.plain == "is so"
+    assert [(span.start, span.end, span.style) for span in text.spans] == [(3, 5, "bold")]
+
+
+def test_headings_of_numbers_fold_where_texts_cannot_give_enough():
+    row = {"study": "LSTM", **{f"best {n}%, on validation": "0.1234" for n in range(10, 50, 10)}}
+    text = printed(Table("t", pd.DataFrame(), [Section("t", [row])], "", frozenset({"study"})), 60)
+    assert all(len(line.rstrip()) <= 60 for line in text.splitlines())
+    assert text.count("0.1234") == 4
+    assert text.count("validation") == 4

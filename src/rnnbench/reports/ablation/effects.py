@@ -13,6 +13,7 @@ from rnnbench.reports.ablation.design import Arm
 from rnnbench.reports.selection.coverage import coverage, failures
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import Paired, holm, paired, sign_flip_p
+from rnnbench.reports.tables.frames import typed_frame
 
 # A control is of a variant's size where it has as many parameters, as shares: a little fewer, or rather more, which
 # makes it the harder one to beat. Sizes come in steps, and no width may lie nearer.
@@ -53,7 +54,7 @@ def effects_frame(arms: Sequence[Arm]) -> pd.DataFrame:
     against_control = [_effect(arm, control) for arm in arms[1:] if (control := _control(arm, arms)) is not None]
     for family in (against_baseline, against_control):
         _adjust(family)
-    return _typed([*against_baseline, *against_control], EFFECTS)
+    return typed_frame([*against_baseline, *against_control], EFFECTS)
 
 
 def _effect(arm: Arm, base: Arm) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def diagnostics_frame(arms: Sequence[Arm], measures: pd.DataFrame, broke: Mappin
             family.append(names | _measured(_by_seed(arm, values), base, measure))
         _adjust(family)
         rows += family
-    return _typed(rows, DIAGNOSTICS)
+    return typed_frame(rows, DIAGNOSTICS)
 
 
 def _place(of: tuple[str, str]) -> tuple[tuple[int, int, str], bool, str]:
@@ -172,7 +173,7 @@ def cost_frame(arms: Sequence[Arm]) -> tuple[pd.DataFrame, list[str]]:
     backends = sorted(all_ok["backend"].dropna().unique())
     if len(backends) > 1:
         notes.append(f"the runs had several backends ({', '.join(backends)}): times do not compare")
-    return _typed(rows, COST), notes
+    return typed_frame(rows, COST), notes
 
 
 def _cost(arm: Arm, one_machine: bool) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def coverage_frame(arms: Sequence[Arm], broke: Mapping[str, float]) -> pd.DataFr
             "failures": failures(arm.runs),
         })  # fmt: skip
     _adjust(rows)
-    return _typed(rows, COVERAGE)
+    return typed_frame(rows, COVERAGE)
 
 
 def _divergence(own: pd.Series[Any], base: pd.Series[Any]) -> dict[str, Any]:
@@ -240,7 +241,3 @@ def _diverged(arm: Arm, broke: Mapping[str, float]) -> pd.Series[Any]:
     """1 for a run that diverged, 0 for one that did not, missing where it ended for another reason; by seed."""
     bad = (arm.runs["status"] == "diverged") | arm.runs["id"].map(broke).notna()
     return bad.astype("float64").where(bad | (arm.runs["status"] == "ok"))
-
-
-def _typed(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=dt) for name, dt in columns.items()})

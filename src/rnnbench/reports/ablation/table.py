@@ -13,8 +13,9 @@ from rnnbench.reports.ablation.overview import OVERVIEW_NOTE, overview_cells, ov
 from rnnbench.reports.ablation.study import AblationResult, Study
 from rnnbench.reports.ablation.verdicts import ALPHA, rules
 from rnnbench.reports.selection.blocks import terms
+from rnnbench.reports.tables.frames import frame_to_csv
+from rnnbench.reports.tables.markdown import escaped, table_lines
 from rnnbench.reports.tables.numbers import (
-    ARROW,
     count,
     estimate,
     missing,
@@ -25,8 +26,8 @@ from rnnbench.reports.tables.numbers import (
     rounded,
     share,
     short,
+    with_arrow,
 )
-from rnnbench.reports.tables.write import markdown_escaped
 from rnnbench.store.store import write_atomic
 
 FRAMES = ("effects", "diagnostics", "cost", "coverage")
@@ -36,7 +37,7 @@ Cells = dict[str, str]
 
 def metric_name(study: Study) -> str:
     """ "mse ↓": the main metric and where better is."""
-    return f"{study.metric} {ARROW.get(study.goal, '')}".strip()
+    return with_arrow(study.metric, study.goal)
 
 
 def effect_cells(study: Study) -> Iterator[Cells]:
@@ -122,7 +123,9 @@ def coverage_cells(study: Study) -> Iterator[Cells]:
         }
 
 
-LEFT = ("study", "variant", "verdict", "diagnostic", "runs with a result", "gradient problem")
+LEFT = frozenset({
+    "study", "variant", "verdict", "diagnostic", "runs with a result", "diverged", "gradient problem",
+})  # fmt: skip
 STAR = (
     f"Mean over the pairs (shares: arithmetic; others: geometric, in brackets the ratio to the baseline). "
     f"* Holm p < {ALPHA:g} over the variants of a row. Every layer is in ablation_diagnostics.csv."
@@ -134,26 +137,42 @@ def to_markdown(result: AblationResult, figures: Sequence[Mapping[str, str]] = (
     lines = [f"# Ablation: {result.name}", ""]
     lines += [f"- not run: {runs}: `{entry}`" for entry, runs in result.not_run.items()] + [""] * bool(result.not_run)
     if len(result.studies) > 1:
-        lines += ["## Overview", "", *tally(result), "", *_table(overview_cells(result)), "", OVERVIEW_NOTE, ""]
+        lines += [
+            "## Overview",
+            "",
+            *tally(result),
+            "",
+            *table_lines(overview_cells(result), LEFT),
+            "",
+            OVERVIEW_NOTE,
+            "",
+        ]
         lines += picture_lines(overview_figure(result))
     for n, study in enumerate(result.studies):
-        lines += [f"## {markdown_escaped(study.title)}", "", markdown_escaped(terms(study.arms[0].runs)), ""]
-        lines += [f"- note: {markdown_escaped(note)}" for note in study.notes] + [""] * bool(study.notes)
+        lines += [f"## {escaped(study.title)}", "", escaped(terms(study.arms[0].runs)), ""]
+        lines += [f"- note: {escaped(note)}" for note in study.notes] + [""] * bool(study.notes)
         lines += ["### Verdicts", ""]
         for key, question in study.questions.items():
-            lines += [f"**{markdown_escaped(question)}** {study.verdicts.answers[key]}", ""]
+            lines += [f"**{escaped(question)}** {study.verdicts.answers[key]}", ""]
         margin = "" if missing(study.margin) else f" Margin: ±{short(study.margin, 3)}."
-        lines += [f"### Effect on {metric_name(study)} (test)", "", *_table(effect_cells(study))]
+        lines += [f"### Effect on {metric_name(study)} (test)", "", *table_lines(effect_cells(study), LEFT)]
         lines += ["", f"Mean ± half of its 95% interval over all runs; differences over the pairs.{margin}"]
-        lines += ["", "### Failures and gradients", "", *_table(coverage_cells(study)), ""]
-        lines += [f"- {markdown_escaped(text)}" for text in gradient_reasons(study)]
+        lines += ["", "### Failures and gradients", "", *table_lines(coverage_cells(study), LEFT), ""]
+        lines += [f"- {escaped(text)}" for text in gradient_reasons(study)]
         if not study.diagnostics.empty:
-            lines += ["", "### Diagnostics", "", *_table(diagnostic_cells(study)), "", STAR]
-        lines += ["", "### Cost", "", *_table(cost_cells(study)), "", "Medians; in brackets the ratio to the baseline."]
+            lines += ["", "### Diagnostics", "", *table_lines(diagnostic_cells(study), LEFT), "", STAR]
+        lines += [
+            "",
+            "### Cost",
+            "",
+            *table_lines(cost_cells(study), LEFT),
+            "",
+            "Medians; in brackets the ratio to the baseline.",
+        ]
         drawn = figures[n] if n < len(figures) else {}
         lines += ["", "### Figures", ""] * bool(drawn) + picture_lines(drawn)
         lines += [""] * (lines[-1] != "")
-    lines += ["## Rules of the verdicts", "", *(f"- {markdown_escaped(rule)}" for rule in rules(result.spec.margin))]
+    lines += ["## Rules of the verdicts", "", *(f"- {escaped(rule)}" for rule in rules(result.spec.margin))]
     return "\n".join(lines) + "\n"
 
 
@@ -167,14 +186,6 @@ def gradient_reasons(study: Study) -> list[str]:
     lines = [f"{row['variant']}: {row['failures']}" for _, row in study.coverage.iterrows() if row["failures"]]
     verdicts = study.verdicts.gradients.items()
     return lines + [f"{name}: {verdict.word}: {verdict.why}" for name, verdict in verdicts if verdict.word != "none"]
-
-
-def _table(rows: Iterator[Cells]) -> list[str]:
-    """Rows as a Markdown table."""
-    cells = list(rows)
-    lines = ["| " + " | ".join(markdown_escaped(name) for name in cells[0]) + " |"]
-    lines.append("|" + "|".join("---" if name in LEFT else "--:" for name in cells[0]) + "|")
-    return lines + ["| " + " | ".join(markdown_escaped(text) for text in row.values()) + " |" for row in cells]
 
 
 def verdicts_frame(result: AblationResult) -> pd.DataFrame:
@@ -197,8 +208,7 @@ def write_ablation(result: AblationResult, folder: str | Path, figures: Sequence
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"verdicts": verdicts_frame(result)} | {name: result.frame(name) for name in FRAMES}
     contents = {"ablation.md": to_markdown(result, figures)} | {
-        f"ablation_{name}.csv": frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        for name, frame in frames.items()
+        f"ablation_{name}.csv": frame_to_csv(frame) for name, frame in frames.items()
     }
     for name, content in contents.items():
         write_atomic(folder / name, content)

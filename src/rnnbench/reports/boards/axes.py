@@ -14,8 +14,10 @@ import pandas as pd
 from rnnbench.reports.selection.coverage import coverage
 from rnnbench.reports.statistics.means import can_part
 from rnnbench.reports.statistics.paired import holm, paired
-from rnnbench.reports.tables.numbers import ARROW, between, known, short
-from rnnbench.reports.tables.table import Section, Table
+from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.labels import bracketed, dotted
+from rnnbench.reports.tables.numbers import between, known, p_text, short, with_arrow, with_ends
+from rnnbench.reports.tables.table import Section, Table, without_empty
 from rnnbench.store.rows import BLOCK, compact_json, parts
 
 BASE = {"peephole": "off", "direction": "forward", "depth": "1", "operator": "dense"}
@@ -57,10 +59,9 @@ def axis_table(runs: pd.DataFrame) -> Table:
         family = list(_effects(seeded, axis))
         _judge(family)
         rows += sorted(family, key=lambda row: [str(row[key]) for key in ("value", "dataset", "label", "training")])
-    frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()})
     sections = [_section(axis, [row for row in rows if row["axis"] == axis]) for axis in BASE]
     sections = [section for section in sections if section.rows]
-    return Table("axes", frame, sections, LEGEND, LEFT, "No two entries differ in one axis only.")
+    return Table("axes", typed_frame(rows, COLUMNS), sections, LEGEND, LEFT, "No two entries differ in one axis only.")
 
 
 @lru_cache(maxsize=200_000)
@@ -160,48 +161,40 @@ def _with_failures(row: Row, verdict: str) -> str:
 
 
 def _section(axis: str, rows: Sequence[Row]) -> Section:
-    counts = {word: sum(row["verdict"] == word for row in rows) for word in ("better", "worse")}
-    rest = len(rows) - sum(counts.values())
-    said = f"{len(rows)} comparisons: {counts['better']} better, {counts['worse']} worse, {rest} not told apart"
-    shared = {alike: set.intersection(*trained) for alike, trained in _trained(rows).items()}
-    texts = [_texts(row, [word for word in _training(row) if word not in shared[_alike(row)]]) for row in rows]
-    blank = {name for name in ("score gain", "p (Holm)", "notes") if not any(text[name] for text in texts)}
-    kept = [{name: text for name, text in each.items() if name not in blank} for each in texts]
+    better, worse = (sum(row["verdict"] == word for row in rows) for word in ("better", "worse"))
+    rest = len(rows) - better - worse
+    said = f"{len(rows)} comparisons: {better} better, {worse} worse, {rest} not told apart"
+    trained = _trained(rows)
+    texts = [_texts(row, words) for row, words in zip(rows, trained, strict=True)]
+    kept = without_empty(texts, ("score gain", "p (Holm)", "notes"))
     return Section(f"{axis}, against {BASE[axis]}", kept, said)
+
+
+def _trained(rows: Sequence[Row]) -> list[list[str]]:
+    """How the networks of rows that would read alike were trained: what not all of them share is to be said."""
+    words: list[list[str]] = [[] if pd.isna(row["training"]) else parts(str(row["training"])) for row in rows]
+    shared: dict[tuple[str, ...], set[str]] = {}
+    for row, mine in zip(rows, words, strict=True):
+        alike = _alike(row)
+        shared[alike] = shared.get(alike, set(mine)) & set(mine)
+    return [[word for word in mine if word not in shared[_alike(row)]] for row, mine in zip(rows, words, strict=True)]
 
 
 def _alike(row: Row) -> tuple[str, ...]:
     return tuple(str(row[key]) for key in ("value", "dataset", "protocol", "budget", "label", "metric"))
 
 
-def _training(row: Row) -> list[str]:
-    return [] if pd.isna(row["training"]) else parts(str(row["training"]))
-
-
-def _trained(rows: Sequence[Row]) -> dict[tuple[str, ...], list[set[str]]]:
-    """How the networks of rows that would read alike were trained: what not all share is to be said."""
-    found: dict[tuple[str, ...], list[set[str]]] = {}
-    for row in rows:
-        found.setdefault(_alike(row), []).append(set(_training(row)))
-    return found
-
-
 def _texts(row: Row, trained: Sequence[str]) -> dict[str, str]:
-    on = [str(row[key]) for key in ("dataset", "budget") if not pd.isna(row[key])]
     return {
         "value": row["value"],
-        "dataset": " · ".join(on),
-        "entry": str(row["label"]) + (f" [{', '.join(trained)}]" if trained else ""),
-        "metric": f"{row['metric']} {ARROW.get(str(row['goal']), '')}".strip(),
+        "dataset": dotted(row["dataset"], row["budget"]),
+        "entry": bracketed(str(row["label"]), trained),
+        "metric": with_arrow(row["metric"], row["goal"]),
         "n": str(row["n"]),
         "against": short(row["base"]),
-        "gain": short(row["gain"], 3) + _interval(row),
+        "gain": with_ends(row["gain"], row["low"], row["high"]),
         "score gain": between(row["score_gain"], math.nan, math.nan, 3),
-        "p (Holm)": f"{row['p_holm']:.2g}" if known(row["p_holm"]) else "",
+        "p (Holm)": p_text(row["p_holm"]),
         "verdict": row["verdict"],
         "notes": row["notes"],
     }
-
-
-def _interval(row: Row) -> str:
-    return f" [{short(row['low'], 3)}, {short(row['high'], 3)}]" if known(row["low"]) else ""

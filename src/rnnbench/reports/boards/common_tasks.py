@@ -8,6 +8,7 @@ from itertools import accumulate, combinations
 
 import pandas as pd
 
+MOST_NAMED = 4  # tasks that a remark names; of more it says how many
 MOST_SETS = 50  # of different sets of tasks, the commonest; pairs of them grow with the square
 
 
@@ -20,21 +21,30 @@ def largest_block(on: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
     """
     masks = [sum(1 << task for task in tasks) for tasks in on]
     times = Counter(masks)
-    common = sorted(times, key=lambda mask: (-times[mask], -mask.bit_count(), mask))[:MOST_SETS]
-    nested = sorted(times, key=lambda mask: (-mask.bit_count(), mask))
-    candidates = {*common, *(a & b for a, b in combinations(common, 2)), *accumulate(nested, lambda a, b: a & b)}
-    best: tuple[int, int, int] | None = None
-    for mask in candidates:
-        entries = sum(n for other, n in times.items() if other & mask == mask)
-        if entries > 1 and mask.bit_count() > 1:
-            # of equal ones the smaller number is that of the first tasks
-            found = (entries * mask.bit_count(), entries, -mask)
-            best = max(best, found) if best else found
-    if best is None:
+    blocks = [size for mask in _candidates(times) if (size := _block(mask, times)) is not None]
+    if not blocks:
         return [], []
-    chosen = -best[2]
+    *_, last = max(blocks)
+    chosen = -last
     tasks = [task for task in range(chosen.bit_length()) if chosen >> task & 1]
     return tasks, [entry for entry, mask in enumerate(masks) if mask & chosen == chosen]
+
+
+def _candidates(times: Counter[int]) -> set[int]:
+    """The sets of tasks that are looked at, each as a mask of bits. times: how many entries have which."""
+    common = sorted(times, key=lambda mask: (-times[mask], -mask.bit_count(), mask))[:MOST_SETS]
+    shared_by_two = {a & b for a, b in combinations(common, 2)}
+    by_size = sorted(times, key=lambda mask: (-mask.bit_count(), mask))
+    shared_by_the_largest = set(accumulate(by_size, lambda a, b: a & b))
+    return {*common, *shared_by_two, *shared_by_the_largest}
+
+
+def _block(mask: int, times: Counter[int]) -> tuple[int, int, int] | None:
+    """A full table's size, its entries, and its tasks so that the first ones are largest; None below two of either."""
+    entries = sum(n for other, n in times.items() if other & mask == mask)
+    if entries < 2 or mask.bit_count() < 2:
+        return None
+    return entries * mask.bit_count(), entries, -mask  # of equal ones the smaller mask is that of the first tasks
 
 
 def left_out(tasks: pd.DataFrame, over: Sequence[int], possible: Sequence[int], ranked: int, entries: int) -> list[str]:
@@ -48,11 +58,16 @@ def left_out(tasks: pd.DataFrame, over: Sequence[int], possible: Sequence[int], 
     others = [task for task in possible if task not in over]
     if not others and ranked == entries:
         return []
-    names = ", ".join(tasks["name"][task] for task in over) if len(over) <= 4 else f"{len(over)} tasks"
+    names = _names(tasks, over) if len(over) <= MOST_NAMED else f"{len(over)} tasks"
     said = f"ranked over {names}: {ranked} of {entries} entries were run on all of them, the largest full table"
-    if others:
-        said += f"; left out: {', '.join(tasks['name'][task] for task in others)}"
-        datasets = list(dict.fromkeys(str(tasks["dataset"][task]) for task in over))
-        if not {str(tasks["dataset"][task]) for task in others} & set(datasets):
-            said += f". Alone: rnnbench tables dataset={','.join(datasets)}"
+    if not others:
+        return [said]
+    said += f"; left out: {_names(tasks, others)}"
+    datasets = list(dict.fromkeys(str(tasks["dataset"][task]) for task in over))
+    if not any(str(tasks["dataset"][task]) in datasets for task in others):
+        said += f". Alone: rnnbench tables dataset={','.join(datasets)}"
     return [said]
+
+
+def _names(tasks: pd.DataFrame, chosen: Sequence[int]) -> str:
+    return ", ".join(tasks["name"][task] for task in chosen)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from rnnbench.reports.boards.leagues import AXES
+from rnnbench.reports.selection.axes import AXES
+from rnnbench.reports.tables.labels import dotted
 from rnnbench.reports.tables.numbers import brief_count, count, rounded
 from rnnbench.reports.tables.table import Section, Table
 from rnnbench.store.rows import BLOCK
@@ -46,8 +47,7 @@ def cost_table(runs: pd.DataFrame) -> Table:
 
 def _section(part: pd.DataFrame) -> Section:
     first = part.iloc[0]
-    on = [first[name] for name in ("dataset", "budget", "device_kind", "backend")]
-    title = " · ".join(str(word) for word in on if not pd.isna(word))
+    title = dotted(*(first[name] for name in ("dataset", "budget", "device_kind", "backend")))
     terms = {
         "updates": count(first["updates"]), "batch": count(first["batch_size"]), "precision": first["precision"],
         "threads": count(first["threads"]), "torch": first["torch"], "on": first["device"], "host": first["host"],

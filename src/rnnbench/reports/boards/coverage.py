@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.selection.coverage import failures
+from rnnbench.reports.tables.labels import dotted
+from rnnbench.reports.tables.numbers import counted
 from rnnbench.reports.tables.table import Section, Table
 from rnnbench.store.record import FINAL
 
@@ -37,7 +39,7 @@ def coverage_table(runs: pd.DataFrame, skipped: Mapping[str, int] | None = None)
     said = {key: failures(part) for key, part in bad}
     table = table.assign(failures=[said.get(key, "") for key in table.index]).reset_index()
     table = table.astype(dict.fromkeys((*KEYS, "failures"), "str"))
-    remarks = [f"skipped: {n} cell{'s' * (n != 1)}: {reason}" for reason, n in sorted((skipped or {}).items())]
+    remarks = [f"skipped: {counted(n, 'cell')}: {reason}" for reason, n in sorted((skipped or {}).items())]
     sections = [_section(part) for _, part in table.groupby(["dataset", "budget"], dropna=False, sort=True)]
     if remarks and sections:
         sections.append(Section("never started", [], remarks=remarks))
@@ -46,9 +48,8 @@ def coverage_table(runs: pd.DataFrame, skipped: Mapping[str, int] | None = None)
 
 def _section(part: pd.DataFrame) -> Section:
     first = part.iloc[0]
-    title = " · ".join(str(word) for word in (first["dataset"], first["budget"]) if not pd.isna(word))
     met = [status for status in FINAL if part[status].sum()]
-    return Section(title, [_texts(row, met) for _, row in part.iterrows()])
+    return Section(dotted(first["dataset"], first["budget"]), [_texts(row, met) for _, row in part.iterrows()])
 
 
 def _texts(row: pd.Series[Any], met: list[str]) -> dict[str, str]:

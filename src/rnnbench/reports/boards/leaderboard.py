@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from rnnbench.reports.selection.axes import AXES, axis_words
 from rnnbench.reports.selection.chosen import ROW, choose
 from rnnbench.reports.selection.coverage import coverage, failures, fill_unknown
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci
+from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.labels import text_or, told_apart
+from rnnbench.reports.tables.standing import standings
 from rnnbench.store.rows import BLOCK
-
-AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
 
 # What of a runs frame a row is made from.
 USED = tuple(dict.fromkeys((
@@ -64,7 +66,8 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
     """
     runs = choose(_slim(fill_unknown(frame.sort_values("id"))))
-    table = _typed(_with_machines([_row(part) for _, part in runs.groupby("row")]))
+    rows = [_row(part) for _, part in runs.groupby("row")]
+    table = typed_frame(_with_machines(rows), COLUMNS)
     for column in ("floor", "floor_name", "target"):
         table[column] = table[column].fillna(_in_block(table, column))
     blocks = [_ranked(_told_apart(block)) for _, block in table.groupby(list(BLOCK), dropna=False, sort=True)]
@@ -82,38 +85,49 @@ def _in_block(table: pd.DataFrame, column: str) -> pd.Series[Any]:
     return table.groupby(list(BLOCK), dropna=False)[column].transform("first")
 
 
-def _typed(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=dt) for name, dt in COLUMNS.items()})
-
-
 def _row(runs: pd.DataFrame) -> dict[str, Any]:
     """One row of the leaderboard from all runs that share its block and axes."""
-    searched = runs[runs["stage"] == "trial"] if "stage" in runs else runs.iloc[:0]
     mine = runs[runs["shown"]]
-    entry = mine["entry"].iloc[0]
-    note = "no validation value to choose by" if runs["undecided"].iloc[0] else ""
     ok = mine[(mine["status"] == "ok") & mine["value"].notna()]
-    mean, low, high = mean_ci(ok["value"])
-    first = mine.iloc[0]
+    first, entry = mine.iloc[0], mine["entry"].iloc[0]
     names = (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")
-    known = {name: _first_known(mine[name]) for name in names}
-    trials = len(searched) or int(runs["entry"].nunique())
     row = {name: first[name] for name in (*BLOCK, "label", "precision", "backend")}
-    row |= known
-    row |= {"rank": None, "standing": "", "entry": entry, "trials": trials}
-    given = not pd.isna(row["training"]) and "=" in row["training"]
-    row |= {"settings": "tuned" if trials > 1 else "set" if given else "default"}
-    row |= {"mean": mean, "low": low, "high": high, "n": len(ok), "val": ok["val"].mean()}
-    row |= {"mark": f"n<{FEWEST_FOR_INTERVAL}" if 0 < len(ok) < FEWEST_FOR_INTERVAL else ""}
-    row |= {"score": _score(mean, known["floor"], known["target"])}
-    machines = ok[["device", "host", "threads", "torch"]].drop_duplicates()
-    one_machine = len(machines) <= 1
-    row |= {"machine": tuple(map(_plain, machines.iloc[0])) if len(machines) == 1 else None}
-    row |= {"train_seconds": ok["train_seconds"].median() if one_machine else math.nan}
-    row |= {"steps_per_second": ok["steps_per_second"].median() if one_machine else math.nan}
-    row |= {"device": first["device_kind"], "runs": len(mine), "ok": int((mine["status"] == "ok").sum())}
+    row |= {name: _first_known(mine[name]) for name in names}
+    row |= {"rank": None, "standing": "", "entry": entry, "device": first["device_kind"]}
+    row |= _settings(runs, row["training"])
+    row |= _result(ok, row["floor"], row["target"])
+    row |= _times(ok)
+    row |= {"runs": len(mine), "ok": int((mine["status"] == "ok").sum())}
     row |= {"coverage": coverage(mine), "failures": failures(mine)}
-    return row | {"notes": "; ".join(filter(None, [note, *_notes(mine, runs[runs["entry"] != entry], one_machine)]))}
+    return row | {"notes": "; ".join(_notes(runs, mine, one_machine=row["machines"] <= 1))}
+
+
+def _settings(runs: pd.DataFrame, training: Any) -> dict[str, Any]:
+    """How many settings were tried, and whether the one shown was chosen, given by hand, or is the default one."""
+    searched = int((runs["stage"] == "trial").sum()) if "stage" in runs else 0
+    trials = searched or int(runs["entry"].nunique())
+    given = not pd.isna(training) and "=" in training
+    return {"trials": trials, "settings": "tuned" if trials > 1 else "set" if given else "default"}
+
+
+def _result(ok: pd.DataFrame, floor: float, target: float) -> dict[str, Any]:
+    """The main metric on test over the runs that have one."""
+    mean, low, high = mean_ci(ok["value"])
+    few = 0 < len(ok) < FEWEST_FOR_INTERVAL
+    return {
+        "mean": mean, "low": low, "high": high, "n": len(ok), "val": ok["val"].mean(),
+        "mark": f"n<{FEWEST_FOR_INTERVAL}" if few else "", "score": _score(mean, floor, target),
+    }  # fmt: skip
+
+
+def _times(ok: pd.DataFrame) -> dict[str, Any]:
+    """Medians of the times where one machine took them; how many machines there were, and which it is if one."""
+    machines = ok[["device", "host", "threads", "torch"]].drop_duplicates()
+    row: dict[str, Any] = dict.fromkeys(("train_seconds", "steps_per_second"), math.nan)
+    if len(machines) <= 1:
+        row = {name: ok[name].median() for name in row}
+    machine = tuple(text_or(fact, "none") for fact in machines.iloc[0]) if len(machines) == 1 else None
+    return row | {"machines": len(machines), "machine": machine}
 
 
 def _with_machines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -144,9 +158,11 @@ def _score(mean: float, floor: float, target: float) -> float:
     return (mean - floor) / (target - floor) if target != floor else math.nan
 
 
-def _notes(mine: pd.DataFrame, others: pd.DataFrame, one_machine: bool) -> list[str]:
-    """What a reader must know of a row besides its numbers."""
+def _notes(runs: pd.DataFrame, mine: pd.DataFrame, *, one_machine: bool) -> list[str]:
+    """What a reader must know of a row besides its numbers. runs: all of the row's; mine: those of the entry shown."""
     notes = []
+    if runs["undecided"].iloc[0]:
+        notes.append("no validation value to choose by")
     if not one_machine:
         notes.append("several machines or torch versions: no times")
     if (versions := mine["source_hash"].nunique()) > 1:
@@ -155,27 +171,20 @@ def _notes(mine: pd.DataFrame, others: pd.DataFrame, one_machine: bool) -> list[
         notes.append(f"{mine['stale'].sum()} stale")
     if mine["dirty"].fillna(False).any():
         notes.append("uncommitted changes")
-    if lost := failures(others):
+    if lost := failures(runs[runs["entry"] != mine["entry"].iloc[0]]):
         notes.append(f"in the other trials {lost}")
     return notes
 
 
 def _told_apart(block: pd.DataFrame) -> pd.DataFrame:
-    """block with the differing axes added to labels that would otherwise look the same."""
+    """block with the differing axes added to labels that would otherwise look the same on one device and backend."""
     block = block.copy()
-    for _, same in block.groupby(["label", "device", "precision", "backend"], dropna=False):
-        if len(same) == 1:
-            continue
-        differing = [axis for axis in AXES if same[axis].nunique(dropna=False) > 1]
-        added = [", ".join(f"{axis}={_plain(row[axis])}" for axis in differing) for _, row in same.iterrows()]
-        if len(set(added)) < len(added):
-            added = [f"entry {entry}" for entry in same["entry"]]
-        block.loc[same.index, "label"] = [f"{row} [{text}]" for row, text in zip(same["label"], added, strict=True)]
+    for _, same in block.groupby(["device", "precision", "backend"], dropna=False):
+        if same["label"].duplicated().any():
+            labels = [text_or(label, "unknown") for label in same["label"]]
+            ids = [f"entry {entry}" for entry in same["entry"]]
+            block.loc[same.index, "label"] = told_apart(labels, axis_words(same), ids)
     return block
-
-
-def _plain(value: Any) -> str:
-    return "none" if pd.isna(value) else str(value)
 
 
 def _ranked(block: pd.DataFrame) -> pd.DataFrame:
@@ -185,15 +194,9 @@ def _ranked(block: pd.DataFrame) -> pd.DataFrame:
     block = block.drop(columns="key").reset_index(drop=True)
     valued = int(block["mean"].notna().sum())
     block["rank"] = pd.array([n + 1 if n < valued else None for n in range(len(block))], dtype="Int64")
-    if valued > 1 and block["low"].notna()[0]:
-        overlap = (block["low"] <= block.at[0, "high"]) & (
-            block["high"] >= block.at[0, "low"]
-        )  # no interval, no overlap
-        ends = zip(*(block[name][:valued] for name in ("low", "high", "n")), strict=True)
-        if overlap.sum() > 1:
-            block.loc[overlap, "standing"] = "tied"
-        elif all(can_part(*each) for each in ends):  # a rival without an interval could still be as good
-            block.loc[0, "standing"] = "best"
+    low, high, n = (block[name][:valued].tolist() for name in ("low", "high", "n"))
+    said = standings(low, high, [can_part(*each) for each in zip(low, high, n, strict=True)])
+    block["standing"] = pd.Series([*said, *[""] * (len(block) - valued)], dtype="str")
     return block
 
 

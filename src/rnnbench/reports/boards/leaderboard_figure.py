@@ -12,7 +12,8 @@ import pandas as pd
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.figures import ACCENT, BASE, WARN, log_ticks, new_figure, plain, save
 from rnnbench.reports.selection.blocks import blocks, title
-from rnnbench.reports.tables.numbers import ARROW, known, short
+from rnnbench.reports.tables.labels import dotted
+from rnnbench.reports.tables.numbers import known, short, with_arrow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,9 +73,9 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     names, shared = _labels([str(label) for label in part["label"]])
     axes.set_yticks(list(places), names, fontsize=9)
     axes.set_ylim(0.1, len(part) + 0.6)
-    axes.set_title(" · ".join(filter(None, [title(part), shared])), fontsize=10, loc="left")
+    axes.set_title(dotted(title(part), shared), fontsize=10, loc="left")
     first = part.iloc[0]
-    axes.set_xlabel(f"{first['metric']} {ARROW.get(str(first['goal']), '')} on test", fontsize=9)
+    axes.set_xlabel(f"{with_arrow(first['metric'], first['goal'])} on test", fontsize=9)
     if axes.get_xscale() == "log":
         log_ticks(axes.xaxis)
 

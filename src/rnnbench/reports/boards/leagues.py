@@ -10,7 +10,6 @@ in no common league.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnbench.reports.selection.axes import AXES, axis_words
+from rnnbench.reports.tables.labels import dotted, text_or, told_apart
+from rnnbench.reports.tables.numbers import count
 from rnnbench.store.rows import BLOCK, compact_json
 
 TERMS = ("budget", "device_kind", "precision")
@@ -26,7 +28,6 @@ GRANT = ("updates", "batch_size")
 SUBJECT = tuple(name for name in BLOCK if name not in ("budget", *GRANT))  # a task, whatever it was granted
 # Of the axes, what follows from the dataset or from the rule for backends: the same network has others elsewhere.
 FOLLOWS = ("encoder", "head", "backend")
-AXES = ("cell", "operator", "peephole", "direction", "depth", "hidden_size", "options")
 USED = tuple(dict.fromkeys((
     "id", *BLOCK, "device_kind", "precision", "backend", "axes", "label", "entry", "status", "reason", "seed",
     "value", "floor", "floor_name", "target", "row", *AXES,
@@ -56,10 +57,9 @@ class League:
         """ "adding, digits · small · cpu · precision 32": of few tasks their names, of more their number."""
         names = self.tasks["name"].tolist()
         what = ", ".join(names) if len(names) <= 4 else f"{len(names)} tasks"
-        precision = self.terms["precision"]
         on = [self.terms[name] for name in ("budget", "granted", "device_kind")]
-        on.append(f"precision {precision}" if precision else "")
-        return " · ".join(filter(None, [what, *on]))
+        precision = self.terms["precision"]
+        return dotted(what, *on, f"precision {precision}" if precision else "")
 
     def values(self, column: str) -> dict[tuple[int, int], np.ndarray]:
         """One number a run (merit, score, imputed ...), by (entry, task), by seed."""
@@ -185,42 +185,20 @@ def _league(terms: dict[str, str], part: pd.DataFrame) -> League:
 def task_names(tasks: pd.DataFrame) -> list[str]:
     """A name for each task (rows with the columns of `BLOCK`): its dataset, with what tells equal ones apart."""
     names = tasks["dataset"].fillna("unknown").astype(str).tolist()
-    for dataset, times in Counter(names).items():
-        if times == 1:
-            continue
-        same = [n for n, name in enumerate(names) if name == dataset]
-        rows = tasks.iloc[same]
-        differ = [name for name in BLOCK[1:] if rows[name].nunique(dropna=False) > 1]
-        for n, (_, row) in zip(same, rows.iterrows(), strict=True):
-            names[n] = f"{dataset} [{', '.join(f'{key} {_word(row[key])}' for key in differ)}]"
-    return names
-
-
-def _word(value: Any) -> str:
-    return "none" if pd.isna(value) else str(value)
+    return told_apart(names, lambda n: [f"{key} {text_or(tasks[key].iloc[n], 'none')}" for key in BLOCK[1:]])
 
 
 def granted_in_words(updates: Any, batch_size: Any) -> str:
     """ "50,000 updates of 32": what runs were granted."""
     if pd.isna(updates):
         return "updates unknown"
-    return f"{int(updates):,} updates" + ("" if pd.isna(batch_size) else f" of {int(batch_size)}")
+    return f"{count(updates)} updates" + ("" if pd.isna(batch_size) else f" of {int(batch_size)}")
 
 
 def _labels(entries: pd.DataFrame) -> list[str]:
     """The entries' labels, with what differs added where two are alike."""
     labels = entries["label"].fillna("unknown").astype(str).tolist()
-    times = Counter(labels)
-    for label in [label for label, n in times.items() if n > 1]:
-        same = [n for n, each in enumerate(labels) if each == label]
-        rows = entries.iloc[same]
-        differ = [name for name in (*AXES, "backend") if rows[name].nunique(dropna=False) > 1]
-        texts = [", ".join(f"{key}={_word(row[key])}" for key in differ) for _, row in rows.iterrows()]
-        if len(set(texts)) < len(texts):
-            texts = [f"{text}, {n}" if text else f"{n}" for n, text in enumerate(texts, 1)]
-        for n, text in zip(same, texts, strict=True):
-            labels[n] = f"{label} [{text}]"
-    return labels
+    return told_apart(labels, axis_words(entries, ("backend",)))
 
 
 def plainest(entries: pd.DataFrame, tasks_of: Sequence[int]) -> int | None:
@@ -230,16 +208,36 @@ def plainest(entries: pd.DataFrame, tasks_of: Sequence[int]) -> int | None:
     of two layers, so is the plain one. Without a dense LSTM it is the plain ConvLSTM. Of several the one with most
     tasks (tasks_of: how many each was run on), then the widest.
     """
-    known = {n: axes for n, text in enumerate(entries["axes"]) if (axes := _read(str(text))) is not None}
-    options = {n: {compact_json({k: v}) for k, v in (axes.get("options") or {}).items()} for n, axes in known.items()}
-    shared = set.intersection(*options.values()) if options else set()
-    depths = entries["depth"].iloc[list(known)]
-    least = 0 if depths.isna().all() else int(depths.min())
-    order = []
-    for n in known:
-        row = entries.iloc[n]
-        depth, size = (0 if pd.isna(row[name]) else int(row[name]) for name in ("depth", "hidden_size"))
-        plain = row["cell"] in ("lstm", "convlstm") and row["direction"] == "forward" and options[n] == shared
-        if plain and depth <= least and (pd.isna(row["peephole"]) or row["peephole"] in ("off", "none")):
-            order.append((row["cell"] != "lstm", -tasks_of[n], -size, n))
-    return min(order)[-1] if order else None
+    options = {n: found for n, text in enumerate(entries["axes"]) if (found := _options(str(text))) is not None}
+    if not options:
+        return None
+    shared = frozenset.intersection(*options.values())
+    depths = [_size(depth) for depth in entries["depth"].iloc[list(options)].dropna()]
+    least = min(depths, default=0)
+    alike = [n for n, mine in options.items() if mine == shared]
+    preferences = [_preference(entries.iloc[n], tasks_of[n], n) for n in alike if _is_plain(entries.iloc[n], least)]
+    return min(preferences)[-1] if preferences else None
+
+
+def _options(axes: str) -> frozenset[str] | None:
+    """An entry's options, one text each; None of a search."""
+    known = _read(axes)
+    if known is None:
+        return None
+    return frozenset(compact_json({key: value}) for key, value in (known.get("options") or {}).items())
+
+
+def _is_plain(entry: pd.Series[Any], layers: int) -> bool:
+    """Whether this is an LSTM or ConvLSTM, forward, without peepholes, of at most so many layers."""
+    without_peephole = pd.isna(entry["peephole"]) or entry["peephole"] in ("off", "none")
+    forward_lstm = entry["cell"] in ("lstm", "convlstm") and entry["direction"] == "forward"
+    return forward_lstm and without_peephole and _size(entry["depth"]) <= layers
+
+
+def _preference(entry: pd.Series[Any], tasks: int, n: int) -> tuple[bool, int, int, int]:
+    """Less is preferred: a dense LSTM, on more tasks, wider, then the first."""
+    return entry["cell"] != "lstm", -tasks, -_size(entry["hidden_size"]), n
+
+
+def _size(value: Any) -> int:
+    return 0 if pd.isna(value) else int(value)

@@ -18,8 +18,9 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.statistics.means import can_part, mean_ci
-from rnnbench.reports.tables.numbers import ARROW, count, known, plus_minus, short
-from rnnbench.reports.tables.table import Section, Table
+from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.numbers import count, known, plus_minus, short, with_arrow
+from rnnbench.reports.tables.table import Section, Table, without_empty
 
 FILE = Path(__file__).with_name("literature.csv")
 SIZE = 0.05  # a network is the published one where its parameters differ by no more than this share
@@ -39,6 +40,7 @@ LEGEND = (
     "figure lies in our 95% interval over seeds; better, worse: ours is, and it does not. The budget is ours."
 )
 LEFT = frozenset({"network", "ours", "our protocol", "standing", "source", "trained otherwise"})
+MAY_BE_EMPTY = frozenset({"ours", "our protocol", "budget", "difference", "standing", "trained otherwise", "source"})
 NOT_RUN = "not run"
 Row = dict[str, Any]
 
@@ -56,12 +58,18 @@ def literature_table(runs: pd.DataFrame) -> Table:
     `other protocol`: the dataset was run, but not so that the figures compare. Empty where nothing is of ours to run.
     """
     rows = [row for _, each in published_numbers().iterrows() for row in _beside(each, runs)]
-    frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()})
     sections = [
         _section([row for row in rows if (row["dataset"], row["protocol"], row["metric"]) == key])
         for key in dict.fromkeys((row["dataset"], row["protocol"], row["metric"]) for row in rows)
     ]
-    return Table("published", frame, sections, LEGEND, LEFT, "No published number is known for these datasets.")
+    return Table(
+        "published",
+        typed_frame(rows, COLUMNS),
+        sections,
+        LEGEND,
+        LEFT,
+        "No published number is known for these datasets.",
+    )
 
 
 def _beside(number: pd.Series[Any], runs: pd.DataFrame) -> Iterator[Row]:
@@ -126,12 +134,9 @@ def _ours(part: pd.DataFrame, number: pd.Series[Any]) -> Row:
 
 def _section(rows: list[Row]) -> Section:
     first = rows[0]
-    title = f"{first['dataset']} {first['metric']} {ARROW.get(str(first['goal']), '')}".strip()
-    texts = [_texts(row) for row in rows]
-    kept = [
-        name for name in texts[0] if name in ("network", "published", "result") or any(text[name] for text in texts)
-    ]
-    return Section(title, [{name: text[name] for name in kept} for text in texts], str(first["protocol"]))
+    title = f"{first['dataset']} {with_arrow(first['metric'], first['goal'])}"
+    texts = without_empty([_texts(row) for row in rows], MAY_BE_EMPTY)
+    return Section(title, texts, str(first["protocol"]))
 
 
 def _texts(row: Mapping[str, Any]) -> dict[str, str]:

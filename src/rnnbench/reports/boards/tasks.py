@@ -10,7 +10,9 @@ import pandas as pd
 
 from rnnbench.reports.boards.leagues import League
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci
-from rnnbench.reports.tables.numbers import ARROW, known, plus_minus, short
+from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.numbers import known, plus_minus, short, with_arrow
+from rnnbench.reports.tables.standing import best_in_bold, marked, standings
 from rnnbench.reports.tables.table import Section, Table
 from rnnbench.store.rows import BLOCK
 
@@ -33,9 +35,8 @@ def task_table(leagues: Sequence[League]) -> Table:
     """One section a league, one row an entry, one column a task; the frame has a row for each of its cells."""
     cells = [_cells(league) for league in leagues]
     flat = [row for some in cells for row in some.values()]
-    frame = pd.DataFrame({name: pd.Series([row[name] for row in flat], dtype=kind) for name, kind in COLUMNS.items()})
     sections = [_section(league, some) for league, some in zip(leagues, cells, strict=True)]
-    return Table("tasks", frame, sections, LEGEND, frozenset({"entry"}))
+    return Table("tasks", typed_frame(flat, COLUMNS), sections, LEGEND, frozenset({"entry"}))
 
 
 def _cells(league: League) -> dict[tuple[int, int], Row]:
@@ -63,15 +64,12 @@ def _cells(league: League) -> dict[tuple[int, int], Row]:
 
 def _stand(rows: Sequence[Row]) -> None:
     """Say of one task's rows which one is best, or which ones are tied with the best."""
-    ranked = sorted((row for row in rows if known(row["mean"])), key=lambda row: (_key(row), row["label"]))
-    if len(ranked) < 2 or not known(ranked[0]["low"]):
-        return
-    first = ranked[0]
-    tied = [row for row in ranked[1:] if row["low"] <= first["high"] and row["high"] >= first["low"]]
-    for row in (first, *tied) if tied else ():
-        row["standing"] = "tied"
-    if not tied and all(can_part(row["low"], row["high"], row["n"]) for row in ranked):
-        first["standing"] = "best"
+    ranked = [row for row in rows if known(row["mean"])]
+    ranked.sort(key=lambda row: (_key(row), row["label"]))
+    low, high = ([row[end] for row in ranked] for end in ("low", "high"))
+    sure = [can_part(row["low"], row["high"], row["n"]) for row in ranked]
+    for row, standing in zip(ranked, standings(low, high, sure), strict=True):
+        row["standing"] = standing
 
 
 def _key(row: Row) -> float:
@@ -79,28 +77,35 @@ def _key(row: Row) -> float:
 
 
 def _section(league: League, cells: dict[tuple[int, int], Row]) -> Section:
+    """A row an entry, then the floor and the target of each task."""
     headings = [_heading(task) for _, task in league.tasks.iterrows()]
-    rows, bold = [], set()
-    for n, e in enumerate(_order(league, cells)):
-        texts = {"entry": str(league.entries["label"][e])}
-        for t, heading in enumerate(headings):
-            row = cells.get((e, t))
-            texts[heading] = "" if row is None else _text(row)
-            if row is not None and row["standing"] == "best":
-                bold.add((n, heading))
-        rows.append(texts)
+    order = _order(league, cells)
+    rows = []
+    for e in order:
+        found = [cells.get((e, t)) for t in range(len(headings))]
+        texts = ["" if row is None else _text(row) for row in found]
+        rows.append({"entry": str(league.entries["label"][e]), **dict(zip(headings, texts, strict=True))})
     for name in ("floor", "target"):
-        ends = {heading: short(league.tasks[name][t]) for t, heading in enumerate(headings)}
-        rows.append({"entry": f"({name})", **ends})
+        ends = [short(value) for value in league.tasks[name]]
+        rows.append({"entry": f"({name})", **dict(zip(headings, ends, strict=True))})
+    bold: frozenset[tuple[int, str]] = frozenset()
+    for t, heading in enumerate(headings):
+        bold |= best_in_bold([_standing(cells.get((e, t))) for e in order], (heading,))
+    return Section(league.title, rows, _protocols(league), bold=bold)
+
+
+def _standing(row: Row | None) -> str:
+    return "" if row is None else str(row["standing"])
+
+
+def _protocols(league: League) -> str:
     protocols = league.tasks["protocol"].fillna("unknown")
-    terms = "; ".join(f"{n}: {protocol}" for n, protocol in zip(league.tasks["name"], protocols, strict=True))
-    return Section(league.title, rows, terms, bold=frozenset(bold))
+    return "; ".join(f"{name}: {protocol}" for name, protocol in zip(league.tasks["name"], protocols, strict=True))
 
 
 def _heading(task: pd.Series[Any]) -> str:
     """ "digits accuracy ↑" """
-    words = [task["name"], *("" if pd.isna(task[key]) else str(task[key]) for key in ("metric",))]
-    return " ".join(filter(None, [*words, ARROW.get(str(task["goal"]), "")]))
+    return " ".join(filter(None, (task["name"], with_arrow(task["metric"], task["goal"]))))
 
 
 def _order(league: League, cells: dict[tuple[int, int], Row]) -> list[int]:
@@ -119,6 +124,5 @@ def _order(league: League, cells: dict[tuple[int, int], Row]) -> list[int]:
 
 
 def _text(row: Row) -> str:
-    text = plus_minus(row["mean"], row["low"], row["high"]) or "-"
-    text += f" ({row['mark']})" * bool(row["mark"]) + " ≈" * (row["standing"] == "tied")
-    return text + (f" *{row['n']}/{row['runs']}" if row["imputed"] else "")
+    text = marked(plus_minus(row["mean"], row["low"], row["high"]), row["mark"], row["standing"])
+    return f"{text} *{row['n']}/{row['runs']}" if row["imputed"] else text

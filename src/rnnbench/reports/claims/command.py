@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from rnnbench.reports.claims.table import write_claims
 from rnnbench.reports.claims.values import is_trial
 from rnnbench.reports.claims.wording import Claim, read_claims
 from rnnbench.store.curves import Curves, read_curves
-from rnnbench.store.manifests import read_manifest
-from rnnbench.store.published import read_published
-from rnnbench.store.record import RecordError, entry_id
+from rnnbench.store.gathered import read_runs
+from rnnbench.store.manifests import damaged, read_manifest_file
+from rnnbench.store.published import own_published, published_in, read_head, read_published, shipped
+from rnnbench.store.record import entry_id
 from rnnbench.store.store import Store
 
 CLAIMS = "claims"  # the name of their published set
@@ -23,26 +23,25 @@ Gathered = tuple[dict[str, dict[str, Any]], list[Store | Path]]
 
 
 class Frozen:
-    """The published sets of a folder, read once: of an experiment its own set, else its part of the set of claims."""
+    """Published sets by name, read once: of an experiment its own set, else its part of the set of claims."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, sets: Mapping[str, Path]) -> None:
+        self._sets = sets
         self._read: dict[str, dict[str, dict[str, Any]]] = {}
-        head = folder / CLAIMS / "sweep.json"
-        self._parts = json.loads(head.read_text(encoding="utf-8")).get("sweeps") or {} if head.exists() else {}
+        self._parts = read_head(sets[CLAIMS]).get("sweeps", {}) if CLAIMS in sets else {}
 
     def find(self, name: str) -> tuple[dict[str, dict[str, Any]], Path | None]:
         """An experiment's records by id, and the set that holds them; none and None where nothing is published."""
-        if (self._folder / name / "records.jsonl").exists():
-            return self._records(name), self._folder / name
+        if name in self._sets:
+            return self._records(name), self._sets[name]
         if name in self._parts:
             found = self._records(CLAIMS)
-            return {run: found[run] for run in self._parts[name] if run in found}, self._folder / CLAIMS
+            return {run: found[run] for run in self._parts[name] if run in found}, self._sets[CLAIMS]
         return {}, None
 
     def _records(self, name: str) -> dict[str, dict[str, Any]]:
         if name not in self._read:
-            self._read[name] = {str(record["id"]): record for record in read_published(self._folder / name)}
+            self._read[name] = {str(record["id"]): record for record in read_published(self._sets[name])}
         return self._read[name]
 
 
@@ -50,26 +49,29 @@ def judge_all(store: Store, claims: Sequence[Claim]) -> tuple[list[Judged], list
     """Every claim's verdict, and the records of this store that they stand on (each once).
 
     A claim's records are those of its experiments: the finished runs that the sweep's manifest names, and the
-    published set of that name beside the store, or the set of claims. Records that cannot be read are left out and
-    named in `store.problems`.
+    published set of that name or its part of the set of claims, of the user's own sets or else of those that come with
+    rnnbench. What cannot be read, a record or a manifest, is left out and named in `store.problems`.
     """
-    frozen = Frozen(store.root.parent / "published")
+    own = Frozen(own_published(store.results))
+    others = Frozen({} if (folder := shipped()) is None else published_in(folder))
     used: dict[str, dict[str, Any]] = {}
 
     def gather(name: str) -> Gathered:
-        records, folder = frozen.find(name)
+        records, folder = own.find(name)
+        if folder is None:
+            records, folder = others.find(name)
         sources: list[Store | Path] = [folder] if folder else []
-        if own := own_runs(store, name):
-            used.update(own)
+        if mine := own_runs(store, name):
+            used.update(mine)
             sources.append(store)
-        return own | {run: record for run, record in records.items() if run not in own}, sources
+        return mine | {run: record for run, record in records.items() if run not in mine}, sources
 
     return _judge(claims, gather), list(used.values())
 
 
 def judge_published(folder: Path, claims: Sequence[Claim]) -> list[Judged]:
-    """Every claim's verdict from the published sets alone, of which the folder is the one of claims."""
-    frozen = Frozen(folder.parent)
+    """Every claim's verdict from the published sets beside each other alone; the folder is the one of claims."""
+    frozen = Frozen(published_in(folder.parent) | {CLAIMS: folder})
 
     def gather(name: str) -> Gathered:
         records, source = frozen.find(name)
@@ -104,28 +106,26 @@ def own_runs(store: Store, name: str) -> dict[str, dict[str, Any]]:
     """What this store has of an experiment: the runs of its sweep, and earlier ones of the same entries.
 
     A manifest names the runs of its last command, and beside them those of earlier ones: more seeds count, another
-    setting does not. Where the last command was a trial (budget=smoke) the earlier ones are what there is.
+    setting does not. Where the last command was a trial (budget=smoke) the earlier ones are what there is. A damaged
+    manifest names none, and is named in `store.problems`.
     """
-    results = store.root.parent
-    if not (results / "sweeps" / f"{name}.json").exists():
+    path = store.results.manifest(name)
+    try:
+        manifest = read_manifest_file(path)
+    except FileNotFoundError:
         return {}
-    manifest = read_manifest(results, name)
+    except (OSError, ValueError):
+        store.problems[str(path)] = damaged(path)
+        return {}
     last = _readable(store, manifest["runs"])
-    before = _readable(store, manifest.get("earlier") or ())
+    before = _readable(store, manifest.get("earlier", ()))
     entries = {_entry(record) for record in last.values() if not is_trial(record)}
     return last | {run: record for run, record in before.items() if not entries or _entry(record) in entries}
 
 
 def _readable(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
-    found = {}
-    for run in runs:
-        try:
-            record = store.read(run)
-        except (RecordError, OSError) as error:
-            store.problems[str(store.record_path(run))] = str(error)
-            continue
-        if record is not None:
-            found[run] = record
+    found, problems = read_runs(store, runs)
+    store.problems |= problems
     return found
 
 
@@ -135,7 +135,7 @@ def _entry(record: Mapping[str, Any]) -> str:
 
 def derive_claims(source: Path, folder: Path) -> list[str]:
     """Write the verdicts of a published set of claims into a folder; their names, none where the set is another."""
-    head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
+    head = read_head(source)
     if "claims" not in head:
         return []
     judged = judge_published(source, read_claims({"claims": head["claims"]}))

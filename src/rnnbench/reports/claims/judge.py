@@ -13,7 +13,7 @@ from rnnbench.reports.claims.values import Values, values_of
 from rnnbench.reports.claims.wording import Check, Claim
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import holm, sign_flip_p, smallest_p
-from rnnbench.reports.tables.numbers import short
+from rnnbench.reports.tables.numbers import p_text, short
 from rnnbench.store.curves import Curves
 
 HOLDS, FAILS, DEPENDS, OPEN = "holds", "does not hold", "depends", "not enough evidence"
@@ -216,7 +216,7 @@ def _numbers(finding: Finding) -> str:
     text += f", n={finding.n}"
     if math.isnan(finding.p):
         return text
-    text += f", p {short(finding.p, 2)} against the bound"
+    text += f", p {p_text(finding.p)} against the bound"
     if finding.answer == UNKNOWN and smallest_p(finding.n) >= ALPHA:
         text += " (so few pairs cannot go lower)"
     return text

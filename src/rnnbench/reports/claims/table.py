@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.reports.claims.judge import Judged, rules
+from rnnbench.reports.claims.judge import Finding, Judged, rules
+from rnnbench.reports.tables.frames import frame_to_csv, typed_frame
+from rnnbench.reports.tables.markdown import table_lines
+from rnnbench.reports.tables.terminal import rows_to_rich
 from rnnbench.store.store import write_atomic
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-
-COLUMNS = (
-    "claim", "text", "verdict", "check", "says", "answer", "n", "mean", "low", "high", "p", "compared_on", "words",
-)  # fmt: skip
+COLUMNS: dict[str, str] = {
+    "claim": "Int64", "text": "str", "verdict": "str", "check": "str", "says": "str", "answer": "str", "n": "Int64",
+    "mean": "float64", "low": "float64", "high": "float64", "p": "float64", "compared_on": "str", "words": "str",
+}  # fmt: skip
+IN_SHORT = ("claim", "what is said", "evidence", "verdict")  # in a terminal
+LEFT = frozenset({
+    "what is said", "said by", "experiment", "evidence", "verdict", "runs", "check", "answer", "found", "compared on",
+})  # fmt: skip
 
 
 def write_claims(judged: Sequence[Judged], folder: Path) -> list[Path]:
@@ -25,21 +30,20 @@ def write_claims(judged: Sequence[Judged], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     report, table = folder / "claims.md", folder / "claims.csv"
     write_atomic(report, to_markdown(judged))
-    write_atomic(table, _to_csv(judged))
+    write_atomic(table, frame_to_csv(typed_frame(list(check_rows(judged)), COLUMNS)))
     return [report, table]
 
 
 def to_markdown(judged: Sequence[Judged]) -> str:
     """The report: claims, verdicts and evidence; what is missing; the rules; every check."""
-    lines = ["# What tutorials say, and what the records say", "", *_table(HEAD, map(_row, judged)), ""]
+    lines = ["# What tutorials say, and what the records say", "", *table_lines(map(_cells, judged), LEFT), ""]
     if missing := what_is_missing(judged):
         lines += ["", "## What is missing", ""]
         lines += [f"- {line}" for line in missing]
     lines += ["", "## Rules", "", *(f"- {rule}" for rule in rules())]
     for each in judged:
         lines += ["", f"## {each.claim.n}. {each.claim.text}", "", f"{each.verdict}: {each.evidence}.", ""]
-        rows = ([f.check.words, f.check.says, f.answer, f.words, f.compared_on] for f in each.findings)
-        lines += _table(("runs", "check", "answer", "found", "compared on"), rows)
+        lines += table_lines(map(_check_cells, each.findings), LEFT)
     return "\n".join(lines) + "\n"
 
 
@@ -58,49 +62,48 @@ def what_is_missing(judged: Sequence[Judged]) -> list[str]:
     return lines + [f"claim {each.claim.n}: {each.to_do}" for each in undecided]
 
 
-HEAD = ("claim", "what is said", "said by", "experiment", "evidence", "verdict")
-
-
-def _row(each: Judged) -> list[str]:
+def _cells(each: Judged) -> dict[str, str]:
     claim = each.claim
-    return [str(claim.n), claim.text, claim.source, ", ".join(claim.experiments), each.evidence, each.verdict]
+    return {
+        "claim": str(claim.n),
+        "what is said": claim.text,
+        "said by": claim.source,
+        "experiment": ", ".join(claim.experiments),
+        "evidence": each.evidence,
+        "verdict": each.verdict,
+    }
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+def _check_cells(found: Finding) -> dict[str, str]:
+    check = found.check
+    return {
+        "runs": check.words,
+        "check": check.says,
+        "answer": found.answer,
+        "found": found.words,
+        "compared on": found.compared_on,
+    }
 
 
-def _to_csv(judged: Sequence[Judged]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def check_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
+    """One row a check, by `COLUMNS`."""
     for each in judged:
         for f in each.findings:
-            numbers = ["" if value != value else f"{value:.6g}" for value in (f.mean, f.low, f.high, f.p)]
-            said = [each.claim.n, each.claim.text, each.verdict, f.check.words, f.check.says, f.answer, f.n]
-            writer.writerow([*said, *numbers, f.compared_on, f.words])
-    return text.getvalue()
+            said = (each.claim.n, each.claim.text, each.verdict, f.check.words, f.check.says, f.answer, f.n)
+            values = (*said, f.mean, f.low, f.high, f.p, f.compared_on, f.words)
+            yield dict(zip(COLUMNS, values, strict=True))
 
 
 def to_rich(judged: Sequence[Judged], *, checks: bool) -> Group:
     """What is printed: the table of claims; checks: every check of them below it, with the rules."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("claim", "what is said", "evidence", "verdict"):
-        table.add_column(name, justify="right" if name == "claim" else "left")
-    for each in judged:
-        table.add_row(*(Text(text) for text in (str(each.claim.n), each.claim.text, each.evidence, each.verdict)))
-    parts: list[Any] = [table]
+    shown = [{name: cells[name] for name in IN_SHORT} for cells in map(_cells, judged)]
+    parts: list[Any] = [rows_to_rich(shown, LEFT)]
     for each in judged if checks else ():
-        inner = Table("runs", "check", "answer", "found", title=f"{each.claim.n}. {each.claim.text}", box=None)
-        for f in each.findings:
-            on = f" ({f.compared_on})" if f.compared_on else ""
-            inner.add_row(*(Text(text) for text in (f.check.words, f.check.says, f.answer, f.words + on)))
-        parts += [Text(""), inner]
+        title = Text(f"{each.claim.n}. {each.claim.text}", style="bold")
+        parts += ["", title, rows_to_rich(map(_check_cells, each.findings), LEFT)]
     if checks:
-        parts += [Text(""), *(Text(f"- {rule}") for rule in rules())]
+        parts += ["", *(Text(f"- {rule}") for rule in rules())]
     return Group(*parts, *map(Text, what_is_missing(judged)))

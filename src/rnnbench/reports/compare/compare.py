@@ -13,11 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from rnnbench.reports.compare.counterparts import asked_less, counterparts, word
-from rnnbench.reports.compare.differences import ALPHA, Row, add_p, difference, fails_more, said_of
+from rnnbench.reports.compare.counterparts import asked_less, counterparts
+from rnnbench.reports.compare.differences import ALPHA, Row, add_p, difference, said_of
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import holm
+from rnnbench.reports.statistics.two_samples import fisher_p
+from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.labels import text_or
 
 MACHINE = ("device", "host", "threads", "torch")
 FACTS = ("commit", "source_hash", "torch", "host", "device")
@@ -79,11 +82,10 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
     for row in rows:
         row["verdict"] = _verdict(row, exact=exact)
     rows.sort(key=lambda row: [str(row[name]) for name in ("dataset", "budget", "label", "backend")])
-    frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()})
     missing = [f"{line}: gone" for line in met.gone]
     missing += [] if "seed" in asked_less(a, b) else _seeds_gone(rows)
     missing += [f"{place}: cannot be read" for place in a.problems | b.problems]
-    return Comparison(frame, _changed(a.frame, b.frame), met.only_a, met.only_b, missing)
+    return Comparison(typed_frame(rows, COLUMNS), _changed(a.frame, b.frame), met.only_a, met.only_b, missing)
 
 
 def _seeds_gone(rows: Sequence[Row]) -> list[str]:
@@ -104,15 +106,23 @@ def _row(a: pd.DataFrame, b: pd.DataFrame) -> Row:
     row |= {"n_a": len(values[0]), "n_b": len(values[1]), "runs_a": len(a), "runs_b": len(b)}
     row |= difference(*(side.groupby("seed")["value"].mean() for side in values), sign=sign)
     lost = len(a) - len(values[0]), len(b) - len(values[1])
-    row |= {"p_fails": fails_more(lost[0], len(a), lost[1], len(b)) if any(lost) else math.nan}
+    row |= {"p_fails": fisher_p(lost[0], len(a), lost[1], len(b)) if any(lost) else math.nan}
     row["bits"] = _equal_bits(a, b)
     row |= _speed(*values)
-    notes = [
-        f"{name}: {word(first[name])} -> {word(other[name])}"
-        for name in ("training", "params", "target", "floor")
-        if word(first[name]) != word(other[name])
-    ]
-    return row | {"notes": "; ".join([*notes, *([row.pop("speed_note")] if row.get("speed_note") else [])])}
+    notes = _differing(first, other)
+    if speed_note := row.pop("speed_note"):
+        notes.append(speed_note)
+    return row | {"notes": "; ".join(notes)}
+
+
+def _differing(first: pd.Series[Any], other: pd.Series[Any]) -> list[str]:
+    """What else is not the same of an entry on both sides: "params: 17473 -> 13121"."""
+    lines = []
+    for name in ("training", "params", "target", "floor"):
+        before, after = (text_or(side[name], "none") for side in (first, other))
+        if before != after:
+            lines.append(f"{name}: {before} -> {after}")
+    return lines
 
 
 def _speed(a: pd.DataFrame, b: pd.DataFrame) -> Row:

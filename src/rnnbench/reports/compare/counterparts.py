@@ -17,6 +17,7 @@ from rnnbench.errors import BadInput
 from rnnbench.reports.selection.chosen import chosen
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.selection.select import matches as matches
+from rnnbench.reports.tables.labels import dotted, text_or
 from rnnbench.store.rows import BLOCK, compact_json
 
 KEYS = (*BLOCK, "device_kind", "precision", "backend")
@@ -117,22 +118,19 @@ def _unique(side: pd.DataFrame, word: str) -> list[str]:
     return [str(key) for key in rows.index]
 
 
-def word(value: Any) -> str:
-    """A value of a column as a text."""
-    return "none" if value is None or pd.isna(value) else str(value)
-
-
 def _only(mine: pd.DataFrame, other: pd.DataFrame, keys: Collection[str]) -> Iterator[tuple[str, str]]:
     """Entries without a counterpart by key: "digits · LSTM", with what differs where the other has nearly the same."""
     for key, part in mine[mine["key"].isin(list(keys))].groupby("key"):
         first = part.iloc[0]
         near = other[(other["network"] == first["network"]) & (other["dataset"] == first["dataset"])]
-        if near.empty:
-            reason = ""
-        else:
-            differ = [name for name in KEYS if word(near.iloc[0][name]) != word(first[name])]
-            reason = f" (the other has it with another {', '.join(differ)})" if differ else ""
-        yield str(key), f"{word(first['dataset'])} · {word(first['budget'])} · {first['label']}{reason}"
+        differ = [] if near.empty else _differing_keys(first, near.iloc[0])
+        reason = f" (the other has it with another {', '.join(differ)})" if differ else ""
+        dataset, budget = (text_or(first[name], "none") for name in ("dataset", "budget"))
+        yield str(key), f"{dotted(dataset, budget, first['label'])}{reason}"
+
+
+def _differing_keys(first: pd.Series[Any], other: pd.Series[Any]) -> list[str]:
+    return [name for name in KEYS if text_or(first[name], "none") != text_or(other[name], "none")]
 
 
 def _nothing_shared(a: pd.DataFrame, b: pd.DataFrame) -> str:

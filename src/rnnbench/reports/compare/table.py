@@ -9,8 +9,9 @@ import pandas as pd
 
 from rnnbench.reports.compare.compare import LOSSES, Comparison
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
-from rnnbench.reports.tables.numbers import ARROW, known, p_value, rounded, short
-from rnnbench.reports.tables.table import Section, Table
+from rnnbench.reports.tables.labels import dotted, text_or
+from rnnbench.reports.tables.numbers import known, p_text, rounded, short, with_arrow, with_ends
+from rnnbench.reports.tables.table import Section, Table, without_empty
 
 MOST_LISTED = 12
 LEGEND = (
@@ -28,22 +29,24 @@ LEFT = frozenset({"entry", "verdict", "notes"})
 
 def compare_table(found: Comparison) -> Table:
     """The comparison as a table: one section a dataset and budget, then what is only on one side."""
-    rows = found.rows
-    sections = []
-    for _, part in rows.groupby(["dataset", "budget"], dropna=False, sort=True):
-        first = part.iloc[0]
-        title = " · ".join(str(word) for word in (first["dataset"], first["budget"]) if not pd.isna(word))
-        terms = "" if pd.isna(first["protocol"]) else str(first["protocol"])
-        texts = [_texts(row) for _, row in part.iterrows()]
-        bold = frozenset((n, "verdict") for n, row in enumerate(texts) if row["verdict"] in LOSSES)
-        kept = [name for name in texts[0] if name != "notes" or any(row["notes"] for row in texts)]
-        sections.append(Section(title, [{name: row[name] for name in kept} for row in texts], terms, bold=bold))
-    counts = Counter(rows["verdict"])
-    summary = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
-    sections.append(
-        Section(f"{len(rows)} entr{'y' if len(rows) == 1 else 'ies'} compared: {summary}", [], remarks=_remarks(found))
-    )
-    return Table("compare", rows, sections, LEGEND, LEFT)
+    parts = found.rows.groupby(["dataset", "budget"], dropna=False, sort=True)
+    sections = [_section(part) for _, part in parts]
+    return Table("compare", found.rows, [*sections, _summary(found)], LEGEND, LEFT)
+
+
+def _section(part: pd.DataFrame) -> Section:
+    first = part.iloc[0]
+    texts = without_empty([_texts(row) for _, row in part.iterrows()], ("notes",))
+    losses = frozenset((n, "verdict") for n, row in enumerate(texts) if row["verdict"] in LOSSES)
+    return Section(dotted(first["dataset"], first["budget"]), texts, text_or(first["protocol"], ""), bold=losses)
+
+
+def _summary(found: Comparison) -> Section:
+    """How many entries got which verdict, and what is not in the rows."""
+    verdicts = Counter(found.rows["verdict"])
+    entries = "1 entry" if len(found.rows) == 1 else f"{len(found.rows)} entries"
+    said = ", ".join(f"{n} {verdict}" for verdict, n in sorted(verdicts.items()))
+    return Section(f"{entries} compared: {said}", [], remarks=_remarks(found))
 
 
 def _remarks(found: Comparison) -> list[str]:
@@ -57,16 +60,15 @@ def _remarks(found: Comparison) -> list[str]:
 
 def _texts(row: pd.Series[Any]) -> dict[str, str]:
     other = f" -> {row['label_b']}" if row["label_b"] != row["label"] else ""
-    interval = f" [{short(row['low'], 3)}, {short(row['high'], 3)}]" if known(row["low"]) else ""
     fails = [row["runs_a"] - row["n_a"], row["runs_b"] - row["n_b"]]
     return {
         "entry": f"{row['label']}{other}",
-        "metric": f"{row['metric']} {ARROW.get(str(row['goal']), '')}".strip(),
+        "metric": with_arrow(row["metric"], row["goal"]),
         "first": short(row["a"]) or "-",
         "second": short(row["b"]) or "-",
         "n": _seeds(row),
-        "gain": (short(row["gain"], 3) + interval) or "-",
-        "p (Holm)": p_value(row["p_holm"]),
+        "gain": with_ends(row["gain"], row["low"], row["high"]) or "-",
+        "p (Holm)": p_text(row["p_holm"]),
         "verdict": str(row["verdict"]),
         "failed": f"{fails[0]} -> {fails[1]}" if any(fails) else "",
         "speed": f"×{rounded(row['speed_ratio'])}" if known(row["speed_ratio"]) else "",

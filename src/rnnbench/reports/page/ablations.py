@@ -13,7 +13,8 @@ from rnnbench.reports.ablation.study import Study, ablation
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs
 from rnnbench.reports.statistics.quartiles import quartiles
-from rnnbench.reports.tables.numbers import bold_parts, estimate, p_text
+from rnnbench.reports.tables.markdown import bold_parts
+from rnnbench.reports.tables.numbers import estimate, p_text
 from rnnbench.store.rows import number, part
 
 NORMS = ("median", "p99", "max")

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.boards.leaderboard import leaderboard
-from rnnbench.reports.boards.leaderboard_text import settings
+from rnnbench.reports.boards.leaderboard_table import settings
 from rnnbench.reports.page.source import Record, Source
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line

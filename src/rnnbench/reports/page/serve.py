@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rnnbench.errors import BadInput
+from rnnbench.store.folder import Results
+from rnnbench.store.published import RECORDS, own_published
 from rnnbench.store.record import RecordError
 from rnnbench.store.store import Store
 
@@ -28,21 +30,21 @@ WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" con
 """
 
 
-def state(results: Path, others: Sequence[Store | Path] = ()) -> str:
+def state(results: Results, others: Sequence[Store | Path] = ()) -> str:
     """What changes when a record, a sweep's manifest or a published set appears, changes or goes: one stat a run.
 
     others: stores and folders of published sets elsewhere, which the page is about as well.
     """
     digest = hashlib.sha256()
-    stores = dict.fromkeys([results / "runs", *(each.root for each in others if isinstance(each, Store))])
-    for root in stores:
-        for run in sorted(_names(root)):
-            _add(digest.update, root / run / "record.json")
-        for path in sorted((root.parent / "sweeps").glob("*.json")):
+    stores = {store.root: store for store in (Store(results.runs), *others) if isinstance(store, Store)}
+    for store in stores.values():
+        for run in sorted(_names(store.root)):
+            _add(digest.update, store.record_path(run))
+        for path in store.results.manifests():
             _add(digest.update, path)
-    frozen = [each / "records.jsonl" for each in others if not isinstance(each, Store)]
-    for path in [*sorted((results / "published").glob("*/records.jsonl")), *frozen]:
-        _add(digest.update, path)
+    for folder in (*own_published(results).values(), *others):
+        if not isinstance(folder, Store):
+            _add(digest.update, folder / RECORDS)
     return digest.hexdigest()[:16]
 
 
@@ -70,7 +72,7 @@ class Page:
     results, others: what a change is looked for in; see `state`.
     """
 
-    results: Path
+    results: Results
     make: Callable[[str], str]
     others: Sequence[Store | Path] = ()
     patience: float = 0.7

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,7 +15,7 @@ from rnnbench.reports.predictions.sheets import Sheet, choose
 from rnnbench.reports.selection.places import Record
 from rnnbench.reports.selection.select import Selected, select
 from rnnbench.store.curves import Curves
-from rnnbench.store.manifests import runs_of
+from rnnbench.store.published import Head, runs_of
 from rnnbench.store.store import Store
 
 __all__ = ["Record", "Source", "head_runs", "open_source", "planned"]
@@ -34,7 +33,7 @@ class Source:
 
     title: str
     frame: pd.DataFrame
-    heads: Mapping[str, Mapping[str, Any]]
+    heads: Mapping[str, Head]
     read: Callable[[str], Record | None]
     curves: Callable[[Iterable[str]], Curves]
     sheets: Callable[[Iterable[Record]], list[Sheet]]

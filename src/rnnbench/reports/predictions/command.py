@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import BadInput
 from rnnbench.reports.predictions.published import CLIPS, draw, published_sheets
 from rnnbench.reports.predictions.sheets import Sheet, choose, of_frames, seeds_shown, with_samples
-from rnnbench.store.manifests import read_manifest
-from rnnbench.store.published import published, read_published
+from rnnbench.store.gathered import gather
 from rnnbench.store.record import RecordError
+from rnnbench.store.results import Found, Run, default_folder, resolve, resolve_sweep
 from rnnbench.store.rows import part
 from rnnbench.store.samples import FIGURES, FILE, PREFIX, SAMPLES
 from rnnbench.store.store import Store
@@ -22,7 +22,8 @@ from rnnbench.store.store import Store
 class Asked:
     """What a name stands for. folder, prefix: where pictures go by default; path: run -> its samples file.
 
-    missing: the runs to show whose samples are to be made first, from their weights (`rnnbench.runs.samples`).
+    missing: the runs to show whose samples are to be made first, from their weights in `store`
+    (`rnnbench.runs.samples`).
     """
 
     name: str
@@ -30,73 +31,59 @@ class Asked:
     prefix: str
     sheets: Sequence[Sheet]
     path: Callable[[str], Path]
+    store: Store
     missing: Sequence[str] = ()
     remarks: list[str] = field(default_factory=list)
 
 
 def ask(store: Store, name: str, seed: int | None = None) -> Asked:
-    """Find a sweep, a published set (where there is no sweep of that name) or a run by its id or the beginning of it.
+    """Find what a name means (`store.results`): of a sweep, a published set, a folder or one run.
 
     seed: which run of every entry; see `choose`. Raises BadInput where there is none, or nothing of frames in it.
     """
-    results = store.root.parent
-    frozen = published(results)
-    if (results / "sweeps" / f"{name}.json").exists():
-        return ask_sweep(store, name, seed)
-    if name in frozen:
-        return _ask_published(frozen[name], name, seed)
-    if name and any(run.startswith(name) for run in store.ids()):
-        return _ask_run(store, store.find(name), seed)
-    known = {*frozen, *(path.stem for path in (results / "sweeps").glob("*.json"))}
-    hint = nearest(name, known) if known else "`rnnbench run dataset=moving_digits cell=convlstm` makes a first run."
-    raise BadInput(f"no sweep, published set or run {name!r} in {results}; {hint}")
+    found = resolve(store, name)
+    if isinstance(found.where, Store):
+        return _of_store(store, found.where, found, seed)
+    return _of_published(store, found.where, found, seed)
 
 
-def ask_sweep(store: Store, name: str, seed: int | None = None) -> Asked:
-    """The finished runs of a sweep. Raises BadInput where it has none of frames."""
-    manifest = read_manifest(store.root.parent, name)
-    found = store.records()
-    records = [found[run] for run in manifest["runs"] if run in found]
-    remarks = [f"left out: {problem}" for problem in store.problems.values()]
+def _of_store(mine: Store, store: Store, found: Found, seed: int | None) -> Asked:
+    """The pictures of runs of a store. mine: where they are drawn."""
+    gathered = gather(found)
+    records = gathered.records
     if not records:
-        raise BadInput(f"no run of {name} is finished; start it: {manifest['command']}")
-    if lacking := len(manifest["runs"]) - len(records):
-        remarks.append(
-            f"{lacking} of the {len(manifest['runs'])} runs of {name} are not finished: {manifest['command']}"
-        )
-    return _of_store(store, name, records, seed, remarks)
-
-
-def _ask_run(store: Store, run: str, seed: int | None) -> Asked:
-    record = store.read(run)
-    if record is None:
-        raise BadInput(f"run {run} is not finished; `rnnbench show {run}` says how to go on with it.")
-    if record["status"] != "ok":
-        raise BadInput(f"run {run} ended as {record['status']} ({record['reason']}): it has no predictions to show.")
-    return _of_store(store, run, [record], seed, [])
-
-
-def _of_store(
-    store: Store, name: str, records: Sequence[Mapping[str, Any]], seed: int | None, remarks: list[str]
-) -> Asked:
-    sheets = _some(choose(records, seed), name, records, seed)
+        raise BadInput(f"no run of {found.label} is finished" + f"; start it: {gathered.command}" * bool(gathered.head))
+    if isinstance(found, Run) and records[0]["status"] != "ok":
+        status, reason = records[0]["status"], records[0]["reason"]
+        raise BadInput(f"run {found.name} ended as {status} ({reason}): it has no predictions to show.")
+    sheets = _some(choose(records, seed), found.label, records, seed)
     runs = [row.run for sheet in sheets for row in sheet.rows if row.run]
     missing = [run for run in runs if not (store.folder(run) / FILE).exists()]
-    folder = store.root.parent / "tables" / f"frames_{name}"
-    return Asked(name, folder, "", sheets, lambda run: store.folder(run) / FILE, missing, remarks)
+    folder = default_folder(mine, found, f"frames_{found.name}")
+    return Asked(found.name, folder, "", sheets, lambda run: store.folder(run) / FILE, store, missing, gathered.remarks)
 
 
-def _ask_published(folder: Path, name: str, seed: int | None) -> Asked:
-    records = read_published(folder)
+def _of_published(mine: Store, folder: Path, found: Found, seed: int | None) -> Asked:
+    """The pictures of a published set, or of one run of it. mine: where they are drawn, if the set is not of mine."""
+    gathered = gather(found)
+    records = gathered.records
     sheets = published_sheets(folder, records, seed)
     if not sheets and any(map(of_frames, records)):
         kept = sorted({int(r["seed"]) for s in published_sheets(folder, records) for row in s.rows
                        for r in records if r["id"] == row.run})  # fmt: skip
         if kept:
-            raise BadInput(f"the published set {name} keeps predictions of seed {', '.join(map(str, kept))} only.")
-        raise BadInput(f"the published set {name} was frozen without predictions; publish it again to add them.")
-    sheets = _some(sheets, name, records, seed)
-    return Asked(name, folder / FIGURES, PREFIX, sheets, lambda run: folder / SAMPLES / f"{run}.npz")
+            seeds = ", ".join(map(str, kept))
+            raise BadInput(f"the published set {found.label} keeps predictions of seed {seeds} only.")
+        raise BadInput(
+            f"the published set {folder.resolve().name} was frozen without predictions"
+            + (f" of run {found.name}." if isinstance(found, Run) else "; publish it again to add them.")
+        )
+    sheets = _some(sheets, found.label, records, seed)
+    target = default_folder(mine, found, f"frames_{found.name}", FIGURES)
+    prefix = PREFIX if target == folder / FIGURES else ""
+    return Asked(
+        found.name, target, prefix, sheets, lambda run: folder / SAMPLES / f"{run}.npz", mine, (), gathered.remarks
+    )
 
 
 def _some(sheets: list[Sheet], name: str, records: Sequence[Mapping[str, Any]], seed: int | None) -> list[Sheet]:
@@ -148,6 +135,6 @@ def draw_asked(
 def to_make(store: Store, sweep: str) -> Sequence[str]:
     """The runs whose samples a sweep's publication would freeze and that have none yet; none where it cannot be yet."""
     try:
-        return ask_sweep(store, sweep).missing
+        return _of_store(store, store, resolve_sweep(store, sweep), None).missing
     except (BadInput, RecordError):  # unfinished, or no frames: publishing says what there is to say
         return ()

@@ -6,7 +6,6 @@ frozen without them has no such key, and no pictures.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from rnnbench.reports.figures import save
 from rnnbench.reports.predictions.sheets import Sheet, choose
+from rnnbench.store.published import frozen_samples
 from rnnbench.store.store import write_atomic
 
 CLIPS = 2  # that a picture shows, unless more are asked for
@@ -22,7 +22,7 @@ CLIPS = 2  # that a picture shows, unless more are asked for
 def published_sheets(folder: Path, records: Iterable[Mapping[str, Any]], seed: int | None = None) -> list[Sheet]:
     """The pictures of a published set, without their samples: entries as frozen, those without samples at the end."""
     found = {str(record["id"]): record for record in records}
-    order = {run: n for n, run in enumerate(_frozen(folder))}
+    order = {run: n for n, run in enumerate(frozen_samples(folder))}
     return choose(sorted(found.values(), key=lambda record: order.get(record["id"], math.inf)), seed, kept=order)
 
 
@@ -37,9 +37,3 @@ def draw(sheets: Iterable[Sheet], folder: Path, prefix: str, clips: int) -> list
         paths.append(folder / f"{prefix}{sheet.name}.gif")
         write_atomic(paths[-1], animation(sheet, clips))
     return paths
-
-
-def _frozen(folder: Path) -> dict[str, str]:
-    path = folder / "sweep.json"
-    head = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return dict(head.get("samples") or {})

@@ -12,6 +12,7 @@ import pandas as pd
 from rnnbench.errors import BadInput
 from rnnbench.reports.selection.coverage import coverage, fill_unknown
 from rnnbench.reports.selection.frame import records_frame
+from rnnbench.reports.tables.labels import told_apart
 from rnnbench.reports.tables.numbers import known, short
 from rnnbench.store.rows import part, parts
 from rnnbench.store.samples import Samples, read
@@ -123,23 +124,13 @@ def _free_name(dataset: str, taken: set[str]) -> str:
 
 def _labels(entries: Mapping[str, pd.DataFrame]) -> list[str]:
     """The names of entries, with what tells equal ones apart: of "adam, clip=null" what not all of one name share."""
-    rows = {entry: runs.iloc[0] for entry, runs in entries.items()}
-    words = {
-        entry: {k: () if pd.isna(row[k]) else tuple(parts(str(row[k]))) for k in TOLD_APART_BY}
-        for entry, row in rows.items()
-    }
-    labels = []
-    for entry, row in rows.items():
-        others = [words[e] for e, other in rows.items() if e != entry and other["label"] == row["label"]]
-        named, added = list(others), []
-        for k in TOLD_APART_BY:
-            if any(other[k] != words[entry][k] for other in others):
-                shared = set.intersection(*(set(other[k]) for other in named))
-                added += [word for word in words[entry][k] if word not in shared]
-                others = [other for other in others if other[k] == words[entry][k]]
-        added += [f"entry {entry}"] if others else []
-        labels.append(str(row["label"]) + (f" [{', '.join(added)}]" if added else ""))
-    return labels
+    rows = [runs.iloc[0] for runs in entries.values()]
+    labels = [str(row["label"]) for row in rows]
+    return told_apart(labels, lambda n: _words(rows[n]), [f"entry {entry}" for entry in entries])
+
+
+def _words(row: pd.Series[Any]) -> list[str]:
+    return [word for key in TOLD_APART_BY if not pd.isna(row[key]) for word in parts(str(row[key]))]
 
 
 def _metric(row: pd.Series[Any]) -> str:

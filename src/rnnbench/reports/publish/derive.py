@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,12 +13,14 @@ import pandas as pd
 from rnnbench.reports.boards.all_tables import all_tables
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_figure import board_link
-from rnnbench.reports.boards.leaderboard_text import write
+from rnnbench.reports.boards.leaderboard_table import leaderboard_table
 from rnnbench.reports.publish.predictions import changed, links
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.searched import with_searches
-from rnnbench.reports.tables.write import to_markdown, write_table
-from rnnbench.store.published import read_published
+from rnnbench.reports.tables.markdown import to_markdown
+from rnnbench.reports.tables.write import write_table
+from rnnbench.store.manifests import skipped_cells
+from rnnbench.store.published import PublishedHead, read_head, read_published
 from rnnbench.store.rows import part
 from rnnbench.store.store import write_atomic
 
@@ -32,7 +33,7 @@ def verify(folder: Path) -> list[str]:
     Figures are not compared, but what they are drawn from is.
     """
     with tempfile.TemporaryDirectory() as fresh:
-        names = _derive(folder, Path(fresh))
+        names = derive(folder, Path(fresh))
         found = [
             name
             for name in names
@@ -42,30 +43,29 @@ def verify(folder: Path) -> list[str]:
     return found + extra + changed(folder)
 
 
-def _frame(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def frame_of(head: PublishedHead, found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return with_searches(records_frame(found), {head["name"]: head["search"]} if "search" in head else {})
 
 
-def _derive(source: Path, folder: Path) -> list[str]:
+def derive(source: Path, folder: Path) -> list[str]:
     """Write the tables that follow from records.jsonl, sweep.json and curves.jsonl; returns their names."""
     from rnnbench.reports.ablation.command import derive_ablation
     from rnnbench.reports.claims.command import derive_claims
     from rnnbench.reports.search.command import derive_search
 
     found = read_published(source)
-    head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
-    frame = _frame(head, found)
-    write(leaderboard(frame), folder, parquet=False)
+    head = read_head(source)
+    frame = frame_of(head, found)
+    write_table(leaderboard_table(leaderboard(frame)), folder, ("csv", "md"))
     names = [*DERIVED, *_derive_tables(frame, head, folder)]
     pictures = [*board_link(frame), *links(source, found)]
     write_atomic(folder / "README.md", _readme(head, found, pictures))
     return [*names, *derive_ablation(source, folder), *derive_search(source, folder), *derive_claims(source, folder)]
 
 
-def _derive_tables(frame: pd.DataFrame, head: Mapping[str, Any], folder: Path) -> list[str]:
+def _derive_tables(frame: pd.DataFrame, head: PublishedHead, folder: Path) -> list[str]:
     """Write what `rnnbench tables` has, as far as there are rows: tables.md, and tables/NAME.csv; their names."""
-    skipped = {str(cell["reason"]): int(cell["cells"]) for cell in head.get("skipped") or ()}
-    made = [table for table in all_tables(frame, skipped).values() if len(table.frame)]
+    made = [table for table in all_tables(frame, skipped_cells(head["skipped"])).values() if len(table.frame)]
     parts = [f"# {table.name}\n\n{to_markdown(table)}" for table in made]
     write_atomic(folder / "tables.md", "\n".join(parts))
     for table in made:
@@ -73,7 +73,7 @@ def _derive_tables(frame: pd.DataFrame, head: Mapping[str, Any], folder: Path) -
     return ["tables.md", *(f"tables/{table.name}.csv" for table in made)]
 
 
-def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]], pictures: Iterable[str] = ()) -> str:
+def _readme(head: PublishedHead, found: Iterable[Mapping[str, Any]], pictures: Iterable[str] = ()) -> str:
     """Where a frozen result comes from: command, statuses, commits, machines, versions; then lines about pictures."""
     found = list(found)
 
@@ -101,7 +101,7 @@ def _readme(head: Mapping[str, Any], found: Iterable[Mapping[str, Any]], picture
         f"- machine: {counted(map(machine, found))}",
         f"- versions: {', '.join(versions)}",
         *(f"- skipped: {cell['cells']} cells: {cell['reason']}" for cell in head["skipped"]),
-        *(f"- not run: {runs}: `{entry}`" for entry, runs in (head.get("not_run") or {}).items()),
+        *(f"- not run: {runs}: `{entry}`" for entry, runs in head.get("not_run", {}).items()),
         "",
         "The table is [leaderboard.md](leaderboard.md), others are in [tables.md](tables.md); every number of theirs "
         "comes from [records.jsonl](records.jsonl).",

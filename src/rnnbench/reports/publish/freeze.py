@@ -18,10 +18,13 @@ from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.boards.leaderboard_figure import draw_board
-from rnnbench.reports.publish.derive import _derive, _frame
+from rnnbench.reports.publish.derive import derive, frame_of
 from rnnbench.reports.publish.predictions import draw_frozen, freeze
 from rnnbench.store.curves import write_curves
+from rnnbench.store.gathered import read_runs
 from rnnbench.store.manifests import not_run, read_manifest
+from rnnbench.store.published import HEAD, RECORDS, PublishedHead
+from rnnbench.store.results import resolve_own_sweep
 from rnnbench.store.store import Store, write_atomic
 
 
@@ -31,19 +34,21 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
     sweep: the name of the sweep (of its manifest in results/sweeps/), default the same. Raises BadInput where a run of
     it is not finished: a frozen result is whole, failures included; or, partial, it says what was not run.
     """
-    manifest = read_manifest(store.root.parent, sweep or name)
-    found = _finished(store, manifest["runs"])
-    lacking = len(manifest["runs"]) - len(found)
+    manifest = read_manifest(store.results, resolve_own_sweep(store, sweep or name))
+    found, _ = read_runs(store, manifest["runs"])
+    lacking = len(set(manifest["runs"])) - len(found)
     if not found or (lacking and not partial):
         raise BadInput(
             f"{lacking} of the {len(manifest['runs'])} runs of {sweep or name} have no record yet; "
             f"finish it first: {manifest['command']}" + " (--partial freezes what there is)" * bool(found)
         )
-    head: dict[str, Any] = {
-        "name": name,
-        **{key: manifest[key] for key in ("command", "skipped", "ablation", "search") if key in manifest},
-        **({"not_run": not_run(manifest, found)} if lacking else {}),
-    }
+    head: PublishedHead = {"name": name, "command": manifest["command"], "skipped": manifest["skipped"]}
+    if "ablation" in manifest:
+        head["ablation"] = manifest["ablation"]
+    if "search" in manifest:
+        head["search"] = manifest["search"]
+    if lacking:
+        head["not_run"] = not_run(manifest, found)
     folder = folder_of(store, name)
     if samples := freeze(store, found.values(), folder):
         head["samples"] = samples
@@ -56,13 +61,13 @@ def folder_of(store: Store, name: str) -> Path:
         raise BadInput(
             f"a published set's name is letters, digits, '_', '.' and '-', not {name!r}: its folder is named so."
         )
-    folder = store.root.parent / "published" / name
+    folder = store.results.published / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def write_set(
-    folder: Path, head: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]], *, curves: Store | None = None,
+    folder: Path, head: PublishedHead, found: Mapping[str, Mapping[str, Any]], *, curves: Store | None = None,
     curves_of: Iterable[str] | None = None,
 ) -> Path:  # fmt: skip
     """Write a set's records, its sweep.json, and all that is derived and drawn from them; returns the folder.
@@ -70,13 +75,13 @@ def write_set(
     curves: the store whose histories are frozen with it, of these runs or of all; None: none.
     """
     lines = [json.dumps(found[run], sort_keys=True, ensure_ascii=False) for run in sorted(found)]
-    write_atomic(folder / "records.jsonl", "\n".join(lines) + "\n")
-    write_atomic(folder / "sweep.json", json.dumps(head, indent=1) + "\n")
+    write_atomic(folder / RECORDS, "\n".join(lines) + "\n")
+    write_atomic(folder / HEAD, json.dumps(head, indent=1) + "\n")
     if curves is not None:
         write_curves(curves, found if curves_of is None else curves_of, folder)
     for path in (folder / "tables").glob("*.csv"):  # of the set that was here: this one may have fewer tables
         path.unlink()
-    _derive(folder, folder)
+    derive(folder, folder)
     if "ablation" in head:
         from rnnbench.reports.ablation.command import draw_published
 
@@ -85,11 +90,6 @@ def write_set(
         from rnnbench.reports.search.command import draw_search
 
         draw_search(folder)
-    draw_board(folder, _frame(head, found.values()))
+    draw_board(folder, frame_of(head, found.values()))
     draw_frozen(folder, [found[run] for run in sorted(found)])
     return folder
-
-
-def _finished(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
-    found = store.records()
-    return {run: found[run] for run in runs if run in found}

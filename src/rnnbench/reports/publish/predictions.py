@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnbench.reports.predictions.published import CLIPS, _frozen, draw, published_sheets
+from rnnbench.reports.predictions.published import CLIPS, draw, published_sheets
 from rnnbench.reports.predictions.sheets import choose, with_samples
+from rnnbench.store.published import frozen_samples
 from rnnbench.store.samples import FIGURES, FILE, PREFIX, SAMPLES
 from rnnbench.store.store import Store, write_atomic
 
@@ -33,7 +34,7 @@ def freeze(store: Store, records: Iterable[Mapping[str, Any]], folder: Path) -> 
 
 def changed(folder: Path) -> list[str]:
     """The frozen samples of a published set that are missing, or are not what was frozen."""
-    names = {f"{SAMPLES}/{run}.npz": sha256 for run, sha256 in _frozen(folder).items()}
+    names = {f"{SAMPLES}/{run}.npz": sha256 for run, sha256 in frozen_samples(folder).items()}
     return [
         name
         for name, sha256 in names.items()

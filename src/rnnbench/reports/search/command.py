@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import BadInput
 from rnnbench.reports.search.figures import draw
 from rnnbench.reports.search.importance import importance
 from rnnbench.reports.search.result import SearchResult, search_result
 from rnnbench.reports.search.table import FIGURES, to_rich, write_search
-from rnnbench.store.manifests import read_manifest
-from rnnbench.store.published import published, read_published
+from rnnbench.store.gathered import Gathered, gather, the_sweep
+from rnnbench.store.published import read_head, read_published
+from rnnbench.store.results import PublishedSet, Runs, Sweep, default_folder, resolve
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+TAKEN = (Sweep, PublishedSet, Runs)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A result; folder: where its files go; remarks for its reader."""
+
+    result: SearchResult
+    folder: Path
+    remarks: list[str]
 
 
 def main_search(
@@ -25,17 +36,35 @@ def main_search(
 ) -> tuple[Group, list[Path], list[str]]:
     """The result of a search: (what to print, the files written, remarks for the error stream).
 
-    output: where the files go; by default tables/search_NAME/ beside the store, or the published folder itself.
-    Raises BadInput where there is no such search, or nothing of it is finished.
+    name: a search, a published set, or a folder of either (`store.results`). output: where the files go; see
+    `default_folder`. Raises BadInput where there is no such search, or nothing of it is finished.
     """
-    folder, rules, records, remarks = _read(store, name)
-    result = search_result(name, rules, records)
-    shares = importance(result)
-    folder = Path(output) if output else folder
-    files = write_search(result, shares, folder, FIGURES if figures else ())
+    read = read_search(store, name)
+    shares = importance(read.result)
+    folder = Path(output) if output else read.folder
+    files = write_search(read.result, shares, folder, FIGURES if figures else ())
     if figures:
-        files += draw(result, shares, folder)
-    return to_rich(result, shares, files), files, remarks
+        files += draw(read.result, shares, folder)
+    return to_rich(read.result, shares, files), files, read.remarks
+
+
+def read_search(store: Store, name: str) -> Reading:
+    """The result of a search: nothing is written. Raises BadInput as `main_search` does."""
+    found = the_sweep(resolve(store, name, TAKEN), "search", "a search")
+    gathered = gather(found)
+    result = _result(gathered, found.name, found.WHAT)
+    return Reading(result, default_folder(store, found, f"search_{found.name}"), gathered.remarks)
+
+
+def _result(gathered: Gathered, name: str, what: str) -> SearchResult:
+    """What the search found. what: the place is, in words. Raises BadInput where it is no search, or not begun."""
+    head = gathered.head
+    if head is None or "search" not in head:
+        readers = f"`rnnbench leaderboard {name}` and `rnnbench ablation {name}`"
+        raise BadInput(f"{gathered.label} is {what}, not a search; {readers} read it.")
+    if not any(record["status"] == "ok" for record in gathered.records):
+        raise BadInput(f"no run of {gathered.label} has ended ok; go on with it: {gathered.command}")
+    return search_result(name, head["search"], gathered.records)
 
 
 def derive_search(source: Path, folder: Path) -> list[str]:
@@ -52,45 +81,7 @@ def draw_search(source: Path) -> list[Path]:
 
 
 def _published(source: Path) -> SearchResult | None:
-    head = json.loads((source / "sweep.json").read_text(encoding="utf-8"))
-    if head.get("search") is None:
+    head = read_head(source)
+    if "search" not in head:
         return None
-    return search_result(str(head.get("name") or source.name), head["search"], read_published(source))
-
-
-def _read(store: Store, name: str) -> tuple[Path, Mapping[str, Any], list[dict[str, Any]], list[str]]:
-    results = store.root.parent
-    manifest = results / "sweeps" / f"{name}.json"
-    if not manifest.exists():
-        return _read_published(results, name)
-    content = read_manifest(results, name)
-    if "search" not in content:
-        raise BadInput(
-            f"{name} is a sweep, not a search; `rnnbench leaderboard` and `rnnbench ablation {name}` read it."
-        )
-    records, remarks = [], []
-    for run in content["runs"]:
-        try:
-            record = store.read(run)
-        except (ValueError, OSError) as error:
-            remarks.append(f"left out: {error}")
-            continue
-        if record is not None:
-            records.append(record)
-    if not any(record["status"] == "ok" for record in records):
-        raise BadInput(f"no run of {name} has ended ok; go on with it: {content['command']}")
-    if missing := len(content["runs"]) - len(records) - len(remarks):
-        remarks.append(f"{missing} of the runs of {name} are not finished: {content['command']}")
-    return results / "tables" / f"search_{name}", content["search"], records, remarks
-
-
-def _read_published(results: Path, name: str) -> tuple[Path, Mapping[str, Any], list[dict[str, Any]], list[str]]:
-    frozen = published(results)
-    known = {*frozen, *(path.stem for path in (results / "sweeps").glob("*.json"))}
-    if name not in frozen:
-        hint = nearest(name, known) if known else "`rnnbench tune` makes one."
-        raise BadInput(f"no search and no published set {name!r} in {results}; {hint}")
-    head = json.loads((frozen[name] / "sweep.json").read_text(encoding="utf-8"))
-    if head.get("search") is None:
-        raise BadInput(f"{name} is published, but it is no search.")
-    return frozen[name], head["search"], read_published(frozen[name]), []
+    return search_result(head["name"], head["search"], read_published(source))

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.search.result import SearchResult
+from rnnbench.reports.tables.frames import typed_frame
 
 FEWEST = 10  # trials with a value, below which a forest says nothing
 POOLED = "all studies"
@@ -32,7 +33,7 @@ def importance(result: SearchResult) -> pd.DataFrame:
     if len(studies) > 1 and not any("dataset=" in study["key"] for study in studies):
         rows += _rows(POOLED, POOLED, trials, result, pooled=True)
     columns = {"study": "str", "label": "str", "trials": "Int64", "key": "str", "importance": "float64", "note": "str"}
-    return pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=dt) for key, dt in columns.items()})
+    return typed_frame(rows, columns)
 
 
 def _rows(key: str, label: str, trials: pd.DataFrame, result: SearchResult, *, pooled: bool) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import pandas as pd
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.statistics.best_share import percentile_interval, resampled_best_share
 from rnnbench.reports.statistics.means import mean_ci
+from rnnbench.reports.tables.frames import typed_frame
 from rnnbench.reports.tables.numbers import short
 
 WELCH_FROM = 200  # trials a study: the size of the paper, from which its own test is used
@@ -58,7 +59,7 @@ def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping
     metric = ", ".join(dict.fromkeys(metrics.values()))
     trials = _trials(rules, frame, goals)
     rows = [_study(study["key"], rules, trials, goals[study["key"]]) for study in rules["studies"]]
-    studies = pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=dt) for key, dt in STUDIES.items()})
+    studies = typed_frame(rows, STUDIES)
     said = tuple(_sentences(rules, trials, studies, metrics))
     goal = goals[rules["studies"][0]["key"]] if len(set(goals.values())) == 1 else ""
     return SearchResult(name, rules, trials, studies, metric, goal, goals, said)

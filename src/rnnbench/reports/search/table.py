@@ -10,7 +10,11 @@ import pandas as pd
 
 from rnnbench.reports.search.result import SearchResult, finals_of, front, in_words
 from rnnbench.reports.statistics.means import mean_ci
-from rnnbench.reports.tables.numbers import ARROW, known, plus_minus, short
+from rnnbench.reports.tables.frames import frame_to_csv
+from rnnbench.reports.tables.markdown import table_lines
+from rnnbench.reports.tables.numbers import known, p_text, plus_minus, short, with_arrow, with_ends
+from rnnbench.reports.tables.table import without_empty
+from rnnbench.reports.tables.terminal import rows_to_rich
 from rnnbench.store.store import write_atomic
 
 if TYPE_CHECKING:
@@ -22,27 +26,24 @@ FIGURES = ("search.png", "search_space.png")
 
 def study_cells(result: SearchResult) -> list[dict[str, str]]:
     """The rows of the main table as texts by heading; headings that would be empty in every row are left out."""
-    arrow = ARROW.get(result.goal, "")
+    best_val = with_arrow(f"best val/{result.metric}", result.goal)
     share = f"best {100 * float(result.rules['top']):g}%"
     rows = []
     for _, row in result.studies.iterrows():
-        against = short(row["difference"], 3)
-        if known(row["low"]):
-            against += f" [{short(row['low'], 3)}, {short(row['high'], 3)}]"
         rows.append({
             "study": row["label"],
             "trials": f"{row['trials']}" + (f" ({row['failures']})" if row["failures"] else ""),
-            f"best val/{result.metric} {arrow}": short(row["best_val"]),
+            best_val: short(row["best_val"]),
             "of": row["values"],
             f"{share}, n": str(row["top_n"]),
             f"{share}, val": short(row["top_val"]),
             f"{share}, test": short(row["top_test"]),
-            "to the baseline [95% CI]": against,
-            "p": short(row["p"], 2),
+            "to the baseline [95% CI]": with_ends(row["difference"], row["low"], row["high"]),
+            "p": p_text(row["p"]),
             "verdict": row["verdict"],
             "winner on fresh seeds, test": _final(row),
         })  # fmt: skip
-    return [{name: row[name] for name in rows[0] if any(each[name] for each in rows)} for row in rows]
+    return without_empty(rows)
 
 
 def _final(row: pd.Series[Any]) -> str:
@@ -112,10 +113,15 @@ def to_markdown(result: SearchResult, importance: pd.DataFrame, figures: Iterabl
     return "\n".join(lines) + "\n"
 
 
+LEFT = frozenset({"study", "of", "verdict", "note"})
+
+
 def _table(rows: list[dict[str, str]]) -> list[str]:
-    names = list(rows[0])
-    cells = [[text.replace("|", "\\|") or "-" for text in row.values()] for row in rows]
-    return ["| " + " | ".join(names) + " |", "|" + "---|" * len(names), *("| " + " | ".join(c) + " |" for c in cells)]
+    return table_lines(_dashed(rows), LEFT)
+
+
+def _dashed(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{name: text or "-" for name, text in row.items()} for row in rows]
 
 
 def write_search(
@@ -123,12 +129,9 @@ def write_search(
 ) -> list[Path]:
     """Write search.md and the CSVs, each whole or not at all; the same records give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-
-    def csv(table: pd.DataFrame) -> str:
-        return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-
     rounded = importance.assign(importance=importance["importance"].round(3))
-    contents = (to_markdown(result, importance, figures), csv(result.trials), csv(result.studies), csv(rounded))
+    frames = (result.trials, result.studies, rounded)
+    contents = [to_markdown(result, importance, figures), *map(frame_to_csv, frames)]
     paths = [folder / name for name in FILES]
     for path, content in zip(paths, contents, strict=True):
         write_atomic(path, content)
@@ -137,22 +140,16 @@ def write_search(
 
 def to_rich(result: SearchResult, importance: pd.DataFrame, files: Iterable[Path]) -> Group:
     """The same for a terminal."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    parts: list[Any] = []
-    tables = [(result.name, study_cells(result)), ("importance (fANOVA)", importance_cells(importance))]
+    tables = {result.name: study_cells(result)}
     if cells := front_cells(result):
-        tables.insert(1, ("the front: no other trial is better in every objective", cells))
-    for title, rows in tables:
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-        for name in rows[0]:
-            if name != "of":  # the values fill a terminal; the files have them
-                table.add_column(name, overflow="fold", no_wrap=name == "study")
-        for row in rows:
-            table.add_row(*(text or "-" for name, text in row.items() if name != "of"))
-        parts.append(table)
+        tables["the front: no other trial is better in every objective"] = cells
+    tables["importance (fANOVA)"] = importance_cells(importance)
+    parts: list[Any] = []
+    for title, rows in tables.items():
+        shown = [{name: text for name, text in row.items() if name != "of"} for row in rows]  # it fills a terminal
+        parts += [Text(title, style="bold"), rows_to_rich(_dashed(shown), LEFT), ""]
     parts += [Text(sentence) for sentence in result.sentences]
     return Group(*parts, Text("written: " + ", ".join(map(str, files)), style="dim"))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from rnnbench.reports.tables.numbers import ARROW, count, short
+from rnnbench.reports.tables.labels import dotted, text_or
+from rnnbench.reports.tables.numbers import count, short, with_arrow
 from rnnbench.store.rows import BLOCK
 
 
@@ -19,32 +20,37 @@ def blocks(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def title(block: pd.DataFrame) -> str:
     """ "digits · small": the dataset and budget of a block."""
-    return " · ".join(str(v) for v in (block["dataset"].iloc[0], block["budget"].iloc[0]) if not pd.isna(v))
+    return dotted(block["dataset"].iloc[0], block["budget"].iloc[0])
 
 
 def terms(block: pd.DataFrame) -> str:
     """On what terms a block's rows were compared: protocol, budget in updates, floor, target, data."""
     first = block.iloc[0]
-    updates = f"{count(first['updates'])} updates" if not pd.isna(first["updates"]) else ""
-    if updates and not pd.isna(first["batch_size"]):
-        updates += f" of {first['batch_size']}"
-    named = "" if pd.isna(first["floor_name"]) else f" ({first['floor_name']})"
-    parts = [
-        _or(first["protocol"], ""),
-        updates,
-        f"floor {short(first['floor'])}{named}" if short(first["floor"]) else "floor unknown",
-        f"target {short(first['target'])}" if short(first["target"]) else "no target",
-        f"version {first['dataset_version']}" if not pd.isna(first["dataset_version"]) else "",
-        f"data {str(first['data_hash'])[:8]}" if not pd.isna(first["data_hash"]) else "",
-    ]
-    return " · ".join(text for text in parts if text)
+    target = short(first["target"])
+    return dotted(
+        first["protocol"],
+        _granted(first),
+        _floor(first),
+        f"target {target}" if target else "no target",
+        "" if pd.isna(first["dataset_version"]) else f"version {first['dataset_version']}",
+        "" if pd.isna(first["data_hash"]) else f"data {str(first['data_hash'])[:8]}",
+    )
+
+
+def _granted(first: pd.Series[Any]) -> str:
+    if pd.isna(first["updates"]):
+        return ""
+    of = "" if pd.isna(first["batch_size"]) else f" of {first['batch_size']}"
+    return f"{count(first['updates'])} updates{of}"
+
+
+def _floor(first: pd.Series[Any]) -> str:
+    floor = short(first["floor"])
+    if not floor:
+        return "floor unknown"
+    return f"floor {floor}" if pd.isna(first["floor_name"]) else f"floor {floor} ({first['floor_name']})"
 
 
 def metric_name(block: pd.DataFrame) -> str:
     """ "accuracy ↑": the main metric and where better is."""
-    metric, goal = block["metric"].iloc[0], block["goal"].iloc[0]
-    return f"{_or(metric, 'metric')} {ARROW.get(_or(goal, ''), '')}".strip()
-
-
-def _or(value: Any, otherwise: str) -> str:
-    return otherwise if pd.isna(value) else str(value)
+    return with_arrow(text_or(block["metric"].iloc[0], "metric"), block["goal"].iloc[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.selection.frame import records_frame, store_frame
-from rnnbench.store import record as records
 from rnnbench.store.curves import Curves, read_curves
-from rnnbench.store.manifests import Head, _head, read_manifest, runs_of
+from rnnbench.store.gathered import the_record
+from rnnbench.store.manifests import read_manifest, read_manifests
+from rnnbench.store.published import Head, PublishedHead, frozen_samples, read_head, read_what_can_be
 from rnnbench.store.record import RecordError
-from rnnbench.store.results import locate
+from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep
 from rnnbench.store.samples import FILE, SAMPLES
 from rnnbench.store.store import Store
 
@@ -75,56 +75,51 @@ class Place:
 
     def pictured(self, found: Sequence[Record]) -> tuple[list[Record], set[str]]:
         """Records in the order in which a picture shows them, and the runs whose samples there are or can be made."""
-        if not self.frozen:
+        if isinstance(self.where, Store):
             return list(found), {str(record["id"]) for record in found}
-        named = next(iter(self.heads.values()), {}).get("samples")
-        order = {str(run): n for n, run in enumerate(named if isinstance(named, Mapping) else ())}
+        order = {run: n for n, run in enumerate(frozen_samples(self.where))}
         return sorted(found, key=lambda record: order.get(record["id"], math.inf)), set(order)
 
 
-def open_place(store: Store, name: str) -> Place:
-    """What lies under a name (`locate`). Raises BadInput where that is nothing, or a sweep's manifest is damaged."""
-    where, of_sweep = locate(store, name)
-    if of_sweep:
-        return _of_sweep(store, name)
-    label = name
-    if os.sep in name or not name.strip("."):  # a page that travels has no use for the whole path
-        label = "/".join(part for part in Path(os.path.abspath(name)).parts[-2:] if part != os.sep)
-    return of_store(where, label) if isinstance(where, Store) else of_published(where, label)
+def open_place(found: Found) -> Place:
+    """What lies under a name (`resolve`). Raises BadInput where a sweep's manifest or a set's head is damaged."""
+    if isinstance(found, Sweep):
+        return _of_sweep(found)
+    if isinstance(found, PublishedSet):
+        return of_published(found.folder, found.label)
+    if isinstance(found, Runs):
+        return of_store(found.store, found.label)
+    return _of_run(found)
 
 
 def of_store(store: Store, label: str = "all runs") -> Place:
-    """All runs of a store, with every sweep's manifest that can be read."""
+    """All runs of a store, with every sweep's manifest that can be read; one that cannot is a remark."""
     frame = store_frame(store)
-    paths = sorted((store.root.parent / "sweeps").glob("*.json"))
-    heads = {path.stem: head for path in paths if (head := _head(path)) is not None}
-    return Place(label, store, frame, heads, dict(store.problems))
+    manifests, damaged = read_manifests(store.results)
+    return Place(label, store, frame, manifests, dict(store.problems), damaged)
 
 
-def _of_sweep(store: Store, name: str) -> Place:
-    read_manifest(store.root.parent, name)  # which says what is wrong with a damaged one
-    head = _head(store.root.parent / "sweeps" / f"{name}.json") or {}
-    runs = runs_of(head)
+def _of_sweep(found: Sweep) -> Place:
+    store = found.store
+    manifest = read_manifest(store.results, found.name)
+    mine = set(manifest["runs"])
     frame = store_frame(store)
-    frame = frame[frame["id"].isin(runs)].reset_index(drop=True)
-    mine = set(runs)
+    frame = frame[frame["id"].isin(mine)].reset_index(drop=True)
     problems = {path: why for path, why in store.problems.items() if Path(path).parent.name in mine}
-    lacking = len(runs) - len(frame) - len(problems)
-    remarks = [f"{lacking} of the {len(runs)} runs of {name} are not finished"] if lacking else []
-    return Place(name, store, frame, {name: head}, problems, remarks)
+    lacking = len(mine) - len(frame) - len(problems)
+    remarks = [f"{lacking} of the {len(mine)} runs of {found.label} are not finished"] if lacking else []
+    return Place(found.label, store, frame, {found.name: manifest}, problems, remarks)
+
+
+def _of_run(found: Run) -> Place:
+    record = the_record(found)
+    kept = {} if isinstance(found.where, Store) else {found.name: record}
+    return Place(found.label, found.where, records_frame([record]), kept=kept)
 
 
 def of_published(folder: Path, label: str) -> Place:
-    """A published set; a line that cannot be read is left out and named."""
-    good: dict[str, Record] = {}
-    problems = {}
-    for n, line in enumerate((folder / "records.jsonl").read_bytes().splitlines(), 1):
-        place = f"{folder.name}, line {n}"
-        try:
-            record = records.loads(line.decode("utf-8"), name=place)
-        except (RecordError, UnicodeDecodeError) as error:
-            problems[place] = str(error) if isinstance(error, RecordError) else f"{place} is not whole text ({error})"
-            continue
-        good.setdefault(str(record["id"]), record)
-    head = {**(_head(folder / "sweep.json") or {}), "runs": sorted(good)}
-    return Place(label, folder, records_frame(good.values()), {folder.name: head}, problems, kept=good)
+    """A published set; a line that cannot be read is left out and named. Raises BadInput where its head is damaged."""
+    good, problems = read_what_can_be(folder)
+    name = folder.resolve().name
+    head: PublishedHead = {**read_head(folder), "runs": sorted(good)}
+    return Place(label, folder, records_frame(good.values()), {name: head}, problems, kept=good)

@@ -1,4 +1,4 @@
-"""Which runs a command is about, in words: names of sweeps, published sets or folders, and key=value.
+"""Which runs a command is about, in words: names of sweeps, published sets, folders or runs, and key=value.
 
 ::
 
@@ -22,8 +22,9 @@ from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.places import Place, of_store, open_place
 from rnnbench.reports.selection.searched import with_searches
-from rnnbench.store.manifests import Head, runs_of
-from rnnbench.store.results import locate
+from rnnbench.store.manifests import read_manifest, skipped_cells
+from rnnbench.store.published import Head, runs_of
+from rnnbench.store.results import ANY, Kind, PublishedSet, Sweep, resolve
 from rnnbench.store.rows import COLUMNS, parts
 from rnnbench.store.store import Store
 
@@ -31,8 +32,9 @@ from rnnbench.store.store import Store
 TEXTS = ("dataset", "budget", "protocol", "metric", "precision", "backend", "status", "cell", "operator", "peephole",
          "direction", "label", "host", "torch", "id", "entry")  # fmt: skip
 NUMBERS = ("depth", "hidden_size", "seed", "updates", "batch_size", "params")
-NAMES = ("sweep", "published")
-KEYS = (*NAMES, *TEXTS, "device", *NUMBERS, "commit", "since", "until")
+NAMES: dict[str, tuple[Kind, ...]] = {"sweep": (Sweep,), "published": (PublishedSet,), "experiment": ANY}
+Named = tuple[str, tuple[Kind, ...]]  # a name, and what it may be
+KEYS = ("sweep", "published", *TEXTS, "device", *NUMBERS, "commit", "since", "until")
 SAME = {("peephole", "none"): "off"}
 
 
@@ -69,18 +71,26 @@ class Selected:
         safe = re.sub(r"[^\w.]+", "-", text).strip("-.")
         return safe.encode()[:LONGEST].decode(errors="ignore") or ("selection" if self.names or self.wanted else "")
 
+    @property
+    def skipped(self) -> dict[str, int]:
+        """The cells that the sweeps of a whole store never started, counted by reason; of a part none is said."""
+        if self.words:
+            return {}
+        return skipped_cells(cell for head in self.heads.values() for cell in head["skipped"])
+
     def place(self, run: str) -> Place | None:
         """Where a run lies: of several places that have it, the one named first."""
         return next((place for place in self.places if run in place.ids), None)
 
 
 def select(store: Store, words: Sequence[str]) -> Selected:
-    """The runs of a store, or of the sweeps, published sets and folders named, that the words describe.
+    """The runs of a store, or of the places named, that the words describe.
 
     Raises BadInput on an unknown name or key, and where no run is left, with the word that left none.
     """
-    names, wanted = _parsed(words)
-    found = _gathered([open_place(store, name) for name in names] or [of_store(store)])
+    named, wanted = _parsed(words)
+    names = [name for name, _ in named]
+    found = _gathered([open_place(resolve(store, *each)) for each in named] or [of_store(store)])
     found.words, found.wanted, found.names = " ".join(words), wanted, names
     if found.frame.empty:
         lost = len(found.problems)
@@ -102,32 +112,43 @@ def select(store: Store, words: Sequence[str]) -> Selected:
 def check(store: Store, words: Sequence[str]) -> list[Store | Path]:
     """Where the runs of a selection lie or will lie, for who waits for them: no record is read.
 
-    Raises BadInput where it would be in vain: on an unknown name or key, or a value that none can be.
+    Raises BadInput where it would be in vain: on an unknown name or key, a damaged manifest, a value that none can be.
     """
-    names, wanted = _parsed(words)
+    named, wanted = _parsed(words)
     for key, values in wanted.items():
         matches(records_frame([]), key, values)
-    return [locate(store, name)[0] for name in names] or [store]
+    places = [resolve(store, *each) for each in named]
+    for found in places:
+        if isinstance(found, Sweep):
+            read_manifest(found.store.results, found.name)
+    return [found.where for found in places] or [store]
 
 
-def _parsed(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    names: list[str] = []
+def _parsed(words: Sequence[str]) -> tuple[list[Named], dict[str, list[str]]]:
+    """The names, each with what it may be, and the values by key; each once."""
+    names: list[Named] = []
     wanted: dict[str, list[str]] = {}
     for word in words:
-        key, sign, text = word.partition("=")
-        if not sign:
-            names.append(word)
+        if "=" not in word:
+            names.append((word, ANY))
             continue
-        values = [value for value in text.split(",") if value]
-        if not key or not values:
-            raise BadInput(f"{word!r} selects nothing: it is key=value, with commas between alternatives.")
-        if key in NAMES or key == "experiment":
-            names += values
-        elif key in KEYS or "." in key:
-            wanted.setdefault(key, []).extend(values)
+        key, values = _key(word)
+        if key in NAMES:
+            names += [(value, NAMES[key]) for value in values]
         else:
-            raise BadInput(f"nothing is selected by {key!r}; {nearest(key, KEYS)}")
+            wanted.setdefault(key, []).extend(values)
     return list(dict.fromkeys(names)), {key: list(dict.fromkeys(values)) for key, values in wanted.items()}
+
+
+def _key(word: str) -> tuple[str, list[str]]:
+    """A word key=value,value. Raises BadInput where it is none, or nothing has this key."""
+    key, _, text = word.partition("=")
+    values = [value for value in text.split(",") if value]
+    if not key or not values:
+        raise BadInput(f"{word!r} selects nothing: it is key=value, with commas between alternatives.")
+    if key not in (*NAMES, *KEYS) and "." not in key:
+        raise BadInput(f"nothing is selected by {key!r}; {nearest(key, KEYS)}")
+    return key, values
 
 
 def _gathered(places: list[Place]) -> Selected:
@@ -137,7 +158,7 @@ def _gathered(places: list[Place]) -> Selected:
     if len(places) > 1:
         frame = pd.concat([place.frame for place in places], ignore_index=True).drop_duplicates("id").sort_values("id")
         frame = frame[[*COLUMNS, *sorted(map(str, set(frame) - set(COLUMNS)))]]  # as of one place: the metrics by name
-    searches = {name: head["search"] for name, head in heads.items() if isinstance(head.get("search"), dict)}
+    searches = {name: head["search"] for name, head in heads.items() if "search" in head}
     whole = Selected(with_searches(frame, searches), places=places, heads=heads)
     unfrozen: set[str] = set()
     for place in places:

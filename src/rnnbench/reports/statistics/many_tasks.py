@@ -176,36 +176,40 @@ def can_tell_apart(entries: int, tasks: int) -> bool:
     return pairs > 0 and pairs * smallest_p(tasks) <= ALPHA
 
 
-def cliques(means: np.ndarray) -> list[str]:
-    """Letters by entry: two that share one are not told apart by Wilcoxon's test over columns with Holm over all pairs.
+def cliques(means: np.ndarray) -> list[list[int]]:
+    """The cliques of each entry: two that share one are not told apart by Wilcoxon's test over columns with Holm.
 
     means: (entries, columns), more is better; the columns are independent: one a dataset, not one a length of it. A
-    clique is a run of entries by mean rank no two of which differ (Demsar 2006). Call it only where `can_tell_apart`:
-    otherwise everything would be one clique, and mean nothing.
+    clique is a run of entries by mean rank no two of which differ (Demsar 2006), numbered from the best one on. Call it
+    only where `can_tell_apart`: otherwise everything would be one clique, and mean nothing.
     """
+    apart = _told_apart(means)
+    order = np.argsort(mean_ranks(means), kind="stable").tolist()
+    found: list[list[int]] = [[] for _ in order]
+    for number, places in enumerate(_runs_alike(apart[np.ix_(order, order)])):
+        for place in places:
+            found[order[place]].append(number)
+    return found
+
+
+def _told_apart(means: np.ndarray) -> np.ndarray:
+    """Which two entries differ by Wilcoxon's test with Holm over all pairs: (entries, entries), symmetric."""
     n = len(means)
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
     p = holm([signed_rank_p(means[i] - means[j]) for i, j in pairs])
-    apart = {pair for pair, value in zip(pairs, p, strict=True) if value <= ALPHA}
-    order = np.argsort(mean_ranks(means), kind="stable").tolist()
-    runs: list[tuple[int, int]] = []
-    for start in range(n):
-        end = start
-        while end + 1 < n and not any(_pair(order[k], order[end + 1]) in apart for k in range(start, end + 1)):
-            end += 1
-        if not runs or end > runs[-1][1]:
-            runs.append((start, end))
-    letters = [""] * n
-    for number, (start, end) in enumerate(runs):
-        for place in range(start, end + 1):
-            letters[order[place]] += _letter(number)
-    return letters
+    apart = np.zeros((n, n), dtype=bool)
+    for (i, j), value in zip(pairs, p, strict=True):
+        apart[i, j] = apart[j, i] = value <= ALPHA
+    return apart
 
 
-def _pair(i: int, j: int) -> tuple[int, int]:
-    return (i, j) if i < j else (j, i)
-
-
-def _letter(number: int) -> str:
-    more, last = divmod(number, 26)
-    return chr(ord("a") + last) + (str(more) if more else "")
+def _runs_alike(apart: np.ndarray) -> list[range]:
+    """The longest runs of neighbouring places no two of which are apart, in order, none inside another."""
+    runs: list[range] = []
+    for start in range(len(apart)):
+        stop = start + 1
+        while stop < len(apart) and not apart[start:stop, stop].any():
+            stop += 1
+        if not runs or stop > runs[-1].stop:
+            runs.append(range(start, stop))
+    return runs

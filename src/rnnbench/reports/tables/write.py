@@ -1,17 +1,18 @@
-"""A table as files: CSV, Markdown, LaTeX (see `latex.py`), Parquet and JSON. Formats, and adds nothing."""
+"""A table as files: CSV, Markdown, LaTeX, Parquet and JSON. Formats, and adds nothing."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from rnnbench.reports.tables.frames import frame_to_csv
+from rnnbench.reports.tables.markdown import to_markdown
 from rnnbench.reports.tables.table import Table
 from rnnbench.store.store import write_atomic
 
@@ -20,7 +21,7 @@ FORMATS = ("csv", "md", "tex", "parquet", "json")
 
 def to_csv(table: Table) -> str:
     """Every column of the frame, floats to 6 significant digits."""
-    return table.frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return frame_to_csv(table.frame)
 
 
 def to_json(table: Table) -> str:
@@ -58,32 +59,6 @@ def to_parquet(table: Table) -> bytes:
     buffer = io.BytesIO()
     table.frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
-
-
-def markdown_escaped(text: str) -> str:
-    """text without what Markdown would read as markup: table bars, emphasis, code, HTML tags, line ends."""
-    return re.sub(r"[\\|*`]|<(?=[A-Za-z/!])", r"\\\g<0>", " ".join(text.split()))
-
-
-def to_markdown(table: Table) -> str:
-    """One section and table for each section, then the legend."""
-    parts = []
-    for section in table.sections:
-        lines = [f"## {markdown_escaped(section.title)}", ""]
-        lines += [markdown_escaped(section.terms), ""] if section.terms else []
-        if section.rows:
-            names = list(section.rows[0])
-            lines.append("| " + " | ".join(map(markdown_escaped, names)) + " |")
-            lines.append("|" + "|".join("---" if name in table.left else "--:" for name in names) + "|")
-            lines += [
-                "| "
-                + " | ".join(section.stressed(n, name, "**{}**", markdown_escaped(row[name])) for name in names)
-                + " |"
-                for n, row in enumerate(section.rows)
-            ]
-        said = [f"- {markdown_escaped(line)}" for line in section.remarks]
-        parts.append("\n".join([*lines, *([""] if said and section.rows else []), *said]))
-    return "\n\n".join([*(parts or [table.empty]), *([table.legend] if parts else [])]) + "\n"
 
 
 def to_latex(table: Table) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.runs.plan import Job
+from rnnbench.store.manifests import read_manifest_file
 from rnnbench.store.record import FINAL, RecordError
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.sweeps import control, stale
@@ -53,10 +54,10 @@ class Tune:
     def __post_init__(self) -> None:
         self.store = Store.open(self.results)
         self.options = {"workers": self.workers, **self.options}
-        folder = self.store.root.parent
-        if is_search(folder / "sweeps" / f"{self.search.name}.json") is False:
+        results = self.store.results
+        if is_search(results.manifest(self.search.name)) is False:
             raise BadInput(f"{self.search.name} is the name of a sweep here; give this search a --name of its own.")
-        journal = folder / "tune" / f"{self.search.name}.journal"
+        journal = results.tune / f"{self.search.name}.journal"
         self._earlier = self._earlier_rows()
         if stale.settle(self.store, [row["id"] for row in self._earlier if row["id"]], self.stale, again=ANEW):
             set_aside(journal)  # what was learned of other source is not gone on with
@@ -64,7 +65,7 @@ class Tune:
         storage = open_journal(journal)
         check_studies(self.search, storage)
         # A search announces itself before it takes a trial: who took one and is not among these is gone.
-        elsewhere = {(seen.host, seen.pid) for seen in control.running(folder)}
+        elsewhere = {(seen.host, seen.pid) for seen in control.running(results.root)}
         self.studies = [OneStudy(self.search, study, storage, elsewhere) for study in self.search.studies]
         self.finals: list[dict[str, Any]] = []
         self.plan = Plan(self.search.name, (), asked=self.search.command)
@@ -174,17 +175,17 @@ class Tune:
         if text == self._written:
             return
         self._written = text
-        folder = self.store.root.parent / "sweeps"
-        folder.mkdir(parents=True, exist_ok=True)
+        path = self.store.results.manifest(search.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_atomic(folder / f"{search.name}.json", json.dumps({**content, **planned}, indent=1) + "\n")
+        write_atomic(path, json.dumps({**content, **planned}, indent=1) + "\n")
 
     def _earlier_rows(self) -> list[dict[str, Any]]:
         """Trials and finals that the manifest knows of."""
         try:
-            known = json.loads((self.store.root.parent / "sweeps" / f"{self.search.name}.json").read_text())
+            known = read_manifest_file(self.store.results.manifest(self.search.name))
             return list(known["search"]["trials"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError):
             return []
 
     def _all_finals(self) -> list[dict[str, Any]]:

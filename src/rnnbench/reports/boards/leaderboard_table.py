@@ -1,0 +1,120 @@
+"""The leaderboard as a table: a section a block, every failure in sight. Formats what `leaderboard` computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from rnnbench.reports.boards.leaderboard import OTHER_MACHINE
+from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
+from rnnbench.reports.tables.labels import dotted, text_or
+from rnnbench.reports.tables.numbers import brief_count, count, plus_minus, rounded, short
+from rnnbench.reports.tables.standing import best_in_bold, marked
+from rnnbench.reports.tables.table import Section, Table
+
+FORMATS = ("csv", "md", "parquet")  # of its files
+LEGEND = (
+    "Mean over seeds ± half of its 95% interval, on test. Bold: that interval is apart from all others. "
+    "≈: it overlaps the leader's, their order is open. n<3: too few seeds for an interval. "
+    "Score: 0 at the floor, 1 at the target. Coverage: runs with a result, of all. "
+    "Tuned (k): the best of k settings on validation; set: given by hand; otherwise the default ones. "
+    "Times compare only under one device, precision and backend."
+)
+LEFT = frozenset({"entry", "dataset", "device", "precision", "backend", "settings", "coverage", "on"})
+Cells = dict[str, str]
+
+
+def leaderboard_table(board: pd.DataFrame, name: str = "leaderboard") -> Table:
+    """The table of a leaderboard (of `leaderboard`), a section a block.
+
+    Its frame has every column of the leaderboard, and before `mean` the `result` as it is read: "0.951 ± 0.012".
+    """
+    results = [_value(row) for _, row in board.iterrows()]
+    frame = board.copy()
+    frame.insert(list(frame.columns).index("mean"), "result", pd.Series(results, index=frame.index, dtype="str"))
+    return Table(name, frame, [_section(block) for block in blocks(board)], LEGEND, LEFT)
+
+
+def _section(block: pd.DataFrame) -> Section:
+    metric = metric_name(block)
+    rows = [_cells(row, metric) for _, row in block.iterrows()]
+    bold = best_in_bold(list(block["standing"]), ("entry", metric))
+    said = remarks(block)
+    return Section(title(block), rows, terms(block), said, bold, brief=_brief(block, rows, bold, said))
+
+
+def _cells(row: pd.Series[Any], metric: str) -> Cells:
+    """A row as texts by heading."""
+    return {
+        "#": text_or(row["rank"], "-"),
+        "entry": row["label"],
+        "dataset": text_or(row["dataset"], ""),
+        metric: marked(_value(row), row["mark"], row["standing"]),
+        "n": str(row["n"]),
+        "floor": short(row["floor"]),
+        "score": "" if pd.isna(row["score"]) else f"{row['score']:.3f}",
+        "params": count(row["params"]),
+        "train s": _timed(row, "train_seconds"),
+        "steps/s": _timed(row, "steps_per_second"),
+        "device": text_or(row["device"], ""),
+        "precision": text_or(row["precision"], ""),
+        "backend": text_or(row["backend"], ""),
+        "settings": settings(row),
+        "coverage": row["coverage"],
+    }
+
+
+def _value(row: pd.Series[Any]) -> str:
+    return plus_minus(row["mean"], row["low"], row["high"])
+
+
+def _timed(row: pd.Series[Any], name: str) -> str:
+    """A time or speed, marked where most rows of the block ran elsewhere."""
+    text = rounded(row[name])
+    return f"{text}†" if text and OTHER_MACHINE in row["notes"] else text
+
+
+def settings(row: pd.Series[Any]) -> str:
+    """`default`, `set`, or `tuned (6)`: the best of 6 settings."""
+    return f"tuned ({row['trials']})" if row["settings"] == "tuned" else str(row["settings"])
+
+
+def remarks(block: pd.DataFrame) -> list[str]:
+    """One line for each row with failures, notes or settings of its own: "LSTM: adam, optimizer.lr=0.01; 1 oom".
+
+    What is to be said of every row alike is said once.
+    """
+    shared = block["notes"].iloc[0] if len(block) > 1 and block["notes"].nunique() == 1 else ""
+    several_optimizers = block.loc[block["settings"] == "default", "training"].nunique() > 1
+    lines = []
+    for _, row in block.iterrows():
+        told = several_optimizers or row["settings"] != "default"
+        training = text_or(row["training"], "") if told else ""
+        notes = "" if shared else row["notes"]
+        said = [part for part in (training, row["failures"], notes) if part]
+        if said:
+            lines.append(f"{row['label']}: {'; '.join(said)}")
+    return [*lines, f"all: {shared}"] if shared else lines
+
+
+def _brief(
+    block: pd.DataFrame, rows: list[Cells], bold: frozenset[tuple[int, str]], said: list[str]
+) -> Section:  # fmt: skip
+    """The section for a terminal: short numbers, and on what all rows ran in the heading, where they agree."""
+    ran_on = [" ".join(filter(None, (row["device"], row["precision"], row["backend"]))) for row in rows]
+    alike = len(set(ran_on)) == 1
+    kept = ("#", "entry", metric_name(block), "n", "score", "params", "train s", "steps/s")
+    narrow = []
+    for cells, (_, row), on in zip(rows, block.iterrows(), ran_on, strict=True):
+        changed = {"entry": _with_settings(cells, row), "params": brief_count(row["params"])}
+        brief = {name: changed.get(name, cells[name]) for name in kept}
+        narrow.append(brief | ({} if alike else {"on": on}) | {"coverage": cells["coverage"]})
+    terms_of_all = dotted(terms(block), f"on {ran_on[0]}" if alike and ran_on[0] else "")
+    without_result = frozenset(n for n, rank in enumerate(block["rank"]) if pd.isna(rank))
+    return Section(title(block), narrow, terms_of_all, said, bold, without_result)
+
+
+def _with_settings(cells: Cells, row: pd.Series[Any]) -> str:
+    """The entry, with its settings where they are not the default ones."""
+    return cells["entry"] if row["settings"] == "default" else f"{cells['entry']}, {cells['settings']}"
