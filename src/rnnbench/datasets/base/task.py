@@ -49,4 +49,4 @@ class Task(ABC):
         """A fresh accumulator of `loss` and every metric of the spec."""
         from rnnbench.datasets.base.metrics import TaskMetrics
 
-        return TaskMetrics(self)
+        return TaskMetrics(self.spec, self.loss)

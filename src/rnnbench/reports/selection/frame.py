@@ -9,12 +9,8 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.store import index
-from rnnbench.store.rows import BLOCK, COLUMNS, TIME, compact, compact_json, device_kind, fitting, number, part, row
+from rnnbench.store.rows import COLUMNS, TIME, fitting, number, part, row
 from rnnbench.store.store import Store
-
-__all__ = [
-    "BLOCK", "COLUMNS", "compact", "compact_json", "device_kind", "number", "part", "records_frame", "store_frame",
-]  # fmt: skip
 
 
 def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
