@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from rnnbench.runs.plan import prepare
-from rnnbench.store.published import published, read_published
+from rnnbench.store.published import published_in, read_published
 from rnnbench.store.record import run_id
 
 ROOT = Path(__file__).parents[1]
-PUBLISHED = published(ROOT / "results")
+PUBLISHED = published_in(ROOT / "results" / "published")
 
 
 def asked(record):
