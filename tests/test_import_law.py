@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "runs": LOW | NETS | {"tracking", "training"},
     "sweeps": LOW | NETS | {"tracking", "training", "runs"},
     "bench": LOW | NETS | {"tracking", "training", "runs", "sweeps", "reports"},
-    "cli": LOW | NETS | {"tracking", "training", "runs", "sweeps", "reports"},
+    "face": LOW | NETS | {"tracking", "training", "runs", "sweeps", "reports"},
+    "cli": LOW | NETS | {"tracking", "training", "runs", "sweeps", "reports", "face"},
 }
 
 # Two rooms have rooms of their own, a folder or a file each. Beside what their house may import they may import:

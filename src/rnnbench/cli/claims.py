@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, console, positive
 from rnnbench.cli.sweeps import engine, engine_options, stale_options
 from rnnbench.errors import BadInput
+from rnnbench.face.claiming import content as content
+from rnnbench.face.claiming import read as read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,23 +39,6 @@ def add(commands: Commands) -> None:
     )
     stale_options(claims, "do their runs again; old records are set aside")
     engine_options(claims)
-
-
-def read(numbers: Sequence[int] = ()) -> list[Claim]:
-    """The claims of these numbers, or all, of the file beside the configs. Raises BadInput on a number that is none."""
-    from rnnbench.reports.claims.wording import asked, read_claims
-
-    return asked(read_claims(content()), numbers)
-
-
-def content() -> dict[str, Any]:
-    """What stands in conf/claims.yaml."""
-    import yaml
-
-    from rnnbench.runs.registry import config_dir
-
-    found: dict[str, Any] = yaml.safe_load((config_dir() / "claims.yaml").read_text(encoding="utf-8"))
-    return found
 
 
 def _claims(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.cli.common import EXIT, FAILED, INTERRUPTED, OK, OVERRIDES, Commands, console
@@ -31,43 +30,22 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
     from rnnbench.runs.plan import prepare
+    from rnnbench.runs.registry import refuse_experiment
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import record_is_stale
+    from rnnbench.sweeps.stale import recorded
 
-    _refuse_experiments(args.overrides)
+    refuse_experiment(args.overrides, "`rnnbench sweep {}`", "`rnnbench tune {}`")
     job, store = prepare(args.overrides), Store.open(args.results)
-    known = store.read(job.id)
-    stale = known is not None and record_is_stale(known)
-    to_do_again = known is not None and (known["status"] != "ok" or stale)
-    if known is not None and to_do_again and args.retry:
-        _set_aside(known, store)
-        known = None
+    known, stale = recorded(job, store, retry=args.retry)
     record = known or _do(job, store)
     if record is None:
         return INTERRUPTED
     if known is not None:
         _say_recorded(known, job, store, stale=stale)
     console().print(run_summary(record, store.folder(job.id)))
-    if known is not None and to_do_again:
+    if known is not None and (known["status"] != "ok" or stale):
         print("do it again with --retry", file=sys.stderr)
     return OK if record["status"] == "ok" else FAILED
-
-
-def _refuse_experiments(overrides: Sequence[str]) -> None:
-    """An experiment is more than one run. Raises BadInput with the command that does it."""
-    from rnnbench.runs.registry import experiment_asked, read
-
-    if name := experiment_asked(overrides):
-        whole, command = ("search", "tune") if "search" in read("experiment", name) else ("sweep", "sweep")
-        raise BadInput(f"experiment={name} is a whole {whole}; use `rnnbench {command} experiment={name}`.")
-
-
-def _set_aside(record: Mapping[str, Any], store: Store) -> None:
-    """Make room for the run to be done again."""
-    from rnnbench.runs.attempts import forgive
-
-    forgive(store.folder(record["id"]))
-    store.set_aside(record["id"], "failed" if record["status"] != "ok" else "stale")
 
 
 def _do(job: Job, store: Store) -> dict[str, Any] | None:

@@ -169,14 +169,18 @@ def as_csv(outlook: Outlook) -> str:
     return out.getvalue()
 
 
-def as_json(outlook: Outlook) -> str:
-    """Everything the text says, and every run."""
+def as_data(outlook: Outlook) -> dict[str, Any]:
+    """Everything the text says, and every run, as plain values."""
     plan, made = outlook.plan, outlook.estimate
-    content = {
+    return {
         "name": plan.name, "command": plan.command, "counts": outlook.counts,
         "skipped": [{"reason": reason, "cells": n} for reason, n in plan.skip_reasons().items()],
         "todo": len(outlook.todo), "workers": outlook.workers, "eta_seconds": made.eta(outlook.workers),
         "core_hours": made.core_seconds / 3600 if made.known else None, "unknown": made.unknown,
         "estimated_from": made.rests_on() or None, "runs": as_rows(outlook),
     }  # fmt: skip
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def as_json(outlook: Outlook) -> str:
+    """The same as text."""
+    return json.dumps(as_data(outlook), indent=1, ensure_ascii=False) + "\n"

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts, vouched
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store import index
 from rnnbench.store.store import Store
+
+if TYPE_CHECKING:
+    from rnnbench.runs.plan import Job
 
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
 COLUMNS = (
@@ -77,6 +80,22 @@ def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: s
         with contextlib.suppress(FileNotFoundError):  # another sweep over this store was faster
             store.set_aside(run, "stale")
     return stale
+
+
+def recorded(job: Job, store: Store, *, retry: bool) -> tuple[dict[str, Any] | None, bool]:
+    """A job's record, and whether other source made it.
+
+    retry: a failed or stale one is set aside, what its run died of is forgiven, and there is none.
+    """
+    record = store.read(job.id)
+    if record is None:
+        return None, False
+    failed, stale = record["status"] != "ok", record_is_stale(record)
+    if not (retry and (failed or stale)):
+        return record, stale
+    attempts.forgive(store.folder(job.id))
+    store.set_aside(job.id, "failed" if failed else "stale")
+    return None, False
 
 
 def sentence(count: int, of: int, again: str = "") -> str:

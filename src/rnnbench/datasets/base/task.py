@@ -28,6 +28,9 @@ class Task(ABC):
     def floors(self, data: Data) -> Mapping[str, float]:
         """Trivial predictors by name, in the main metric on test; always holds `spec.floor`."""
 
+    def recall(self, protocol: str) -> None:  # noqa: B027  # most specs need no file
+        """Know from a record's protocol what the spec else reads from the data's file: a network needs no data."""
+
     def batch(self, split: Split, index: Tensor) -> Batch:
         """The sequences at index (B), trimmed to the longest of them, as the network takes them."""
         lengths = None if split.lengths is None else split.lengths[index]

@@ -83,16 +83,17 @@ class Selected:
         return next((place for place in self.places if run in place.ids), None)
 
 
-def select(store: Store, words: Sequence[str]) -> Selected:
+def select(store: Store, words: Sequence[str], *, may_be_empty: bool = False) -> Selected:
     """The runs of a store, or of the places named, that the words describe.
 
-    Raises BadInput on an unknown name or key, and where no run is left, with the word that left none.
+    Raises BadInput on an unknown name or key, and where no run is left, with the word that left none. may_be_empty:
+    a store without finished runs, asked for without words, is none to raise for.
     """
     named, wanted = _parsed(words)
     names = [name for name, _ in named]
     found = _gathered([open_place(resolve(store, *each)) for each in named] or [of_store(store)])
     found.words, found.wanted, found.names = " ".join(words), wanted, names
-    if found.frame.empty:
+    if found.frame.empty and (words or not may_be_empty):
         lost = len(found.problems)
         skipped = f" ({lost} record{'s' * (lost != 1)} could not be read)" if lost else ""
         where = f"in {', '.join(names)}" if names else f"in {store.root}"

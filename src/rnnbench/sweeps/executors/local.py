@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -76,8 +77,9 @@ class Pool(Executor):
     def _start(self, job: Job) -> tuple[BaseProcess, Connection]:
         _start_fork_server()  # again, if it has died
         ours, theirs = self.context.Pipe()
+        given = (job, self.results, theirs, dict(os.environ))
         with theirs, _without_main():
-            process = self.context.Process(target=work, args=(job, self.results, theirs), name=job.id, daemon=False)
+            process = self.context.Process(target=work, args=given, name=job.id, daemon=False)
             process.start()
         return process, ours
 
@@ -136,8 +138,8 @@ class Pool(Executor):
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
-    """Within the block a forked worker does not import this process's main module first: a run needs nothing of it,
-    and the `rnnbench` script imports every command."""
+    """Within the block a forked worker does not import this process's main module first: a run needs nothing of it, the
+    `rnnbench` script imports every command, and a caller's script that sweeps would be run again by each worker."""
     main = vars(sys.modules["__main__"])
     kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
     main.update(dict.fromkeys(kept))
