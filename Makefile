@@ -4,12 +4,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 # A CPU-only user saves gigabytes with: make .venv TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 WORKERS ?= 2
+# Of `make gate`: NOTE=--check writes nothing and fails where today's source is not noted. Of `make baseline`: MOVED=--moved.
+NOTE ?=
+MOVED ?=
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-slow coverage bench gate lint types fast lock clean FORCE
+.PHONY: help demo test check test-slow coverage bench gate baseline gate-runs lint types fast lock clean FORCE
 
 help:  ## this list
 	@grep -E '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,10 +67,17 @@ bench: .venv  ## speeds and memory on this machine, as ratios measured interleav
 	$(BIN)/python -m rnnbench.bench.tables
 	$(BIN)/python -m rnnbench.bench.sweep
 
-gate: .venv  ## a tiny sweep made anew and set against results/published/baseline: equal bits, else not worse (1 minute)
-	rm -rf build/gate
-	$(BIN)/rnnbench sweep experiment=baseline --results build/gate
+gate: .venv gate-runs  ## every cell and embedded dataset, tiny, set against results/published/baseline (1 minute)
 	$(BIN)/rnnbench compare baseline build/gate --gate --exact
+	$(BIN)/python -m rnnbench.bench.gate note build/gate $(NOTE)
+
+baseline: .venv gate-runs  ## the same runs published as the baseline: after a new cell, dataset or version
+	$(BIN)/python -m rnnbench.bench.gate publish build/gate $(MOVED)
+
+gate-runs: .venv
+	rm -rf build/gate
+	$(BIN)/python -m rnnbench.bench.gate film build/gate/film.npy
+	$(BIN)/rnnbench sweep experiment=baseline --results build/gate
 
 lock: .venv  ## write requirements.lock from what .venv holds now
 	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -viE '^(pip|rnnbench|torch|triton)=|^nvidia|^cuda' \

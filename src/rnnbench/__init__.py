@@ -1,60 +1,81 @@
 """rnnbench trains every recurrent variant on shared tasks and logs the results to tables.
 
-From Python::
+From Python, everything is data::
 
-    import rnnbench
+    import rnnbench as rb
 
-    record = rnnbench.run(["cell=gru", "dataset=digits", "seed=0"])   # one run, as `rnnbench run` does it
-    table = rnnbench.records()                                       # every record as a tidy pandas DataFrame
-    model = rnnbench.load_model(record["id"])                         # a finished run's network with its weights
+    record = rb.run("cell=gru dataset=digits seed=0")             # one run, in this process
+    made = rb.sweep(cell=["rnn", "lstm"], seed=range(3))          # a grid, a process a run; rb.plan looks ahead
+    runs = rb.records("cell=lstm,gru")                            # finished runs as one tidy DataFrame
+    board = rb.leaderboard(made.name)                             # ranked; board.frame is a DataFrame
+    rb.tables(), rb.compare("cell=rnn", "cell=lstm"), rb.curves() # beside each other, against each other, by step
+    rb.ablation("convlstm_peephole"), rb.search("odyssey"), rb.claims()
+    model = rb.load_model(record["id"])                           # a finished run's network with its weights
+    data = rb.load_data("adding", T=100)                          # a dataset's splits, spec and floors
 
-The networks are a library of their own that needs torch only: ``from rnnbench.nn import LSTM, Stack``.
+A notebook shows each answer as a table, ``rich.print`` shows it on a terminal. What cannot be done raises `BadInput`,
+one sentence with the fix. docs/python.md is the tour. The networks are a library of their own that needs torch only:
+``from rnnbench.nn import LSTM, Stack``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING
 
 from rnnbench._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from rnnbench.errors import AxisRefused, BadInput, MissingData
+    from rnnbench.face.loading import load_data, load_model
+    from rnnbench.face.reading import compare, curves, leaderboard, records, tables
+    from rnnbench.face.running import plan, run, sweep
+    from rnnbench.face.studies import ablation, claims, search
+    from rnnbench.store.record import RecordError
+    from rnnbench.training.outcomes import Interrupted
 
-    import pandas as pd
-    from torch import nn
+__all__ = [
+    "AxisRefused",
+    "BadInput",
+    "Interrupted",
+    "MissingData",
+    "RecordError",
+    "__version__",
+    "ablation",
+    "claims",
+    "compare",
+    "curves",
+    "leaderboard",
+    "load_data",
+    "load_model",
+    "plan",
+    "records",
+    "run",
+    "search",
+    "sweep",
+    "tables",
+]
 
-__all__ = ["load_model", "records", "run"]
+_ROOMS = {
+    "errors": ("AxisRefused", "BadInput", "MissingData"),
+    "store.record": ("RecordError",),
+    "training.outcomes": ("Interrupted",),
+    "face.running": ("plan", "run", "sweep"),
+    "face.reading": ("compare", "curves", "leaderboard", "records", "tables"),
+    "face.studies": ("ablation", "claims", "search"),
+    "face.loading": ("load_data", "load_model"),
+}
+_WHERE = {name: room for room, names in _ROOMS.items() for name in names}
 
 
-def run(overrides: Sequence[str] = (), *, results: str | Path | None = None) -> dict[str, Any]:
-    """Do one run and return its record (see `rnnbench.records` for the keys).
-
-    overrides: as on the command line, e.g. ``["cell=gru", "depth=2", "seed=1"]``. A run that is recorded
-    already is not repeated: its record is returned. results: the store, default ``results/`` or ``RNNBENCH_RESULTS``.
-    Raises `rnnbench.errors.BadInput` on an unknown name or an axis the cell cannot take.
-    """
-    from rnnbench.runs.run import run as run_one
-
-    return run_one(list(overrides), results=results)
+def __getattr__(name: str) -> object:
+    """What is asked for, imported then: `import rnnbench` itself loads nothing heavy."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    globals()[name] = found
+    return found
 
 
-def records(results: str | Path | None = None) -> pd.DataFrame:
-    """Every record of a store as one tidy DataFrame: one row a run, nested keys joined by a dot or slash.
-
-    Columns are documented in `rnnbench.reports.selection.frame.records_frame`. Imports no torch.
-    """
-    from rnnbench.reports.selection.frame import records_frame
-    from rnnbench.store.store import Store
-
-    return records_frame(Store.open(results).records().values())
-
-
-def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
-    """The network of a finished run with the weights of its best validation step, in eval mode, on the CPU.
-
-    run_id: the id of a record or an unambiguous beginning of it.
-    """
-    from rnnbench.runs.load import load_model as load
-
-    return load(run_id, results=results)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

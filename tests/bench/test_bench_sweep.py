@@ -11,12 +11,12 @@ from rnnbench.store.store import Store
 
 def test_which_limits_are_missed():
     fresh = Measured(20, 1, 100.0, 4.5)
-    assert Measured(20, 1, 10.0, 0.2).a_minute == 120
-    assert bench.missed(Measured(20, 1, 10.0, 0.2), fresh) == []
-    assert len(bench.missed(Measured(20, 1, 10.0, 0.31), fresh)) == 1
-    assert len(bench.missed(Measured(20, 1, 34.0, 0.2), fresh)) == 1
+    assert Measured(20, 1, 10.0, 0.08).a_minute == 120
+    assert bench.missed(Measured(20, 1, 10.0, 0.08), fresh) == []
+    assert len(bench.missed(Measured(20, 1, 10.0, 0.11), fresh)) == 1
+    assert len(bench.missed(Measured(20, 1, 34.0, 0.08), fresh)) == 1
     assert bench.missed(Measured(20, 1, 80.0, 0.6), fresh) == [
-        "a run of our sweep costs 0.60 s beside its training, limit 0.3 s",
+        "a run of our sweep costs 0.60 s beside its training, limit 0.1 s",
         "our sweep does 1.2 times the runs of fresh processes, limit 3 times",
     ]
     assert bench.missed(Measured(20, 1, 10.0, 0.6), fresh, busy=True) == []

@@ -20,7 +20,7 @@ import rnnbench
 from reports.synthetic import fill_store, make_record, make_records
 from rnnbench.cli import main
 from rnnbench.runs import registry
-from rnnbench.runs.host import source_hash
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import Store
 
 COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify", "tune", "search",

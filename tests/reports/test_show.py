@@ -8,7 +8,7 @@ from rich.console import Console
 
 from reports.synthetic import fill_store, make_record
 from rnnbench.errors import BadInput
-from rnnbench.reports.show import show_run, summary_line
+from rnnbench.reports.show import show_run
 from rnnbench.store.store import Store
 
 
@@ -21,28 +21,6 @@ def text_of(store, run_id):
     console = Console(width=100, file=io.StringIO())
     console.print(show_run(store, run_id))
     return console.file.getvalue()
-
-
-def test_summary_line_of_an_ok_run():
-    record = make_record("gru", seed=1, value=0.93)
-    line = summary_line(record)
-    assert line.startswith(
-        f"ok {record['id']}  GRU 64 · digits · small · seed 1 · test/accuracy 0.93 (floor 0.1, target 1)"
-    )
-    assert line.endswith(" s")
-    assert "\n" not in line
-
-
-def test_summary_line_of_a_failed_run_gives_the_reason():
-    line = summary_line(make_record(status="oom", reason="too\nlarge"))
-    assert line.startswith("oom ")
-    assert line.endswith("seed 0: too large")
-    assert summary_line(make_record(status="oom") | {"reason": None}).endswith("no reason recorded")
-
-
-def test_summary_line_without_numbers():
-    bare = {"id": "x", "status": "ok", "axes": {}, "dataset": {}, "seed": 0, "metrics": {}}
-    assert summary_line(bare) == "ok x  seed 0 · test/None missing"
 
 
 def test_a_finished_run_is_shown_whole(store):

@@ -1,6 +1,5 @@
 """The machine and the provenance of a record."""
 
-import hashlib
 import os
 import platform
 import shutil
@@ -13,29 +12,22 @@ from runs_tools import environment
 
 import rnnbench
 from rnnbench.runs import host
+from rnnbench.runs.source_hash import source_hash
 
 PACKAGE = Path(rnnbench.__file__).parent
 
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
-    """A checkout of our own: src/rnnbench and conf copied, and its `host` module as `host` sees itself there."""
+    """A checkout of our own: runs/ and conf copied, and its `host` module as `host` sees itself there."""
     target = tmp_path / "checkout" / "src" / "rnnbench"
-    for room in (*host.SOURCE_ROOMS, "runs"):
-        shutil.copytree(PACKAGE / room, target / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE / "runs", target / "runs", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "checkout" / "conf").mkdir()
     (tmp_path / "checkout" / "conf" / "config.yaml").write_text("seed: 0\n")
     monkeypatch.setattr(host, "__file__", str(target / "runs" / "host.py"))
-    for function in (host.source_hash, host.known_source_hashes, host.git_state):
-        function.cache_clear()
+    host.git_state.cache_clear()
     yield tmp_path / "checkout"
-    for function in (host.source_hash, host.known_source_hashes, host.git_state):
-        function.cache_clear()
-
-
-def source_hash():
-    host.source_hash.cache_clear()
-    return host.source_hash()
+    host.git_state.cache_clear()
 
 
 def git_state():
@@ -59,74 +51,6 @@ def test_elsewhere_there_is_no_tuning(monkeypatch):
     assert host.tune_malloc.__wrapped__() is False
 
 
-def test_the_source_hash_is_of_the_files_alone(copied):
-    before = source_hash()
-    assert len(before) == 12
-    shutil.move(copied / "src", copied.parent / "elsewhere")
-    shutil.move(copied.parent / "elsewhere", copied / "src")
-    (copied / "src/rnnbench/nn/notes.txt").write_text("no source")
-    assert source_hash() == before
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("room", ["nn", "datasets", "training"])
-def test_the_source_hash_moves_with_any_file_that_changes_a_result(copied, room):
-    before = source_hash()
-    paths = sorted((copied / "src/rnnbench" / room).rglob("*.py"))
-    for path in (paths[0], paths[-1]):
-        text = path.read_text()
-        path.write_text(text + "more = 1\n")
-        assert source_hash() != before
-        path.write_text(text)
-    assert source_hash() == before
-    paths[-1].rename(paths[-1].with_name("renamed.py"))
-    assert source_hash() != before
-
-
-@pytest.mark.integration
-def test_the_source_hash_moves_with_code_and_not_with_words(copied):
-    path = copied / "src/rnnbench/nn/sizes.py"
-
-    def hash_of(text):
-        path.write_text(text)
-        return source_hash()
-
-    code = '"""What."""\n\n\ndef size(n: int, *, of="a") -> int:\n    """How."""\n    return n + 1\n'
-    before = hash_of(code)
-    for text in (
-        code.replace("What.", "Something else."),
-        code.replace('    """How."""\n', ""),
-        code.replace("    return n + 1", "    # why\n    return (\n        n\n        + 1\n    )  # so"),
-        code.replace('"a"', "'a'"),
-    ):
-        assert hash_of(text) == before
-    for text in (
-        code.replace("n + 1", "n + 2"),
-        code.replace("n + 1", "n - 1"),
-        code.replace("n + 1", "n + 1.0"),
-        code.replace('of="a"', 'of="b"'),
-        code.replace("n: int, *,", "n: int,"),
-        code.replace('    """How."""\n', '    "a" + "b"\n'),
-    ):
-        assert hash_of(text) != before
-
-
-def test_a_record_of_before_the_syntax_trees_is_known_by_the_bytes(copied):
-    digest = hashlib.sha256()
-    root = copied / "src/rnnbench"
-    for path in sorted(p for room in host.SOURCE_ROOMS for p in (root / room).rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    host.source_hash.cache_clear()
-    assert host.known_source_hashes() == {host.source_hash(), digest.hexdigest()[:12]}
-
-
-def test_the_source_hash_does_not_move_with_the_rest_of_the_house(copied):
-    before = source_hash()
-    (copied / "src/rnnbench/runs/run.py").write_text("")
-    (copied / "src/rnnbench/cli.py").write_text("")
-    assert source_hash() == before
-
-
 def test_git_names_the_commit_and_whether_code_or_configs_differ(copied):
     assert git_state() == {"commit": None, "dirty": None}
     git(copied, "init", "-q")
@@ -135,6 +59,8 @@ def test_git_names_the_commit_and_whether_code_or_configs_differ(copied):
     clean = git_state()
     assert (len(clean["commit"]), clean["dirty"]) == (40, False)
     (copied / "notes.md").write_text("no code")
+    assert git_state() == clean
+    (copied / "src/rnnbench/runs/vouched.jsonl").write_text("what the gate notes after its runs\n")
     assert git_state() == clean
     (copied / "conf" / "config.yaml").write_text("seed: 1\n")
     assert git_state() == {"commit": clean["commit"], "dirty": True}
@@ -191,7 +117,7 @@ def test_waiting_threads_are_asked_to_sleep_unless_the_user_says_otherwise(monke
 
 @pytest.mark.integration
 def test_provenance_needs_no_torch(tmp_path):
-    code = "import sys; from rnnbench.runs import host; host.source_hash(); host.git_state(); host.packages()\n"
-    code += "assert 'torch' not in sys.modules; print(host.source_hash())"
+    code = "import sys; from rnnbench.runs import host; from rnnbench.runs.source_hash import source_hash\n"
+    code += "host.git_state(); host.packages(); print(source_hash()); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path))
-    assert (done.stdout.strip(), done.stderr) == (host.source_hash(), "")
+    assert (done.stdout.strip(), done.stderr) == (source_hash(), "")

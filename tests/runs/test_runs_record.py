@@ -17,9 +17,9 @@ import rnnbench
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.runs import attempts, build, checkpoint
 from rnnbench.runs import run as runs
-from rnnbench.runs.host import source_hash
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.recording import record_from_outside
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import ProgressLine, StopRequest
 from rnnbench.store import record as record_module
 from rnnbench.store.record import KEYS, run_id

@@ -94,7 +94,7 @@ BASE = prepare(["cell=lstm", "dataset=digits"]).config
 @given(st.data())
 def test_keys_that_count_are_those_that_move_the_id(data):
     """For any one key of a config: `diff` says it is in the id exactly when changing it gives another id."""
-    from rnnbench.runs.flat import leaves
+    from rnnbench.runs.axes import leaves
 
     key = data.draw(st.sampled_from(sorted(leaves(BASE))))
     parts = key.split(".")

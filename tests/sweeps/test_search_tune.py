@@ -69,7 +69,7 @@ def test_a_search_is_done_resumed_extended_and_frozen(tmp_path, call):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("record.json")} == before
     assert "stale" not in again.stderr
     with pytest.MonkeyPatch.context() as patch:  # the source changes
-        patch.setattr("rnnbench.sweeps.stale.known_source_hashes", lambda: frozenset({"0123456789ab"}))
+        patch.setattr("rnnbench.sweeps.stale.source_hash", lambda: "0123456789ab")
         said = call(*command, "--trials", "4", "--final-seeds", "2", "--accept-stale", results=tmp_path)
     assert "6 of 6 runs are stale: the source of nn/" in said.stderr
     more = call(*command, "--trials", "6", results=tmp_path)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
+import pandas as pd
 import pytest
 from made_up import filled, planned, record
 from sweeping import LAB, call
 
 from rnnbench.errors import BadInput
-from rnnbench.runs import attempts, host
+from rnnbench.runs import attempts, vouched
+from rnnbench.runs.source_hash import source_hash
+from rnnbench.store.record import run_id
+from rnnbench.store.rows import row
 from rnnbench.sweeps import stale
 from rnnbench.sweeps.outlook import look_ahead
+from rnnbench.sweeps.status import look
 from rnnbench.sweeps.sweep import Sweep
 
 
@@ -19,17 +25,66 @@ def ids(made):
     return [job.id for job in made.jobs]
 
 
-@pytest.mark.parametrize(
-    ("source_hash", "expected"),
-    [("0123456789ab", True), (None, False), (host.source_hash(), False)],
-)
-def test_a_record_is_stale_where_its_hash_is_another(source_hash, expected):
-    assert stale.is_stale(source_hash) is expected
+OTHER = "0123456789ab"
 
 
-def test_the_hash_over_the_bytes_is_still_known():
-    assert len(host.known_source_hashes()) == 2
-    assert not any(map(stale.is_stale, host.known_source_hashes()))
+def is_stale(job, **replaced):
+    """What index, record and frame say of a job's record; they agree."""
+    made = record(job, **replaced)
+    found = row(made)
+    said = {stale.is_stale(found), stale.record_is_stale(made), *stale.stale_rows(pd.DataFrame([found]))}
+    assert len(said) == 1
+    return said.pop()
+
+
+@pytest.fixture
+def vouching(tmp_path, monkeypatch):
+    """A list in which today's source and another both ran the GRU on digits."""
+    path = tmp_path / "vouched.jsonl"
+    work = vouched.Work("gru", "1", "digits", "1")
+    path.write_text("".join(f"{vouched.line(source, [work]).text()}\n" for source in (OTHER, source_hash())))
+    monkeypatch.setattr(vouched, "FILE", path)
+
+
+@pytest.mark.parametrize(("source", "expected"), [(OTHER, True), (None, False), (source_hash(), False)])
+def test_a_record_is_stale_where_its_hash_is_another(source, expected):
+    assert is_stale(planned("cell=gru").jobs[0], source_hash=source) is expected
+
+
+@pytest.mark.usefixtures("vouching")
+def test_a_record_of_a_source_that_the_gate_saw_compute_the_same_is_not_stale():
+    assert not is_stale(planned("cell=gru").jobs[0], source_hash=OTHER)
+    assert is_stale(planned("cell=gru").jobs[0], source_hash="feedc0defeed"), "a source that is not in the list"
+    assert is_stale(planned("cell=lstm").jobs[0], source_hash=OTHER), "a cell that neither ran"
+    assert is_stale(planned("cell=gru", "dataset=adding").jobs[0], source_hash=OTHER), "a dataset that neither ran"
+
+
+@pytest.mark.usefixtures("vouching")
+def test_a_source_that_is_not_vouched_for_yet_makes_records_stale(monkeypatch):
+    monkeypatch.setattr(stale, "source_hash", lambda: "feedc0defeed")
+    assert is_stale(planned("cell=gru").jobs[0], source_hash=OTHER)
+
+
+@pytest.mark.usefixtures("vouching")
+@pytest.mark.parametrize("raised", ["cell", "dataset"])
+def test_a_raised_version_is_another_run_and_nobody_vouches_for_it(raised):
+    job = planned("cell=gru").jobs[0]
+    config = copy.deepcopy(job.config)
+    config[raised]["meta"]["version"] = 2
+    made = record(job, source_hash=OTHER, config=config)
+    made["axes" if raised == "cell" else "dataset"]["cell_version" if raised == "cell" else "version"] = 2
+    assert run_id(config) != job.id
+    assert stale.is_stale(row(made))
+    assert stale.record_is_stale(made)
+
+
+@pytest.mark.usefixtures("vouching")
+def test_every_reader_asks_the_list(tmp_path):
+    made = planned("cell=gru,lstm", name="s")
+    store = filled(tmp_path, made, 2, source_hash=OTHER)
+    assert stale.find(store, ids(made)) == [job.id for job in made.jobs if job.axes["cell"] == "lstm"]
+    assert look_ahead(made, store, 1).counts == {"done": 1, "stale": 1}
+    assert [state.stale for state in look(store)] == [1]
 
 
 def test_without_stale_records_there_is_nothing_to_choose(tmp_path):
@@ -111,10 +166,10 @@ def test_the_command_stops_accepts_and_runs_again(tmp_path):
     assert not store.folder(made.jobs[1].id).exists(), "nothing was run"
     accepted = call(*words, "--accept-stale", results=results, cwd=tmp_path)
     assert accepted.returncode == 0, accepted.stderr
-    assert {r["source_hash"] for r in store.iterate()} == {"0123456789ab", host.source_hash()}
+    assert {r["source_hash"] for r in store.iterate()} == {"0123456789ab", source_hash()}
     again = call(*words, "--rerun-stale", results=results, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert {r["source_hash"] for r in store.iterate()} == {host.source_hash()}
+    assert {r["source_hash"] for r in store.iterate()} == {source_hash()}
     assert (store.folder(made.jobs[0].id) / "record.stale-1.json").exists()
     both = call(*words, "--rerun-stale", "--accept-stale", results=results, cwd=tmp_path)
     assert both.returncode == 2

@@ -289,7 +289,7 @@ def test_what_a_store_does_not_need_is_found_and_nothing_else(tmp_path):
     stale = said_to_run(tmp_path, "gone", **dead())
     os.utime(stale, (old, old))
     said_to_run(tmp_path, "here")
-    (tmp_path / "sweeps" / "mine.json").write_text(json.dumps({"runs": ["a4", "a9"]}))
+    (tmp_path / "sweeps" / "mine.json").write_text(json.dumps({"command": "x", "runs": ["a4", "a9"], "skipped": []}))
     begun = folder(".begun-a7-1", "config.yaml")
     half, fresh = folder(".merge-a8-123", "record.json"), folder(".merge-a9-124", "record.json")
     os.utime(half, (old - 3600, old - 3600))

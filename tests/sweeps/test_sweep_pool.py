@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, spawn
 
 import psutil
 import pytest
+import torch
 from sweeping import TINY, claims, until
 
 from rnnbench.runs.plan import prepare
 from rnnbench.store.store import Store
-from rnnbench.sweeps.executors.local import Pool, _how_it_died
+from rnnbench.sweeps.executors.local import Pool, _how_it_died, _without_main
 
+CUDA = torch.version.cuda or torch.version.hip or torch.version.xpu
 SMALL = [*TINY, "tracker=none"]
 
 
@@ -30,6 +34,41 @@ SMALL = [*TINY, "tracker=none"]
 )
 def test_a_death_in_words(code, sentence):
     assert _how_it_died(code) == sentence
+
+
+def test_a_worker_does_not_import_the_main_module_first(monkeypatch):
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__spec__", None)
+    monkeypatch.setattr(main, "__file__", __file__, raising=False)
+    assert "init_main_from_path" in spawn.get_preparation_data("outside")
+    with _without_main():
+        assert not {"init_main_from_path", "init_main_from_name"} & set(spawn.get_preparation_data("inside"))
+    assert main.__file__ == __file__
+
+
+REHEARSED = """
+import os, signal, threading, torch
+before = torch.get_rng_state(), signal.getsignal(signal.SIGTERM)
+import rnnbench.sweeps.preload
+from rnnbench.runs import host
+from rnnbench.training import fit
+assert torch.equal(before[0], torch.get_rng_state())
+assert signal.getsignal(signal.SIGTERM) == before[1]
+assert threading.enumerate() == [threading.main_thread()]
+assert host.tune_malloc.cache_info().currsize == 0
+print(os.environ["RNNBENCH_CONFIG_DIR"], len(fit._ready))
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(sys.platform != "linux" or CUDA, reason="rehearsed on Linux, where torch knows no GPU")
+def test_the_rehearsed_run_leaves_a_trainer_and_nothing_else(tmp_path):
+    (tmp_path / "mine").mkdir()
+    env = os.environ | {"RNNBENCH_CONFIG_DIR": str(tmp_path / "mine"), "RNNBENCH_RESULTS": str(tmp_path / "results")}
+    done = subprocess.run([sys.executable, "-c", REHEARSED], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == [str(tmp_path / "mine"), "1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def drain(pool: Pool, count: int = 1):

@@ -15,7 +15,9 @@ from training_tools import ADDING, DATA, TASKS, Hooks, network, same, train, wei
 
 from rnnbench.nn import LSTM, RNN, Peephole
 from rnnbench.training import Diverged, Interrupted, TimedOut, halving_steps
+from rnnbench.training import fit as training_fit
 from rnnbench.training.evaluate import evaluate
+from rnnbench.training.fit import make_ready, trainer_for
 
 
 def sgd(lr, momentum=0.0):
@@ -381,3 +383,11 @@ def test_noise_on_the_inputs_is_of_the_asked_size_and_new_at_every_update():
     assert first.std().item() == pytest.approx(0.5, rel=0.02)
     assert abs(first.mean().item()) < 0.02
     assert not torch.equal(first, module._noisy(zeros))
+
+
+def test_a_trainer_made_ahead_is_used_once():
+    cpu = torch.device("cpu")
+    make_ready()
+    (ready,) = training_fit._ready
+    assert trainer_for(cpu) is ready
+    assert trainer_for(cpu) is not ready

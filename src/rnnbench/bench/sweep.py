@@ -24,7 +24,7 @@ from rnnbench.store.store import Store
 
 TINY = ["cell=rnn", "dataset=digits", "budget=smoke", "budget.updates=8", "budget.val_every=4", "hidden_size=8",
         "tracker=none"]  # fmt: skip
-LIMIT_SECONDS, LIMIT_TIMES = 0.3, 3.0  # overhead a run; runs a minute, as a multiple of fresh processes'
+LIMIT_SECONDS, LIMIT_TIMES = 0.1, 3.0  # overhead a run; runs a minute, as a multiple of fresh processes'
 
 # The same run as a Hydra user would start it from an application of their own.
 APPLICATION = """

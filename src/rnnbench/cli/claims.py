@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, console, positive
 from rnnbench.cli.sweeps import engine, engine_options, stale_options
 from rnnbench.errors import BadInput
+from rnnbench.face.claiming import content as content
+from rnnbench.face.claiming import read as read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,28 +41,11 @@ def add(commands: Commands) -> None:
     engine_options(claims)
 
 
-def read(numbers: Sequence[int] = ()) -> list[Claim]:
-    """The claims of these numbers, or all, of the file beside the configs. Raises BadInput on a number that is none."""
-    from rnnbench.reports.claims.wording import asked, read_claims
-
-    return asked(read_claims(content()), numbers)
-
-
-def content() -> dict[str, Any]:
-    """What stands in conf/claims.yaml."""
-    import yaml
-
-    from rnnbench.runs.registry import config_dir
-
-    found: dict[str, Any] = yaml.safe_load((config_dir() / "claims.yaml").read_text(encoding="utf-8"))
-    return found
-
-
 def _claims(args: argparse.Namespace) -> int:
     from rnnbench.reports.claims.command import judge_all
     from rnnbench.reports.claims.table import to_rich, write_claims
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import is_stale
+    from rnnbench.sweeps.stale import record_is_stale
 
     if (args.dry_run or args.budget) and not args.run:
         raise BadInput("--dry-run and --budget are for --run, which makes the runs of the claims.")
@@ -75,7 +60,7 @@ def _claims(args: argparse.Namespace) -> int:
         print(f"left out: {problem}", file=sys.stderr)
     files = write_claims(judged, Path(args.output) if args.output else store.results.tables)
     console().print(to_rich(judged, checks=bool(args.numbers)))
-    if stale := sum(is_stale(record.get("source_hash")) for record in used):
+    if stale := sum(map(record_is_stale, used)):
         print(f"stale: {stale} of {len(used)} runs were made by other source", file=sys.stderr)
     print("written: " + ", ".join(map(str, files)), file=sys.stderr)
     return code

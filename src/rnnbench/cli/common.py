@@ -138,20 +138,9 @@ def a_file_in_the_way(error: OSError, *, output: bool) -> str | None:
 
 def show_report(store: Store, name: str, shown: Any, remarks: Sequence[str]) -> int:
     """Print what a report of a sweep has to say, its remarks on the error stream. Returns OK."""
+    from rnnbench.face.selecting import stale_remarks
+
     for remark in [*remarks, *stale_remarks(store, name)]:
         print(remark, file=sys.stderr)
     console().print(shown)
     return OK
-
-
-def stale_remarks(store: Store, name: str) -> list[str]:
-    """What the reader of a sweep's tables must know of its stale runs; nothing of a published set."""
-    from rnnbench.store.manifests import read_manifest
-    from rnnbench.store.results import Sweep, resolve
-    from rnnbench.sweeps import stale
-
-    found = resolve(store, name)
-    if not isinstance(found, Sweep):
-        return []
-    said = stale.remark(found.store, read_manifest(found.store.results, found.name)["runs"])
-    return [said] if said else []

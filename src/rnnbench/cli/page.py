@@ -38,7 +38,7 @@ def _report(args: argparse.Namespace) -> int:
     from rnnbench.reports.page.render import write_page
     from rnnbench.reports.page.source import open_source
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import is_stale
+    from rnnbench.sweeps.stale import stale_rows
 
     store = Store.open(args.results)
     source = open_source(store, asked(args))
@@ -50,7 +50,7 @@ def _report(args: argparse.Namespace) -> int:
     path = Path(args.output) if args.output else store.results.tables / name
     if path.is_dir():
         raise BadInput(f"{path} is a folder; -o takes the file that is written.")
-    print(f"written: {write_page(source, path, stale=is_stale)}")
+    print(f"written: {write_page(source, path, stale=stale_rows)}")
     return OK
 
 
@@ -60,13 +60,13 @@ def _serve(args: argparse.Namespace) -> int:
     from rnnbench.reports.page.source import open_source
     from rnnbench.reports.selection.select import check
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import is_stale
+    from rnnbench.sweeps.stale import stale_rows
 
     store = Store.open(args.results)
     words = asked(args)
 
     def make(state: str) -> str:
-        return render(page_data(open_source(store, words), stale=is_stale), live=state)
+        return render(page_data(open_source(store, words), stale=stale_rows), live=state)
 
     page = Page(store.results, make, check(store, words))
     with server(page, args.host, args.port) as made:

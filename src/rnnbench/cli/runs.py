@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING, Any
 
 from rnnbench.cli.common import EXIT, FAILED, INTERRUPTED, OK, OVERRIDES, Commands, console
 from rnnbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rnnbench.runs.plan import Job
+    from rnnbench.store.store import Store
 
 
 def add(commands: Commands) -> None:
@@ -25,44 +30,46 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
     from rnnbench.runs.plan import prepare
-    from rnnbench.runs.registry import experiment_asked, read
+    from rnnbench.runs.registry import refuse_experiment
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import is_stale
-    from rnnbench.tracking.push import Mirrored, answer_agent
+    from rnnbench.sweeps.stale import recorded
 
-    if name := experiment_asked(args.overrides):
-        whole, command = ("search", "tune") if "search" in read("experiment", name) else ("sweep", "sweep")
-        raise BadInput(f"experiment={name} is a whole {whole}; use `rnnbench {command} experiment={name}`.")
+    refuse_experiment(args.overrides, "`rnnbench sweep {}`", "`rnnbench tune {}`")
     job, store = prepare(args.overrides), Store.open(args.results)
-    record = store.read(job.id)
-    old = record is not None and is_stale(record["source_hash"])
-    if record is not None and (record["status"] != "ok" or old) and args.retry:
-        from rnnbench.runs.attempts import forgive
-
-        forgive(store.folder(job.id))
-        store.set_aside(job.id, "failed" if record["status"] != "ok" else "stale")
-        record = None
-    if recorded := record is not None:
-        print(f"already recorded ({record['finished']}):", file=sys.stderr)
-        if old:
-            print("stale: the source of nn/, datasets/ or training/ has changed since", file=sys.stderr)
-        if problem := answer_agent(
-            Mirrored(record, store.history(job.id)), job.config["tracker"], store.folder(job.id)
-        ):
-            print(f"rnnbench: {problem}", file=sys.stderr)
-    else:
-        from rnnbench.runs.run import attempt
-        from rnnbench.training import Interrupted
-
-        try:
-            record = attempt(job, store)
-        except Interrupted as error:
-            print(f"rnnbench: interrupted: {error}; the same command resumes.", file=sys.stderr)
-            return INTERRUPTED
+    known, stale = recorded(job, store, retry=args.retry)
+    record = known or _do(job, store)
+    if record is None:
+        return INTERRUPTED
+    if known is not None:
+        _say_recorded(known, job, store, stale=stale)
     console().print(run_summary(record, store.folder(job.id)))
-    if recorded and (record["status"] != "ok" or old):
+    if known is not None and (known["status"] != "ok" or stale):
         print("do it again with --retry", file=sys.stderr)
     return OK if record["status"] == "ok" else FAILED
+
+
+def _do(job: Job, store: Store) -> dict[str, Any] | None:
+    """Do the run; None where it was interrupted, which is said here."""
+    from rnnbench.runs.run import attempt
+    from rnnbench.training import Interrupted
+
+    try:
+        return attempt(job, store)
+    except Interrupted as error:
+        print(f"rnnbench: interrupted: {error}; the same command resumes.", file=sys.stderr)
+        return None
+
+
+def _say_recorded(record: dict[str, Any], job: Job, store: Store, *, stale: bool) -> None:
+    """The run was done before: say so, and tell an agent of W&B that waits for its result."""
+    from rnnbench.tracking.push import Mirrored, answer_agent
+
+    print(f"already recorded ({record['finished']}):", file=sys.stderr)
+    if stale:
+        print("stale: the source of nn/, datasets/ or training/ has changed since", file=sys.stderr)
+    folder = store.folder(job.id)
+    if problem := answer_agent(Mirrored(record, store.history(job.id)), job.config["tracker"], folder):
+        print(f"rnnbench: {problem}", file=sys.stderr)
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, console
+from rnnbench.face.selecting import mark_stale as mark_stale
+from rnnbench.face.selecting import marked
 
 if TYPE_CHECKING:
     from rnnbench.reports.selection.select import Selected
@@ -48,26 +50,9 @@ def selected(store: Store, words: list[str]) -> Selected:
     from rnnbench.reports.selection.select import select
 
     found = select(store, words)
-    for problem in found.problems.values():
-        print(f"left out: {problem}", file=sys.stderr)
-    if count := len(found.problems):
-        print(f"left out: {count} record{'s' * (count != 1)} that cannot be read", file=sys.stderr)
-    for remark in found.remarks:
-        print(f"note: {remark}", file=sys.stderr)
-    if count := mark_stale(found):
-        print(f"stale: {count} of {len(found.frame)} runs were made by other source", file=sys.stderr)
+    for line in marked(found):
+        print(line, file=sys.stderr)
     return found
-
-
-def mark_stale(found: Selected) -> int:
-    """Add the column `stale`, true of runs that other source than today's made; how many these are."""
-    from rnnbench.sweeps.stale import is_stale
-
-    hashes = found.frame["source_hash"]
-    stale = hashes.isin([text for text in hashes.dropna().unique() if is_stale(text)])
-    stale &= ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
-    found.frame = found.frame.assign(stale=stale)
-    return int(stale.sum())
 
 
 def print_tables(tables: Sequence[Table], form: str) -> None:

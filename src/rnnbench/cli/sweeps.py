@@ -109,13 +109,11 @@ def engine_options(command: Parser) -> None:
 
 def engine(args: argparse.Namespace) -> dict[str, Any]:
     """What `engine_options` said, as keywords of Sweep. Raises BadInput on what does not go together."""
+    from rnnbench.sweeps.executors import check_options
     from rnnbench.sweeps.limits import Limits
 
-    if args.executor != "local" and (args.gpus is not None or args.per_gpu is not None):
-        raise BadInput(f"--gpus and --per-gpu are for this machine; --executor {args.executor} places its runs itself.")
     options = pairs(args.executor_option, "--executor-option")
-    if taken := [name for name in ("memory", "devices") if name in options]:
-        raise BadInput(f"--executor-option has no {taken[0]!r}: --memory limits memory, --gpus names devices.")
+    check_options(args.executor, options, args.gpus, args.per_gpu)
     return {
         "workers": args.workers,
         "gpus": args.gpus,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
 from rnnbench.cli.common import FAILED, OK, Commands
 from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, print_tables, selected
 from rnnbench.errors import BadInput
+from rnnbench.face.words import side_of
 
 TABLES = ("across", "tasks", "axes", "cost", "coverage", "published")
 COMPARED = """\
@@ -87,7 +87,7 @@ def _compare(args: argparse.Namespace) -> int:
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
-    found = compare(*(selected(store, _words(side)) for side in (args.a, args.b)), exact=args.exact)
+    found = compare(*(selected(store, side_of(side)) for side in (args.a, args.b)), exact=args.exact)
     table = compare_table(found)
     files = write_table(table, Path(args.output)) if args.output else []  # what cannot be written ends it here
     print_tables([table], args.format)
@@ -98,13 +98,3 @@ def _compare(args: argparse.Namespace) -> int:
     for line in losses:
         print(f"loss: {line}", file=sys.stderr)
     return FAILED if args.gate and losses else OK
-
-
-def _words(side: str) -> list[str]:
-    """A selection in quotes as words; a folder may have spaces in its name."""
-    if Path(side).is_dir():
-        return [side]
-    try:
-        return shlex.split(side)
-    except ValueError as error:
-        raise BadInput(f"{side!r} is no selection ({error}).") from None

@@ -12,7 +12,6 @@ from rnnbench.datasets.base.ranges import ranges
 from rnnbench.datasets.base.spec import Data
 
 A, B = 0, 1
-END = 2
 
 
 class AnBn(NextSymbols):

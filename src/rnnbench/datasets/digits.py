@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.spec import Data, Split, TaskSpec
@@ -50,9 +52,7 @@ class Digits(Task):
 
     def load(self) -> Data:
         """Read the digits from scikit-learn's own files."""
-        from sklearn.datasets import load_digits
-
-        images, labels = load_digits(return_X_y=True)
+        images, labels = _read()
         x = torch.from_numpy((images / 16).astype(np.float32)).reshape(-1, *VIEWS[self.view])
         y = torch.from_numpy(labels.astype(np.int64))
         parts = stratified(labels, SIZES, derive(self.data_seed, "digits", "split"))
@@ -61,3 +61,12 @@ class Digits(Task):
     def floors(self, data: Data) -> Mapping[str, float]:
         """`chance`: a uniform guess; `majority`: always train's most frequent digit."""
         return class_floors(10, data.train.y, data.test.y)
+
+
+@functools.cache
+def _read() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Every image (1797 64, values 0..16) and its digit. Read once a process; not to be written to."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    return images, labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ AXES = ("THW", "TCHW", "NTHW", "NTCHW")
 USUAL = {3: "THW", 4: "TCHW", 5: "NTCHW"}  # what axes=null takes an array of so many axes for
 MOST_CHANNELS = 4  # of an array that axes=null takes for TCHW
 RENDER_VERSION = 1
+FORM = re.compile(r" (?P<axes>N?TC?HW) (?P<shape>[0-9x]+), (?P<low>\S+)\.\.(?P<high>\S+), ")  # in a protocol
 
 
 class OwnFrames(FilmTask):
@@ -93,13 +95,20 @@ class OwnFrames(FilmTask):
         low, high = self._limits()
         return frame_spec(
             "own_frames",
-            f"{self._path().name} {axes} {'x'.join(map(str, shape))}, {low:g}..{high:g}, {self.input_steps}->"
+            f"{Path(self.path or '').name} {axes} {'x'.join(map(str, shape))}, {low:g}..{high:g}, {self.input_steps}->"
             f"{self.output_steps}, stride {self.stride}, {clips} {how}, {self.loss_name}, reading {RENDER_VERSION}",
             (C, height, width),
             (self.input_steps, self.output_steps),
             loss=self.loss_name,
             metrics=picture_metrics(height, width, self.loss_name),
         )
+
+    def recall(self, protocol: str) -> None:
+        """The file's form as the spec wrote it into the protocol."""
+        if found := FORM.search(protocol):
+            shape = tuple(int(size) for size in found["shape"].split("x"))
+            self.form = found["axes"], shape, np.dtype(np.float32)  # of the type only the limits depend
+            self.limits = float(found["low"]), float(found["high"])
 
     def read(self) -> Data:
         """Read and check the file; cut it into clips."""

@@ -135,26 +135,33 @@ class Rollout(nn.Module):
         truth = self.patches(torch.cat([x, future], 1) if teach and future is not None else x)
         total = given + self.steps
         use = self.sampling(x.shape[0], given, total, x.device) if teach else None
-        own_early = use is not None and self.sampling.early
+        known = 1 if use is not None and self.sampling.early else given
+        with increments(self.column if self.decouple and self.training else None) as pairs:
+            frames = self._frames(truth, known, total, use)
+        self.auxiliary = self.decouple * self._coupling(pairs) if pairs else None
+        return self.patches.back(torch.stack(frames if teach else frames[given - 1 :], 1))
+
+    def _frames(self, truth: Tensor, known: int, total: int, use: Tensor | None) -> list[Tensor]:
+        """The frames 2 to total, one step ahead each, as patches: total - 1 of (B, P, h, w).
+
+        truth: (B, T, P, h, w), which the first `known` inputs are; the later ones are the network's own predictions,
+        or the truth where use (T, B) says so.
+        """
         column = self.column
         states = column.start(truth[:, 0])
         # Inputs that are the truth whatever is predicted: the first layer's product with all of them at once. Unbound,
         # for the gradient of an index is as large as what it is an index of, at every step.
-        known = truth[:, : 1 if own_early else given].transpose(0, 1)
-        hoisted = cast(Layer, column.layers[0]).cell.hoist(known).unbind(0)
+        first = cast(Layer, column.layers[0]).cell
+        hoisted = first.hoist(truth[:, :known].transpose(0, 1)).unbind(0)
         frames: list[Tensor] = []
-        with increments(column if self.decouple and self.training else None) as pairs:
-            for t in range(total - 1):
-                if t < len(known):
-                    outputs, states = column.step(hoisted[t], states, hoisted=True)
-                else:
-                    frame = frames[-1]
-                    if use is not None:
-                        frame = torch.where(use[t].view(-1, *(1,) * (frame.dim() - 1)), truth[:, t], frame)
-                    outputs, states = column.step(frame, states)
-                frames.append(self.output(outputs[-1][:, None]).squeeze(1))
-        self.auxiliary = self.decouple * self._coupling(pairs) if pairs else None
-        return self.patches.back(torch.stack(frames if teach else frames[given - 1 :], 1))
+        for t in range(total - 1):
+            if t < known:
+                outputs, states = column.step(hoisted[t], states, hoisted=True)
+            else:
+                frame = frames[-1] if use is None else _where(use[t], truth[:, t], frames[-1])
+                outputs, states = column.step(frame, states)
+            frames.append(self.output(outputs[-1][:, None]).squeeze(1))
+        return frames
 
     def _coupling(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         """Mean |cos| per channel between the two memories' increments, over layers and steps (PredRNN-V2, eq. 6)."""
@@ -167,6 +174,11 @@ class Rollout(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle has the network and not the last forward's term."""
         return self.__dict__ | {"auxiliary": None}
+
+
+def _where(use: Tensor, truth: Tensor, own: Tensor) -> Tensor:
+    """The true frame of the sequences that are fed it, else the network's own. use: (B) bool; frames: (B, ...)."""
+    return torch.where(use.view(-1, *(1,) * (own.dim() - 1)), truth, own)
 
 
 @contextmanager

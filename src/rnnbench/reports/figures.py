@@ -76,20 +76,6 @@ def line_style(n: int) -> dict[str, Any]:
     return {"color": COLOURS[n % len(COLOURS)], "linestyle": STYLES[n // len(COLOURS) % len(STYLES)]}
 
 
-def middle(rows: Sequence[Sequence[float]]) -> tuple[list[float], list[float], list[float]]:
-    """Median, lower and upper quartile at each place of several curves; a curve that is missing there is left out."""
-    import numpy as np
-
-    longest = max(map(len, rows))
-    table = np.full((len(rows), longest), np.nan)
-    for n, row in enumerate(rows):
-        table[n, : len(row)] = row
-    some = ~np.isnan(table).all(axis=0)
-    found = np.full((3, longest), np.nan)
-    found[:, some] = np.nanquantile(table[:, some], [0.5, 0.25, 0.75], axis=0)
-    return found[0].tolist(), found[1].tolist(), found[2].tolist()
-
-
 def legend(figure: Figure, entries: Sequence[tuple[str, Mapping[str, Any]]], *, failed: bool = False) -> None:
     """One legend for the whole figure, above its panels."""
     from matplotlib.lines import Line2D

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.reports.selection.frame import compact, device_kind, number, part
 from rnnbench.reports.tables.numbers import count, known, short, with_arrow
 from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import NOT_IN_ID, RecordError
+from rnnbench.store.rows import compact, device_kind, number, part
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -21,23 +21,6 @@ if TYPE_CHECKING:
 
 COLOURS = {"ok": "green", "pruned": "yellow"}  # every other end is red
 Pairs = list[tuple[str, str]]
-
-
-def summary_line(record: Mapping[str, Any]) -> str:
-    """A run in one line: status, id, what on what, and its main value or the reason why there is none."""
-    axes = part(record, "axes")
-    what = [axes.get("label") or axes.get("cell"), *(part(record, key).get("name") for key in ("dataset", "budget"))]
-    what.append(f"seed {record.get('seed')}")
-    head = f"{record['status']} {record['id']}  " + " · ".join(str(text) for text in what if text)
-    if record["status"] != "ok":
-        return f"{head}: {' '.join(str(record.get('reason') or 'no reason recorded').split())}"
-    metric = record.get("metric")
-    value = number(part(record, "metrics").get(f"test/{metric}"))
-    floor = number(part(record, "floors").get(str(record.get("floor"))))
-    beside = [f"{name} {short(n)}" for name, n in (("floor", floor), ("target", record.get("target"))) if known(n)]
-    text = f"{head} · test/{metric} {short(value) or 'missing'}" + (f" ({', '.join(beside)})" if beside else "")
-    seconds = number(record.get("train_seconds"))
-    return text + (f" · {short(seconds, 3)} s" if known(seconds) else "")
 
 
 def show_run(store: Store, run_id: str) -> Group:
@@ -112,14 +95,24 @@ def _metrics(record: Mapping[str, Any]) -> Pairs:
     metrics, metric = part(record, "metrics"), record.get("metric")
     main = [name for name in (f"test/{metric}", f"val/{metric}") if name in metrics]
     pairs = [(with_arrow(name, record.get("goal")), short(number(metrics[name])) or "missing") for name in main]
-    for name, value in part(record, "floors").items():
-        pairs.append((f"floor {name}", short(number(value)) + (" (score 0)" if name == record.get("floor") else "")))
-    if known(target := number(record.get("target"))):
-        source = record.get("target_source")
-        pairs.append(("target", f"{short(target)} (score 1{f'; {source}' if source else ''})"))
+    pairs += _scale(record)
     others = sorted(name for name in metrics if name not in main)
     pairs += [(name, short(number(metrics[name])) or "missing") for name in others]
     return pairs + _pairs(record, {"best_step": "best step"})
+
+
+def _scale(record: Mapping[str, Any]) -> Pairs:
+    """Every floor and the target, with what is score 0 and what score 1."""
+    pairs = []
+    for name, value in part(record, "floors").items():
+        text = short(number(value))
+        pairs.append((f"floor {name}", f"{text} (score 0)" if name == record.get("floor") else text))
+    target = number(record.get("target"))
+    if known(target):
+        source = record.get("target_source")
+        said = f"score 1; {source}" if source else "score 1"
+        pairs.append(("target", f"{short(target)} ({said})"))
+    return pairs
 
 
 def _pairs(record: Mapping[str, Any], names: Mapping[str, str], unit: str = "") -> Pairs:
@@ -130,10 +123,16 @@ def _pairs(record: Mapping[str, Any], names: Mapping[str, str], unit: str = "") 
         if isinstance(value, Mapping):
             value = compact(value)
         if value is not None:
-            numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-            text = (count(value) if isinstance(value, int) else short(number(value))) if numeric else str(value)
-            pairs.append((name, text + unit))
+            pairs.append((name, _text(value) + unit))
     return pairs
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (bool, str)):
+        return str(value)
+    if isinstance(value, int):
+        return count(value)
+    return short(value) if isinstance(value, float) else str(value)
 
 
 def _cost(record: Mapping[str, Any]) -> Pairs:
@@ -151,8 +150,9 @@ def _provenance(record: Mapping[str, Any]) -> Pairs:
     pairs = [("device", str(words))] if words and device_kind(device) else []
     names = ("precision", "backend", "threads", "deterministic", "host")
     pairs += _pairs(record, {name: name for name in names})
-    if commit := git.get("commit"):
-        pairs.append(("commit", f"{commit}{' with uncommitted changes' if git.get('dirty') else ''}"))
+    commit = git.get("commit")
+    if commit:
+        pairs.append(("commit", f"{commit} with uncommitted changes" if git.get("dirty") else str(commit)))
     pairs += _pairs(record, {"source_hash": "source hash", "packages": "packages"})
     pairs += _pairs(record, {"started": "started", "finished": "finished", "attempts": "attempts"})
     command = record.get("command")
@@ -163,28 +163,35 @@ def _provenance(record: Mapping[str, Any]) -> Pairs:
 
 def _unfinished(store: Store, run_id: str) -> Pairs:
     """What a run without a readable record has left so far: its config and its history."""
-    pairs: Pairs = []
     path = store.folder(run_id) / "config.yaml"
     if path.exists():
-        import yaml
-
-        try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-            config = {"config": f"cannot be read ({str(error).splitlines()[0]})"}
-        config = config if isinstance(config, Mapping) else {"config": config}
-        config = {str(name): value for name, value in config.items() if name not in NOT_IN_ID}
-        pairs += [(name, text) for name, value in config.items() if (text := compact(value))]
-        heads = [line[2:] for line in path.read_bytes().decode(errors="replace").splitlines() if line[:2] == "# "]
-        pairs += [("again with", line) for line in heads if line.startswith("rnnbench ")]
+        pairs = _config(path) + _command(path)
     else:
-        pairs.append(("config", "config.yaml is missing: the run was claimed but never began"))
+        pairs = [("config", "config.yaml is missing: the run was claimed but never began")]
     history = store.history(run_id)
-    pairs.append(("history", f"{len(history)} rows" if history else "nothing written yet"))
-    if history:
-        values = {key: short(value) if known(number(value)) else value for key, value in history[-1].items()}
-        pairs.append(("last row", compact(values) or ""))
-    return pairs
+    if not history:
+        return [*pairs, ("history", "nothing written yet")]
+    last = {key: short(value) if known(number(value)) else value for key, value in history[-1].items()}
+    return [*pairs, ("history", f"{len(history)} rows"), ("last row", compact(last) or "")]
+
+
+def _config(path: Path) -> Pairs:
+    """A config.yaml, a line a group, without what is in no run's id."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        content = f"cannot be read ({str(error).splitlines()[0]})"
+    config = content if isinstance(content, Mapping) else {"config": content}
+    texts = {str(name): compact(value) for name, value in config.items() if name not in NOT_IN_ID}
+    return [(name, text) for name, text in texts.items() if text]
+
+
+def _command(path: Path) -> Pairs:
+    """The command that a config.yaml names in its head."""
+    lines = path.read_bytes().decode(errors="replace").splitlines()
+    return [("again with", line.removeprefix("# ")) for line in lines if line.startswith("# rnnbench ")]
 
 
 def _files(folder: Path) -> Pairs:
@@ -195,29 +202,39 @@ def _files(folder: Path) -> Pairs:
 
 def _attempts(folder: Path) -> Pairs:
     """One line an attempt: what its JSON files say (who, where, how it ended) and whether it left a traceback."""
-    pairs: Pairs = []
-    for attempt in sorted(path for path in (folder / "attempts").glob("*") if path.is_dir()):
-        said: dict[str, Any] = {}
-        for path in sorted(attempt.glob("*.json")):
-            try:
-                content = json.loads(path.read_bytes())
-            except (OSError, ValueError):
-                content = {path.name: "cannot be read"}
-            said |= content if isinstance(content, dict) else {}
-        sign = attempt / "heartbeat"
-        for name, seconds in (
-            ("began", said.get("time")),
-            ("last sign", sign.stat().st_mtime if sign.exists() else None),
-        ):
-            if known(number(seconds)):
-                said[name] = datetime.fromtimestamp(number(seconds), UTC).isoformat(timespec="seconds")
-        said = {key: value for key, value in said.items() if value != "" and key not in ("born", "time")}
-        last = [" ".join(str(said.pop(key)).split()) for key in ("status", "outcome", "reason") if said.get(key)]
-        rest = compact({key: value for key, value in said.items() if not isinstance(value, (dict, list))})
-        traces = [path.name for path in sorted(attempt.glob("*traceback*"))]
-        ended = ": ".join(last) or "no outcome"
-        pairs.append((attempt.name, "; ".join(filter(None, [ended, rest, *traces]))))
-    return pairs
+    attempts = sorted(path for path in (folder / "attempts").glob("*") if path.is_dir())
+    return [(attempt.name, _attempt(attempt)) for attempt in attempts]
+
+
+ENDED = ("status", "outcome", "reason")  # what an attempt says of its end
+
+
+def _attempt(folder: Path) -> str:
+    """How an attempt ended, what else its files say, and its tracebacks."""
+    said = _said(folder)
+    end = ": ".join(" ".join(str(said[key]).split()) for key in ENDED if said.get(key))
+    hidden = {key for key in ENDED if said.get(key)} | {"born", "time"}
+    plain = {key: value for key, value in said.items() if value != "" and not isinstance(value, (dict, list))}
+    rest = {key: value for key, value in plain.items() if key not in hidden}
+    traces = [path.name for path in sorted(folder.glob("*traceback*"))]
+    return "; ".join(filter(None, [end or "no outcome", compact(rest), *traces]))
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    """What the JSON files of an attempt say, and when it began and last gave a sign of life."""
+    said: dict[str, Any] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            content = {path.name: "cannot be read"}
+        said |= content if isinstance(content, dict) else {}
+    sign = folder / "heartbeat"
+    times = {"began": said.get("time"), "last sign": sign.stat().st_mtime if sign.exists() else None}
+    for name, seconds in times.items():
+        if known(number(seconds)):
+            said[name] = datetime.fromtimestamp(number(seconds), UTC).isoformat(timespec="seconds")
+    return said
 
 
 def run_summary(record: Mapping[str, Any], folder: Path) -> Group:

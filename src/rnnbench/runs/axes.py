@@ -13,13 +13,18 @@ from typing import Any
 from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.runs import registry
-from rnnbench.runs.flat import leaves
-from rnnbench.runs.rival_axes import check_rival, is_rival
 from rnnbench.store.record import canonical
 from rnnbench.store.rows import is_network
 
 DEFAULT_HIDDEN = 64
 WAYS = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}  # direction.way -> what it adds to the display name
+
+
+def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Every value of a nested config by its dotted key; a list counts as one value."""
+    if not isinstance(config, dict):
+        return {prefix: config}
+    return {k: v for key, sub in config.items() for k, v in leaves(sub, f"{prefix}.{key}".lstrip(".")).items()}
 
 
 def parse_count(value: Any, name: str = "params") -> int:
@@ -115,52 +120,92 @@ def _no_kernel(config: Mapping[str, Any]) -> str | None:
     return None
 
 
+WORDS = {
+    "encoder": ("auto", "none", "linear", "embedding", "cnn"),
+    "head": ("auto", "last", "every", "mean"),
+    "backend": ("auto", "eager", "native"),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": ("32", "bf16"),
+}
+WHOLE = {  # key -> the least it may be
+    "seed": 0,
+    "hidden_size": 1,
+    "depth.layers": 1,
+    "budget.updates": 1,
+    "budget.batch_size": 1,
+    "budget.val_every": 1,
+    "budget.patience": 1,
+    "encoder_size": 1,
+    "harness.threads": 1,
+    "harness.device_index": 0,
+}
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Whether a value is a whole number of at least `least`; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _check_values(config: Mapping[str, Any]) -> None:
-    for key, known in (
-        ("encoder", ("auto", "none", "linear", "embedding", "cnn")),
-        ("head", ("auto", "last", "every", "mean")),
-        ("backend", ("auto", "eager", "native")),
-        ("device", ("auto", "cpu", "cuda")),
-        ("precision", ("32", "bf16")),
-    ):
+    """Refuse values that no run can have, whatever its axes. Raises BadInput."""
+    for key, known in WORDS.items():
         if (value := str(config[key])) not in known:
             raise BadInput(f"unknown {key} {value!r}; {nearest(value, known)}")
-    budget, harness = config["budget"], config["harness"]
-    for key, value, least in (
-        ("seed", config["seed"], 0),
-        ("hidden_size", config["hidden_size"], 1),
-        ("depth.layers", config["depth"]["layers"], 1),
-        ("budget.updates", budget["updates"], 1),
-        ("budget.batch_size", budget["batch_size"], 1),
-        ("budget.val_every", budget["val_every"], 1),
-        ("budget.patience", budget["patience"], 1),
-        ("encoder_size", config["encoder_size"], 1),
-        ("harness.threads", harness["threads"], 1),
-        ("harness.device_index", harness["device_index"], 0),
-    ):
-        if value is None and (key == "budget.patience" or (key == "hidden_size" and config["params"] is not None)):
+    _check_whole_numbers(config)
+    _check_other_numbers(config)
+    _check_noise(config)
+    _check_direction(config["direction"])
+
+
+def _check_whole_numbers(config: Mapping[str, Any]) -> None:
+    """Refuse what counts nothing."""
+    nullable = {"budget.patience"} if config["params"] is None else {"budget.patience", "hidden_size"}
+    flat = leaves(dict(config))
+    for key, least in WHOLE.items():
+        value = flat[key]
+        if value is None and key in nullable:
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not is_whole(value, least):
             raise BadInput(f"{key} must be a whole number of at least {least}, not {value!r}.")
-    if not 0 <= config["depth"]["dropout"] < 1:
-        raise BadInput(f"depth.dropout must be at least 0 and below 1, not {config['depth']['dropout']!r}.")
-    if config["clip"] is not None and config["clip"] <= 0:
-        raise BadInput(f"clip must be above 0 (null: no clipping), not {config['clip']!r}.")
-    noise = config["input_noise"]
-    if noise is not None and (not isinstance(noise, (int, float)) or isinstance(noise, bool) or noise < 0):
-        raise BadInput(f"input_noise must be a standard deviation of at least 0 (null: none), not {noise!r}.")
-    if noise and config["dataset"]["meta"]["inputs"] == "tokens":
-        name = config["dataset"]["meta"]["name"]
-        raise BadInput(f"input_noise={noise:g}: dataset={name} has tokens, which take no noise; use input_noise=null.")
-    timeout = harness["timeout"]
-    if timeout is not None and (not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0):
+
+
+def _check_other_numbers(config: Mapping[str, Any]) -> None:
+    dropout, clip, timeout = config["depth"]["dropout"], config["clip"], config["harness"]["timeout"]
+    if not 0 <= dropout < 1:
+        raise BadInput(f"depth.dropout must be at least 0 and below 1, not {dropout!r}.")
+    if clip is not None and clip <= 0:
+        raise BadInput(f"clip must be above 0 (null: no clipping), not {clip!r}.")
+    if timeout is not None and not (is_number(timeout) and timeout > 0):
         raise BadInput(f"harness.timeout must be seconds above 0 (null: no limit), not {timeout!r}.")
-    way, merge = config["direction"]["way"], config["direction"]["merge"]
+
+
+def _check_noise(config: Mapping[str, Any]) -> None:
+    """Refuse noise that is no standard deviation, or that a dataset's inputs cannot have."""
+    noise, data = config["input_noise"], config["dataset"]["meta"]
+    if noise is None:
+        return
+    if not (is_number(noise) and noise >= 0):
+        raise BadInput(f"input_noise must be a standard deviation of at least 0 (null: none), not {noise!r}.")
+    if noise and data["inputs"] == "tokens":
+        raise BadInput(
+            f"input_noise={noise:g}: dataset={data['name']} has tokens, which take no noise; use input_noise=null."
+        )
+
+
+def _check_direction(direction: Mapping[str, Any]) -> None:
+    """Refuse a way that there is not, and a merge that does not belong to it."""
+    way, merge = direction["way"], direction["merge"]
     if way not in WAYS:
         raise BadInput(f"unknown direction.way {way!r}; {nearest(str(way), WAYS)}")
-    if merge not in (("concat", "sum") if way == "bidirectional" else (None,)):
-        wanted = "concat or sum" if way == "bidirectional" else f"null with direction={way}"
-        raise BadInput(f"direction.merge must be {wanted}, not {merge!r}.")
+    if way == "bidirectional" and merge not in ("concat", "sum"):
+        raise BadInput(f"direction.merge must be concat or sum, not {merge!r}.")
+    if way != "bidirectional" and merge is not None:
+        raise BadInput(f"direction.merge must be null with direction={way}, not {merge!r}.")
 
 
 def check_axes(config: Mapping[str, Any]) -> None:
@@ -181,7 +226,7 @@ def check_axes(config: Mapping[str, Any]) -> None:
                 "the others are for convolutional cells."
             )
     if is_rival(config):
-        check_rival(config)
+        _check_rival(config)
     data = config["dataset"]["meta"]
     if data["inputs"] == "frames":
         _check_frames(config)
@@ -192,6 +237,25 @@ def check_axes(config: Mapping[str, Any]) -> None:
             f"direction={direction['way']} would see the very steps that dataset={data['name']} asks to predict; "
             "use direction=forward."
         )
+
+
+def is_rival(config: Mapping[str, Any]) -> bool:
+    """Whether the chosen cell is none, but a network over whole sequences (mlp, tcn, transformer)."""
+    return not config["cell"]["meta"].get("recurrent", True)
+
+
+def _check_rival(config: Mapping[str, Any]) -> None:
+    """Refuse what a network without recurrence cannot be. Raises AxisRefused with the reason in one sentence."""
+    cell, direction, depth = config["cell"]["meta"], config["direction"], config["depth"]
+    name = f"cell={cell['name']}"
+    if config["dataset"]["meta"]["inputs"] == "frames":
+        raise AxisRefused(f"{name} is no recurrent cell, and a network that predicts frames is made of those.")
+    if direction["way"] not in cell["directions"]:
+        raise AxisRefused(f"{name} takes no direction={direction['way']}: {cell['no_direction']}.")
+    if direction["merge"] == "sum":
+        raise AxisRefused(f"{name} has no two directions to sum; use direction=bidirectional.")
+    if depth["residual"] or depth["norm"] != "none":
+        raise AxisRefused(f"{name} has no depth.residual and no depth.norm: its layers are its paper's as they are.")
 
 
 def _check_frames(config: Mapping[str, Any]) -> None:

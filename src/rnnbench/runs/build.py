@@ -27,7 +27,7 @@ from rnnbench.nn import (
     start,
 )
 from rnnbench.runs import registry
-from rnnbench.runs.rival_axes import is_rival
+from rnnbench.runs.axes import is_rival
 from rnnbench.seeds import derive
 from rnnbench.training.module import FitOptions
 

@@ -14,11 +14,11 @@ LAST = "last.ckpt"  # everything a resume needs; removed when the record is writ
 BEST = "best.pt"  # the network's state_dict at the best validation
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a state of tensors and plain values."""
+def save(path: Path, state: dict[str, Any], *, sync_folder: bool = True) -> None:
+    """Write a state of tensors and plain values (sync_folder: see `write_atomic`)."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue(), sync_folder=sync_folder)
 
 
 def load(path: Path) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import hydra_groups, registry
-from rnnbench.runs.flat import leaves
+from rnnbench.runs.axes import is_number, leaves
 
 Choices = tuple[tuple[str, str], ...]  # group -> choice, sorted
 ADDABLE = ("cell", "dataset", "optimizer", "schedule")  # their options go to a constructor, which knows more than ours
@@ -156,10 +156,20 @@ def _plain_keys(parsed: Sequence[Override]) -> list[str]:
     return [o.key_or_group for o in parsed if o.key_or_group not in registry.GROUPS]
 
 
+def key_of(text: str) -> str:
+    """The key or group that an override sets. Raises BadInput."""
+    return str(parse(text).key_or_group)
+
+
+def last_value(overrides: Iterable[str], key: str) -> Any:
+    """What overrides set a key to (the last of them counts), a word without its quotes; None where none sets it."""
+    found = [parse(text).value() for text in overrides if key_of(text) == key]
+    return _unquoted(found[-1]) if found else None
+
+
 def _check_type(override: Override, reference: dict[str, Any]) -> None:
     """Refuse a value that is plainly of another type than the default; Hydra would carry it deep into the run."""
-    key, value = override.key_or_group, override.value()
-    value = value.text if isinstance(value, QuotedString) else value
+    key, value = override.key_or_group, _unquoted(override.value())
     if isinstance(value, str) and value.lower() in ("on", "off", "yes", "no"):
         raise BadInput(
             f"{key}={value}: write true or false; {value!r} would be read as a string, and every string is true."
@@ -172,37 +182,47 @@ def _check_type(override: Override, reference: dict[str, Any]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise BadInput(f"{key} must be a finite number, not {value!r}.")
     default = flat.get(key)
+    if (wanted := _wanted(key, default, value)) is not None:
+        raise BadInput(f"{key} must be {wanted}, not {_literal(value)} (default {_literal(default)}).")
+
+
+def _unquoted(value: Any) -> Any:
+    return value.text if isinstance(value, QuotedString) else value
+
+
+def _wanted(key: str, default: Any, value: Any) -> str | None:
+    """What a value should be to be of the default's type, in words; None where it is, or where nobody can tell."""
     if default is None or (value is None and key.startswith(NULLABLE)):
-        return
-    number = (int, float)
+        return None
+    if isinstance(value, str) and "${" in value:
+        return None  # it is taken from another option
     if isinstance(default, bool):
-        wrong, want = not isinstance(value, bool), "true or false"
-    elif isinstance(default, number):
-        wrong, want = not isinstance(value, number) or isinstance(value, bool), "a number"
-    elif isinstance(default, list):
-        wrong, want = not isinstance(value, list), "a list, [a,b]"
-    else:
-        wrong, want = value is None, "a name"
-    if wrong and not (isinstance(value, str) and "${" in value):
-        raise BadInput(f"{key} must be {want}, not {_literal(value)} (default {_literal(default)}).")
+        return None if isinstance(value, bool) else "true or false"
+    if is_number(default):
+        return None if is_number(value) else "a number"
+    if isinstance(default, list):
+        return None if isinstance(value, list) else "a list, [a,b]"
+    return None if value is not None else "a name"
 
 
 def _explain(error: Exception, parsed: Sequence[Override]) -> BadInput:
     """Hydra's error as one sentence with the nearest names."""
     text = " ".join(str(error).split())
+    match = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
+    if match is None:
+        return BadInput(f"cannot compose the config: {text}")
+    key = match.group(1)
+    group = key.partition(".")[0]
+    if group in registry.GROUPS:
+        return _unknown_option(key, group, parsed)
     known = leaves(defaults(())) if _plain_keys(parsed) else {}
-    match = re.search(r"Could not override '([^']+)'", text)
-    if match is None and (missing := re.search(r"Key '([^']+)' is not in struct", text)):
-        match = missing
-    if match:
-        key = match.group(1)
-        if key.partition(".")[0] in registry.GROUPS:
-            group = key.partition(".")[0]
-            chosen = [o.value() for o in parsed if o.key_or_group == group]
-            choice = str(getattr(chosen[-1], "text", chosen[-1])) if chosen else None
-            options = leaves(registry.read(group, choice), group) if choice else known
-            options = {k: v for k, v in options.items() if k.startswith(f"{group}.") and ".meta." not in k}
-            return BadInput(f"unknown option {key!r} of {group}={choice or 'its default'}; {nearest(key, options)}")
-        names = {*known, *registry.GROUPS}
-        return BadInput(f"unknown option {key!r}; {nearest(key, names)}")
-    return BadInput(f"cannot compose the config: {text}")
+    return BadInput(f"unknown option {key!r}; {nearest(key, {*known, *registry.GROUPS})}")
+
+
+def _unknown_option(key: str, group: str, parsed: Sequence[Override]) -> BadInput:
+    """An option that a group's choice does not have, with the nearest that it has."""
+    chosen = [o.value() for o in parsed if o.key_or_group == group]
+    choice = str(getattr(chosen[-1], "text", chosen[-1])) if chosen else None
+    known = leaves(registry.read(group, choice), group) if choice else leaves(defaults(()))
+    options = [k for k in known if k.startswith(f"{group}.") and ".meta." not in k]
+    return BadInput(f"unknown option {key!r} of {group}={choice or 'its default'}; {nearest(key, options)}")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import functools
-import hashlib
 import importlib.metadata
 import os
 import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "rnnbench")
-SOURCE_ROOMS = ("nn", "datasets", "training")  # what changes a result; the rest of the house does not
 
 
 def passive_threads() -> None:
@@ -54,46 +50,11 @@ def peak_memory_mb(device: str) -> float:
 
 
 @functools.cache
-def source_hash() -> str:
-    """12 hex digits over what the source of nn/, datasets/ and training/ says: a record made by other source is stale.
-
-    Of the syntax trees without docstrings, so that comments, formatting and the Python version (up to what it parses
-    to) do not move it.
-    """
-    return _hash_of_rooms(lambda source: _shape(ast.parse(source)).encode())
-
-
-@functools.cache
-def known_source_hashes() -> frozenset[str]:
-    """The hashes that records of today's source may carry: before the syntax trees it was taken over the bytes."""
-    return frozenset({source_hash(), _hash_of_rooms(lambda source: source)})
-
-
-def _hash_of_rooms(reading: Callable[[bytes], bytes]) -> str:
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(p for room in SOURCE_ROOMS for p in (package / room).rglob("*.py")):
-        digest.update(str(path.relative_to(package)).encode())
-        digest.update(reading(path.read_bytes()))
-    return digest.hexdigest()[:12]
-
-
-def _shape(node: Any) -> str:
-    """A syntax tree as text. Empty fields are left out: later Pythons have more of them (type_params)."""
-    if isinstance(node, list):
-        return "[" + ",".join(map(_shape, node)) + "]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = {name: getattr(node, name, None) for name in node._fields}
-    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node):
-        fields["body"] = node.body[1:]
-    kept = (f"{name}={_shape(value)}" for name, value in fields.items() if value is not None and value != [])
-    return f"{type(node).__name__}({','.join(kept)})"
-
-
-@functools.cache
 def git_state() -> dict[str, Any]:
-    """The commit of rnnbench's checkout and whether its code or configs differ from it; nulls for a wheel."""
+    """The commit of rnnbench's checkout and whether its code or configs differ from it; nulls for a wheel.
+
+    The list of sources that the gate has vouched for is neither: it is written after the runs it is about.
+    """
     root = Path(__file__).resolve().parents[3]
 
     def git(*args: str) -> str | None:
@@ -106,7 +67,8 @@ def git_state() -> dict[str, Any]:
     # A wheel inside somebody's repository has that repository around it: only a checkout of ours has src/ and conf/.
     if not (root / "conf" / "config.yaml").is_file() or (commit := git("rev-parse", "HEAD")) is None:
         return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--", "src", "conf"))}
+    changed = git("status", "--porcelain", "--", "src", "conf", ":(exclude)src/rnnbench/runs/vouched.jsonl")
+    return {"commit": commit, "dirty": bool(changed)}
 
 
 @functools.cache

@@ -8,14 +8,16 @@ ${optimizer.lr}) follows as ever. tests/runs/test_runs_hydra_groups.py proves th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -59,7 +61,7 @@ def _composed_by_hydra(texts: Sequence[str]) -> tuple[DictConfig, dict[str, str]
     folder = str(registry.config_dir())
     search = ",".join(f"'file://{d}'" for d in registry.extra_dirs())
     extra = [f"hydra.searchpath=[{search}]"] if search else []
-    with initialize_config_dir(version_base="1.3", config_dir=folder):
+    with _callers_hydra_aside(), initialize_config_dir(version_base="1.3", config_dir=folder):
         config = hydra_compose("config", overrides=[*texts, *extra], return_hydra_config=True)
     picked = {g: str(config.hydra.runtime.choices[g]) for g in registry.GROUPS}
     OmegaConf.set_readonly(config, False)
@@ -67,6 +69,17 @@ def _composed_by_hydra(texts: Sequence[str]) -> tuple[DictConfig, dict[str, str]
     del config["hydra"]
     OmegaConf.set_struct(config, True)
     return config, picked
+
+
+@contextlib.contextmanager
+def _callers_hydra_aside() -> Iterator[None]:
+    """Hydra is one a process, and refuses a second; a notebook may have set it up for itself."""
+    theirs = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = theirs
 
 
 def _opened(config: DictConfig) -> DictConfig:

@@ -1,7 +1,10 @@
-"""A finished run's network, from its record and its best weights."""
+"""A finished run's network, from its record and its best weights. A record names classes; it never grants them."""
 
 from __future__ import annotations
 
+import itertools
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +12,24 @@ from torch import nn
 
 from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
-from rnnbench.runs import build, checkpoint
+from rnnbench.runs import build, checkpoint, registry
 from rnnbench.store.store import Store
+
+MADE = ("cell", "dataset")  # the groups of a record's config that a network is made from
+OURS = "rnnbench."
 
 
 def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
     """A finished run's network with the weights of its best validation, in eval mode, on the CPU.
 
-    Raises BadInput where there is no such run, or it did not end ok.
+    No data is read. Raises BadInput where there is no such run, it did not end ok, or its cell or dataset is of a
+    folder that is no part of the registry.
     """
     store = Store.open(results)
     record = finished(store, run_id)
-    return restored(store, record, build.make_task(record["config"]))
+    task = make_task(record)
+    task.recall(str(record["dataset"]["protocol"]))
+    return restored(store, record, task)
 
 
 def finished(store: Store, run_id: str) -> dict[str, Any]:
@@ -33,15 +42,76 @@ def finished(store: Store, run_id: str) -> dict[str, Any]:
     return record
 
 
-def restored(store: Store, record: dict[str, Any], task: Task) -> nn.Module:
+def make_task(record: Mapping[str, Any]) -> Task:
+    """The dataset of a record. Raises BadInput as `granted` does."""
+    return build.make_task(granted(record))
+
+
+def restored(store: Store, record: Mapping[str, Any], task: Task) -> nn.Module:
     """The network of a record with its best weights. Raises BadInput, with the way to make them again, without any."""
     folder = store.folder(record["id"])
-    model = build.make_model(record["config"], task)
+    model = build.make_model(granted(record), task)
     weights = checkpoint.load(folder / checkpoint.BEST)
     if weights is None:
         raise BadInput(
             f"{folder / checkpoint.BEST} is missing or damaged; move {folder} away and make the run again: "
             f"{record.get('command')}"
         )
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        text = " ".join(str(error).split())[:300]
+        what = f"run {record['id']} cannot be loaded by this version of rnnbench"
+        raise BadInput(f"{what} ({type(error).__name__}: {text}).") from None
     return model.eval()
+
+
+def granted(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's config with the classes that the registry has for its cell and dataset; the options are the record's.
+
+    A record may come from anywhere, and a class that it names (`_target_`) would be imported and called. Raises
+    BadInput where the registry does not have the choice, or has another class for it.
+    """
+    config = dict(record["config"])
+    for group in MADE:
+        node = config[group]
+        name, named = str(node["meta"]["name"]), dict(_targets(node))
+        known = dict(_targets(registry.read(group, name))) if name in registry.choices(group) else {}
+        if all(str(each.get("_target_")).startswith(OURS) for each in (known, named)):
+            named["_target_"] = known["_target_"]  # rnnbench's own, which may have lain elsewhere when it was recorded
+        for place, target in named.items():
+            if target != known.get(place):
+                raise BadInput(_not_granted(record, f"{group}={name}", target, known.get(place)))
+        config[group] = {**node, "_target_": known["_target_"]}
+    return config
+
+
+def _targets(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every class that a config's node names, with where."""
+    items = enumerate(node) if isinstance(node, list) else node.items() if isinstance(node, Mapping) else ()
+    for key, value in items:
+        where = f"{place}.{key}".lstrip(".")
+        if key == "_target_":
+            yield where, str(value)
+        else:
+            yield from _targets(value, where)
+
+
+def _not_granted(record: Mapping[str, Any], choice: str, named: str, target: str | None) -> str:
+    """Why a record's own class is not made, with the folder that its command knows."""
+    folders = _folders(str(record.get("command") or ""))
+    here = f"is {target} here" if target else "is none of rnnbench's"
+    give = f"config_dir={folders[0]!r}" if folders else "config_dir=..., the folder with it,"
+    return (
+        f"run {record['id']} was made with {choice} ({named}), which {here}; a record's code is not imported unasked: "
+        f"give {give} to load_model, or name the folder in RNNBENCH_CONFIG_DIR."
+    )
+
+
+def _folders(command: str) -> list[str]:
+    """The folders that a record's command names with --config-dir."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    return [after for word, after in itertools.pairwise(words) if word == "--config-dir"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnbench.runs import attempts, host
 from rnnbench.runs.plan import Job
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.record import SCHEMA_VERSION
 from rnnbench.store.store import Store
 
@@ -32,19 +33,17 @@ def make_record(
         "dataset": {
             "name": job.dataset,
             "version": config["dataset"]["meta"]["version"],
-            "protocol": spec.protocol if spec else None,
+            "protocol": getattr(spec, "protocol", None),
             "data_hash": facts.get("data_hash"),
         },
         "seed": job.seed,
         "budget": {k: config["budget"][k] for k in ("name", "updates", "batch_size")},
         "metrics": facts.get("metrics", {}),
-        "metric": spec.metric if spec else None,
-        "goal": spec.goal if spec else None,
+        "metric": getattr(spec, "metric", None),
+        "goal": getattr(spec, "goal", None),
         "best_step": facts.get("best_step"),
         "floors": facts.get("floors", {}),
-        "floor": spec.floor if spec else None,
-        "target": spec.target if spec else None,
-        "target_source": spec.target_source if spec else None,
+        **{key: getattr(spec, key, None) for key in ("floor", "target", "target_source")},
         **{key: facts.get(key) for key in ("params", "live_params", "state_size", "flops_per_step")},
         "diagnostics": facts.get("diagnostics", {}),
         "updates": updates,
@@ -59,7 +58,7 @@ def make_record(
         "deterministic": config["device"] == "cpu",
         "host": host.describe(config["device"], facts.get("malloc_tuned", False)),
         "git": host.git_state(),
-        "source_hash": host.source_hash(),
+        "source_hash": source_hash(),
         "packages": host.packages(),
         "attempts": len(seen),
         "started": facts.get("started"),

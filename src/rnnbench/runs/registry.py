@@ -114,11 +114,14 @@ def choice_path(group: str, name: str) -> Path:
 
 def read(group: str, name: str) -> dict[str, Any]:
     """A choice's yaml as it stands, without composing. Raises BadInput on an unknown name or broken yaml."""
-    return dict(_read(choice_path(group, name)))
+    path = choice_path(group, name)
+    stat = path.stat()
+    return dict(_read(path, (stat.st_mtime_ns, stat.st_size)))
 
 
 @functools.cache
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, stamp: tuple[int, int]) -> dict[str, Any]:
+    """stamp: of the file's last writing, so that an edited one is read anew by a process that goes on (a notebook)."""
     try:
         loaded = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
@@ -130,6 +133,14 @@ def experiment_asked(overrides: Sequence[str]) -> str | None:
     """The experiment that overrides name, if any."""
     named = [o.partition("=")[2] for o in overrides if o.partition("=")[0] == "experiment"]
     return named[0] if named else None
+
+
+def refuse_experiment(overrides: Sequence[str], sweep: str, tune: str) -> None:
+    """Raise BadInput where overrides of one run name a whole experiment. sweep, tune: what to use, with {} for it."""
+    if name := experiment_asked(overrides):
+        whole, use = ("search", tune) if "search" in read("experiment", name) else ("sweep", sweep)
+        asked = f"experiment={name}"
+        raise BadInput(f"{asked} is a whole {whole}; use {use.format(asked)}.")
 
 
 def about(group: str, name: str) -> str:

@@ -24,6 +24,7 @@ from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import make_record, now
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
 from rnnbench.store.record import OPEN
 from rnnbench.store.store import Store, write_atomic
@@ -72,15 +73,7 @@ def attempt(
     """
     stop = stop or StopRequest()
     tracker = make_tracker(job.config["tracker"], warn=_warn)  # before the claim: its options may be wrong
-    folder = store.folder(job.id)
-    try:
-        claim = attempts.claim(folder)
-    except OSError as error:
-        if disk_full(error):
-            raise
-        raise BadInput(f"run {job.id} cannot be claimed: {error.filename or folder}: {error.strerror}.") from None
-    if claim is None:
-        raise Busy(f"run {job.id} ({job.title}) is being done by another process; it can be watched in {folder}.")
+    claim = _claim(job, store)
     if own_output:
         _redirect(claim.folder / "stdout.txt")
     facts: dict[str, Any] = {"reason": ""}
@@ -92,35 +85,53 @@ def attempt(
         with stop.on_signals():
             _execute(job, claim, facts, tracker, stop)
         status = "ok"
-    except (Interrupted, KeyboardInterrupt) as error:
-        if not (stop.pruned and isinstance(error, Interrupted)):
-            claim.close("interrupted", str(error) or "Ctrl-C")
-            tracker.finish(None, ok=False)
+    except Interrupted as error:
+        if not stop.pruned:
+            _leave(claim, tracker, "interrupted", str(error))
             raise
         status, facts["reason"] = "pruned", str(error)
+    except KeyboardInterrupt:
+        _leave(claim, tracker, "interrupted", "Ctrl-C")
+        raise
     except BadInput as error:
-        claim.close("refused", str(error))
-        tracker.finish(None, ok=False)
+        _leave(claim, tracker, "refused", str(error))
         raise
     except Exception as error:
-        status, facts["reason"] = _classify(error)
-        again = oom_again and status == "oom" and not attempts.out_of_memory(folder)
-        if again or disk_full(error):
-            with contextlib.suppress(OSError):
-                claim.close("oom" if again else "interrupted", facts["reason"], traceback=traceback.format_exc())
-            tracker.finish(None, ok=False)
-            if again:
-                raise OutOfMemory(facts["reason"]) from error
-            raise
-        if isinstance(error, Diverged):
-            facts["diagnostics"] = {"grad_norm": norm_statistics(error.norms, error.update)}
         trace = traceback.format_exc()
-    record = make_record(job, status, facts, attempts.look(folder), claim.seconds)
+        status, facts["reason"] = _classify(error)
+        if oom_again and status == "oom" and not attempts.out_of_memory(store.folder(job.id)):
+            _leave(claim, tracker, "oom", facts["reason"], trace)
+            raise OutOfMemory(facts["reason"]) from error
+        if disk_full(error):
+            _leave(claim, tracker, "interrupted", facts["reason"], trace)
+            raise
+    record = make_record(job, status, facts, attempts.look(store.folder(job.id)), claim.seconds)
     store.write(record)
     claim.close(status, facts["reason"], traceback=trace)
-    (folder / checkpoint.LAST).unlink(missing_ok=True)
+    (store.folder(job.id) / checkpoint.LAST).unlink(missing_ok=True)
     tracker.finish(record, ok=status == "ok")
     return record
+
+
+def _claim(job: Job, store: Store) -> attempts.Attempt:
+    """The run for this process alone. Raises Busy, BadInput where nothing can be written, OSError on a full disk."""
+    folder = store.folder(job.id)
+    try:
+        claim = attempts.claim(folder)
+    except OSError as error:
+        if disk_full(error):
+            raise
+        raise BadInput(f"run {job.id} cannot be claimed: {error.filename or folder}: {error.strerror}.") from None
+    if claim is None:
+        raise Busy(f"run {job.id} ({job.title}) is being done by another process; it can be watched in {folder}.")
+    return claim
+
+
+def _leave(claim: attempts.Attempt, tracker: Tracker, word: str, reason: str, trace: str | None = None) -> None:
+    """End an attempt without a record. After a failure (trace) the disk may be full, and the word go unwritten."""
+    with contextlib.suppress(OSError) if trace else contextlib.nullcontext():
+        claim.close(word, reason, traceback=trace)
+    tracker.finish(None, ok=False)
 
 
 def _warn(sentence: str) -> None:
@@ -174,6 +185,9 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
         )
         _measure_training(module, facts)
         _test_once(module, task, data, job, folder, facts)
+    except Diverged as error:
+        facts["diagnostics"] = {"grad_norm": norm_statistics(error.norms, error.update)}
+        raise
     finally:
         line.clear()
         facts.setdefault("updates", hooks.update)
@@ -182,7 +196,7 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
 def _resumable(folder: Path) -> dict[str, Any] | None:
     """The run's checkpoint; None where there is none, or where other source made it: half a run of each is neither."""
     saved = checkpoint.load(folder / checkpoint.LAST)
-    if saved is not None and saved.get("source_hash", host.source_hash()) not in host.known_source_hashes():
+    if saved is not None and saved.get("source_hash", source_hash()) != source_hash():
         _warn("the source of nn/, datasets/ or training/ has changed since the checkpoint was written: starting over")
         return None
     return saved
@@ -248,14 +262,16 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     model.load_state_dict(module.state.best_weights)
     tested = evaluate(model, task, data.test, precision=job.config["precision"])
     facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
-    checkpoint.save(folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()})
+    checkpoint.save(
+        folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()}, sync_folder=False
+    )
     # Before the diagnostics, which run the network anew with a gradient for every h_t: no cost of its training.
     facts["peak_memory_mb"] = host.peak_memory_mb(job.config["device"])
     if job.config["harness"]["diagnostics"]:
         size = min(DIAGNOSED_CLIPS if task.spec.inputs == "frames" else DIAGNOSED, data.val.size)
         index = torch.arange(size, device=data.val.x.device)
         found = gradient_diagnostics(model, task, task.batch(data.val, index))
-        write_atomic(folder / "diagnostics.json", json.dumps(found))
+        write_atomic(folder / "diagnostics.json", json.dumps(found), sync_folder=False)
         facts["diagnostics"] |= summary(found)
     if isinstance(task, FrameTask):
         _keep_samples(model, task, data.test, job, folder)
@@ -285,7 +301,9 @@ def _write_config(job: Job, folder: Path) -> None:
     path = folder / "config.yaml"
     if not path.exists():
         header = f"# {job.title}\n# {job.command}\n"
-        write_atomic(path, header + yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True))
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # a third of the time, where PyYAML was built with it
+        text = yaml.dump(job.config, Dumper=dumper, sort_keys=False, allow_unicode=True)
+        write_atomic(path, header + text, sync_folder=False)
 
 
 __all__ = ["Busy", "attempt", "load_model", "run"]

@@ -17,7 +17,7 @@ from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.film.task import FrameTask
 from rnnbench.datasets.radar import BRIGHTEST
 from rnnbench.errors import BadInput
-from rnnbench.runs import build, load
+from rnnbench.runs import load
 from rnnbench.store.record import canonical
 from rnnbench.store.samples import FILE, Samples, Scale, dumps
 from rnnbench.store.store import Store, write_atomic
@@ -110,7 +110,7 @@ def _make(store: Store, record: Mapping[str, Any], read: dict[str, tuple[Task, D
     """read: tasks with their data, by dataset options; what had to be read is added."""
     config, run = dict(record["config"]), str(record["id"])
     key = json.dumps(canonical(config["dataset"]), sort_keys=True)
-    task, data = read.get(key) or (build.make_task(config), None)
+    task, data = read.get(key) or (load.make_task(record), None)
     if not isinstance(task, FrameTask):
         raise BadInput(f"run {run} predicts no frames: it has no samples to show.")
     model = load.restored(store, dict(record), task)  # before the data: what is missing is said at once

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 
@@ -90,24 +90,38 @@ def read_space(overrides: Sequence[str]) -> tuple[list[Dimension], list[str]]:
 
 
 def _dimension(override: Override, text: str) -> Dimension:
+    """One searched key, from Hydra's sweep grammar. Raises BadInput."""
     value, key, asked = override.value(), override.key_or_group, text.partition("=")[2]
     if key == "seed":
         raise BadInput("a search gives its trials their seeds; leave seed out, or give it one value for all trials.")
+    scale = _scale(value, text)
+    if isinstance(value, IntervalSweep):
+        return _interval(key, asked, value, scale)
+    if scale != "linear":
+        raise BadInput(f"{text!r}: only an interval has a scale; write tag({scale}, interval(low, high)).")
+    if isinstance(value, RangeSweep) and not value.shuffle and len(steps := list(value.range())) > 1:
+        return _range(key, asked, steps, abs(value.step))
+    return _choice(key, asked, value, text)
+
+
+def _scale(value: Any, text: str) -> str:
+    """The scale that a value is tagged with. Raises BadInput on another tag."""
     tags = getattr(value, "tags", None) or set()
     if unknown := tags - set(SCALES):
         word = min(unknown)
         raise BadInput(f"{text!r}: unknown tag {word!r}; {nearest(word, SCALES)}")
-    scales = tags - {"linear"}
-    if isinstance(value, IntervalSweep):
-        return _interval(key, asked, value, max(scales, key=len) if scales else "linear")
-    if scales:
-        raise BadInput(f"{text!r}: only an interval has a scale; write tag({min(scales)}, interval(low, high)).")
-    if isinstance(value, RangeSweep):
-        steps = list(value.range())
-        if len(steps) > 1 and not value.shuffle:
-            kind = "int" if all(isinstance(v, int) for v in steps) else "float"
-            low, high = (step if kind == "int" else _clean(step) for step in (min(steps), max(steps)))
-            return Dimension(key, asked, kind, low, high, _clean(abs(value.step)))
+    return max(tags, key=SCALES.index, default="linear")
+
+
+def _range(key: str, asked: str, values: Sequence[int | float], step: float) -> Dimension:
+    """Values in even steps: a number that samplers can order."""
+    if all(isinstance(value, int) for value in values):
+        return Dimension(key, asked, "int", min(values), max(values), _clean(step))
+    return Dimension(key, asked, "float", _clean(min(values)), _clean(max(values)), _clean(step))
+
+
+def _choice(key: str, asked: str, value: Any, text: str) -> Dimension:
+    """Values without an order, each once. Raises BadInput where there are none, or one twice."""
     texts = tuple(each[0] for each in expand([text]))
     if getattr(value, "shuffle", False):
         texts = tuple(sorted(texts))  # a choice is remembered as its place: the next command must find it there
@@ -119,17 +133,22 @@ def _dimension(override: Override, text: str) -> Dimension:
 
 
 def _interval(key: str, asked: str, value: IntervalSweep, scale: str) -> Dimension:
+    """Every number between two. Raises BadInput on ends that are none, or that the scale does not reach."""
     low, high = value.start, value.end
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or low >= high:
+    if not (_finite(low) and _finite(high) and low < high):
         raise BadInput(f"{key}={asked}: an interval goes from its low end to its high one, interval(0.1, 0.5).")
-    whole = isinstance(low, int) and isinstance(high, int)
-    if whole and scale == "log1m":
-        raise BadInput(f"{key}={asked}: the scale log1m is for numbers below 1, not for whole ones.")
+    kind = "int" if isinstance(low, int) and isinstance(high, int) else "float"
     if scale == "log" and low <= 0:
         raise BadInput(f"{key}={asked}: a logarithmic scale begins above 0, not at {low:g}.")
+    if scale == "log1m" and kind == "int":
+        raise BadInput(f"{key}={asked}: the scale log1m is for numbers below 1, not for whole ones.")
     if scale == "log1m" and high >= 1:
         raise BadInput(f"{key}={asked}: the scale log1m ends below 1, not at {high:g}.")
-    return Dimension(key, asked, "int" if whole else "float", low, high, None, scale)
+    return Dimension(key, asked, kind, low, high, None, scale)
+
+
+def _finite(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
 def _clean(value: float) -> float:

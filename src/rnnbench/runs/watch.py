@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from rnnbench.runs import checkpoint
-from rnnbench.runs.host import source_hash
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import Tracker
 
@@ -96,7 +96,10 @@ class RunHooks:
 
     def _keep(self, rows: int) -> None:
         """Drop rows that were written after the checkpoint a resumed run starts from: they will come again."""
-        lines = self.path.read_text().splitlines()[:rows] if self.path.exists() else []
+        if not self.path.exists():
+            self.path.touch()
+            return
+        lines = self.path.read_text().splitlines()[:rows]
         write_atomic(self.path, "".join(f"{line}\n" for line in lines))
 
     def validated(self, row: dict[str, float]) -> None:

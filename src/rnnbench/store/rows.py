@@ -32,7 +32,7 @@ OTHER_OPTIONS = ("precision", "device", "backend", "forecast.kind")  # the kind 
 # Every fixed column with its dtype, in order; an empty store gives exactly these.
 COLUMNS: dict[str, str] = {
     "id": "str", "entry": "str", "status": "str", "reason": "str",
-    "label": "str", "cell": "str", "operator": "str", "peephole": "str", "direction": "str",
+    "label": "str", "cell": "str", "cell_version": "str", "operator": "str", "peephole": "str", "direction": "str",
     "depth": "Int64", "hidden_size": "Int64", "options": "str", "axes": "str", "training": "str",
     "dataset": "str", "dataset_version": "str", "protocol": "str", "data_hash": "str", "task": "str",
     "budget": "str", "updates": "Int64", "batch_size": "Int64", "seed": "Int64",
@@ -119,7 +119,7 @@ def once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @once
 def _of_axes(axes: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that follow from a record's axes."""
-    same = ("cell", "operator", "peephole", "direction", "depth", "hidden_size")
+    same = ("cell", "cell_version", "operator", "peephole", "direction", "depth", "hidden_size")
     derived = {
         "label": axes.get("label") or _label(axes),
         "options": compact(_options(axes)),

@@ -22,8 +22,11 @@ from rnnbench.store import record as records
 from rnnbench.store.folder import Results
 
 
-def write_atomic(path: Path, text: str | bytes) -> None:
-    """Write a file whole or not at all: temporary file beside it, fsync, rename, fsync of the folder."""
+def write_atomic(path: Path, text: str | bytes, *, sync_folder: bool = True) -> None:
+    """Write a file whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
+
+    sync_folder: False where a later write into the same folder syncs it, as a run's record does for what lies beside.
+    """
     data = text.encode() if isinstance(text, str) else text
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -36,6 +39,8 @@ def write_atomic(path: Path, text: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    if not sync_folder:
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -152,22 +152,33 @@ def stop(results: Path, name: str, *, now: bool = False, wait: float = STOP_SECO
         known = sorted({seen.name for seen in there})
         raise BadInput(f"no sweep {name!r} is running; {nearest(name, known) if known else 'none is at all.'}")
     for seen in found:
-        if not seen.here:
-            write_atomic(seen.path.with_name(f"{seen.path.name}.stop"), "now\n" if now else "stop\n")
-            continue
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(seen.pid, signal.SIGTERM)
-            if now:  # the other signal: two of one kind would be taken for one
-                os.kill(seen.pid, signal.SIGINT)
+        _ask(seen, now=now)
     until = time.monotonic() + wait
-    while any(seen.path.exists() and seen.alive for seen in found) and time.monotonic() < until:
+    while any(map(_goes_on, found)) and time.monotonic() < until:
         time.sleep(0.1)
-    return [
-        f"{seen.name}: asked to stop, still stopping ({seen.host}, process {seen.pid})"
-        if seen.path.exists() and seen.alive
-        else f"{seen.name}: stopped ({seen.host}, process {seen.pid}); its command resumes it: {seen.command}"
-        for seen in found
-    ]
+    return [_how_it_went(seen) for seen in found]
+
+
+def _ask(seen: Seen, *, now: bool) -> None:
+    """Ask a sweep to stop: by a signal on this machine, by a file elsewhere."""
+    if not seen.here:
+        write_atomic(seen.path.with_name(f"{seen.path.name}.stop"), "now\n" if now else "stop\n")
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(seen.pid, signal.SIGTERM)
+        if now:  # the other signal: two of one kind would be taken for one
+            os.kill(seen.pid, signal.SIGINT)
+
+
+def _goes_on(seen: Seen) -> bool:
+    return seen.path.exists() and seen.alive
+
+
+def _how_it_went(seen: Seen) -> str:
+    where = f"({seen.host}, process {seen.pid})"
+    if _goes_on(seen):
+        return f"{seen.name}: asked to stop, still stopping {where}"
+    return f"{seen.name}: stopped {where}; its command resumes it: {seen.command}"
 
 
 def detach(words: Sequence[str], results: Path, name: str, wait: float = START_SECONDS) -> Detached:

@@ -63,21 +63,31 @@ def slots(jobs: Sequence[Job], gpus: Sequence[int] | None, per_gpu: int | None) 
     harness.device_index itself stays on that one. jobs: those known at the start, none where a search picks them.
     Raises BadInput on GPUs that are not there.
     """
-    if gpus is None:
-        if jobs and not any(job.config["device"] == "cuda" for job in jobs):
-            if per_gpu is not None:
-                raise BadInput("--per-gpu: these runs compute on the CPU; use --workers.")
-            return None
-        if named := {job.config["harness"]["device_index"] for job in jobs if any(KEY in o for o in job.overrides)}:
-            return Slots(sorted(named), per_gpu or 1)
-        there = present()
-        return Slots(range(there), per_gpu or 1) if there else None
-    if any(KEY in o for job in jobs for o in job.overrides):
+    if gpus is not None:
+        return _named(jobs, gpus, per_gpu or 1)
+    if jobs and not any(job.config["device"] == "cuda" for job in jobs):
+        if per_gpu is not None:
+            raise BadInput("--per-gpu: these runs compute on the CPU; use --workers.")
+        return None
+    if named := {job.config["harness"]["device_index"] for job in jobs if _names_device(job)}:
+        return Slots(sorted(named), per_gpu or 1)
+    there = present()
+    return Slots(range(there), per_gpu or 1) if there else None
+
+
+def _named(jobs: Sequence[Job], gpus: Sequence[int], per_gpu: int) -> Slots:
+    """The slots on the GPUs that the user named. Raises BadInput where they are not there, or the jobs name theirs."""
+    if any(map(_names_device, jobs)):
         raise BadInput(f"--gpus and {KEY} say the same thing twice; leave one of them out.")
     if (there := present()) <= max(gpus):
         has = f"only {there}: 0 to {there - 1}" if there else "none"
         raise BadInput(f"--gpus {','.join(map(str, gpus))}: torch sees {has}.")
-    return Slots(gpus, per_gpu or 1)
+    return Slots(gpus, per_gpu)
+
+
+def _names_device(job: Job) -> bool:
+    """Whether a job's own overrides say on which GPU it computes."""
+    return any(KEY in override for override in job.overrides)
 
 
 def on_device(job: Job, index: int) -> Job:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from rnnbench.errors import BadInput
-from rnnbench.runs.flat import leaves
+from rnnbench.runs.axes import leaves
 from rnnbench.runs.plan import prepare
 from rnnbench.store import record as records
 from rnnbench.store.gathered import resolve_run, the_record

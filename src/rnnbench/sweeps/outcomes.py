@@ -45,25 +45,29 @@ class Result:
 
     def summary(self, plan: Plan) -> list[str]:
         """What to tell at the end: counts by status, each failure with its reason, and how to go on."""
-        counts = Counter(r["status"] for r in self.records.values())
-        parts = [f"{counts[status]} {status}" for status in FINAL if counts[status]]
-        if self.open:
-            parts.append(f"{len(self.open)} not finished")
         titles = {**{job.id: job.title for job in plan.jobs}, **self.titles}
-        n = len({job.id for job in plan.jobs} | set(self.records) | set(self.open))
-        lines = [f"{n} run{'s' * (n != 1)}: {', '.join(parts) or 'nothing to do'}"]
-        for run_id, record in self.records.items():
-            if record["status"] != "ok":
-                lines.append(f"  {record['status']:<9} {run_id}  {titles.get(run_id, '')}: {record['reason']}")
+        failed = {i: record for i, record in self.records.items() if record["status"] != "ok"}
+        lines = [self._counts(plan)]
+        for run_id, record in failed.items():
+            lines.append(f"  {record['status']:<9} {run_id}  {titles.get(run_id, '')}: {record['reason']}")
         if not (self.interrupted or self.stopped):
             lines += [f"  open      {i}  {titles.get(i, '')}: {reason}" for i, reason in self.open.items()]
         if self.stopped:
             lines.append(f"stopped: {self.stopped}")
         if self.open:
             lines.append("the same command resumes what is not finished")
-        if any(r["status"] != "ok" for r in self.records.values()):
+        if failed:
             lines.append("--retry-failed does failed runs again")
         return lines
+
+    def _counts(self, plan: Plan) -> str:
+        """`3 runs: 2 ok, 1 error`."""
+        counts = Counter(record["status"] for record in self.records.values())
+        parts = [f"{counts[status]} {status}" for status in FINAL if counts[status]]
+        if self.open:
+            parts.append(f"{len(self.open)} not finished")
+        n = len({job.id for job in plan.jobs} | set(self.records) | set(self.open))
+        return f"{n} run{'s' * (n != 1)}: {', '.join(parts) or 'nothing to do'}"
 
 
 class Judge:
@@ -103,6 +107,11 @@ class Judge:
             self.result.open[job.id] = "interrupted before its checkpoint"
             attempts.note_end(folder, "interrupted", "it was ended before its checkpoint")
             return "open"
+        return self._failed(ended)
+
+    def _failed(self, ended: Ended) -> Verdict:
+        """A worker that ended without a record, and nobody asked it to."""
+        job, folder = ended.job, self.store.folder(ended.job.id)
         if ended.word == "lost":
             return self._lost(ended)
         if job.id in self._doubtful:

@@ -18,7 +18,7 @@ from rnnbench.store.store import Store
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.estimate import Estimate, estimate
 from rnnbench.sweeps.plan import Plan
-from rnnbench.sweeps.stale import is_stale
+from rnnbench.sweeps.stale import COLUMNS, is_stale
 
 STATES = ("new", "interrupted", "running", "done", "failed", "stale", "damaged")
 TODO = ("new", "interrupted")  # what the same command would do now
@@ -69,14 +69,14 @@ def look_ahead(plan: Plan, store: Store, workers: int, again: Collection[str] = 
     again: states that count as to be done, `failed` for --retry-failed and `stale` for --rerun-stale.
     """
     loaded = index.load(store)
-    known, problems = loaded.of([job.id for job in plan.jobs], "status", "reason", "source_hash")
+    known, problems = loaded.of([job.id for job in plan.jobs], "status", "reason", *COLUMNS)
     runs = []
     for job in plan.jobs:
         if job.id in problems:
             runs.append(Standing(job, "damaged", None, problems[job.id]))
         elif job.id in known:
             found = known[job.id]
-            state = "stale" if is_stale(found["source_hash"]) else "done" if found["status"] == "ok" else "failed"
+            state = "stale" if is_stale(found) else "done" if found["status"] == "ok" else "failed"
             runs.append(Standing(job, state, found["status"], found["reason"] or ""))
         else:
             runs.append(_unrecorded(job, store))
@@ -169,14 +169,18 @@ def as_csv(outlook: Outlook) -> str:
     return out.getvalue()
 
 
-def as_json(outlook: Outlook) -> str:
-    """Everything the text says, and every run."""
+def as_data(outlook: Outlook) -> dict[str, Any]:
+    """Everything the text says, and every run, as plain values."""
     plan, made = outlook.plan, outlook.estimate
-    content = {
+    return {
         "name": plan.name, "command": plan.command, "counts": outlook.counts,
         "skipped": [{"reason": reason, "cells": n} for reason, n in plan.skip_reasons().items()],
         "todo": len(outlook.todo), "workers": outlook.workers, "eta_seconds": made.eta(outlook.workers),
         "core_hours": made.core_seconds / 3600 if made.known else None, "unknown": made.unknown,
         "estimated_from": made.rests_on() or None, "runs": as_rows(outlook),
     }  # fmt: skip
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def as_json(outlook: Outlook) -> str:
+    """The same as text."""
+    return json.dumps(as_data(outlook), indent=1, ensure_ascii=False) + "\n"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import registry
-from rnnbench.runs.compose import expand, parse
+from rnnbench.runs.axes import is_whole
+from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare, reseed
 from rnnbench.store.folder import Results
 from rnnbench.store.manifests import Manifest, all_runs, read_manifest_file
@@ -89,24 +91,26 @@ def check_trackers(jobs: Iterable[Job]) -> None:
 
 
 def _grids(overrides: Sequence[str]) -> tuple[list[list[str]], str | None]:
-    """The override lists whose products make up the sweep."""
-    named = [o for o in overrides if parse(o).key_or_group == "experiment"]
+    """The override lists whose products make up the sweep, and the experiment that they are of."""
+    named = [o for o in overrides if key_of(o) == "experiment"]
     rest = [o for o in overrides if o not in named]
     if not named:
         return [untracked(rest)], None
     if len(named) > 1 or parse(named[0]).is_sweep_override():
         raise BadInput("one experiment at a time: " + ", ".join(named))
     name = str(parse(named[0]).value())
-    budgets = [str(parse(o).value()) for o in rest if parse(o).key_or_group == "budget"]
-    grids = experiment_grids(name, budgets[-1] if budgets else None)
-    taken = {parse(o).key_or_group for o in rest}
-    # What the user says comes last and replaces what the experiment says of the same key.
-    return [untracked([o for o in grid if parse(o).key_or_group not in taken] + rest) for grid in grids], name
+    taken = {key_of(o) for o in rest}
+
+    def with_rest(grid: list[str]) -> list[str]:
+        """What the user says comes last and replaces what the experiment says of the same key."""
+        return untracked([o for o in grid if key_of(o) not in taken] + rest)
+
+    return [with_rest(grid) for grid in experiment_grids(name, last_value(rest, "budget"))], name
 
 
 def untracked(grid: list[str]) -> list[str]:
     """The grid without a live tracker, which costs seconds a run, unless it names one."""
-    return grid if any(parse(o).key_or_group == "tracker" for o in grid) else [*grid, "tracker=none"]
+    return grid if any(key_of(o) == "tracker" for o in grid) else [*grid, "tracker=none"]
 
 
 def experiment_grids(name: str, budget: str | None = None) -> list[list[str]]:
@@ -118,16 +122,28 @@ def experiment_grids(name: str, budget: str | None = None) -> list[list[str]]:
     content = registry.read("experiment", name)
     if "search" in content:
         raise BadInput(f"experiment={name} is a search; use `rnnbench tune experiment={name}`.")
-    sizes = content.get("budgets") or {}
-    if not isinstance(sizes, dict) or not all(isinstance(size, dict) for size in sizes.values()):
-        raise BadInput(f"experiment {name!r}: `budgets` is a mapping from a budget to its `base` and `grids`.")
-    size = sizes.get(budget) or {}
+    size = size_of(name, content, budget, "grids")
     base, more = content.get("base") or {}, size.get("base") or {}
     grids = size.get("grids") or content.get("grids") or [{}]
     mappings = [base, more, *grids] if isinstance(grids, list) else [None]
     if not all(isinstance(mapping, dict) for mapping in mappings):
         raise BadInput(f"experiment {name!r}: `base` is a mapping of overrides and `grids` a list of such mappings.")
-    return [[f"{k}={_plain(k, v)}" for k, v in {**base, **more, **grid}.items()] for grid in grids]
+    return [_overrides({**base, **more, **grid}) for grid in grids]
+
+
+def size_of(name: str, content: Mapping[str, Any], budget: Any, part: str) -> dict[str, Any]:
+    """What an experiment says otherwise with a budget; {} where it says nothing. part: what may stand beside `base`.
+
+    Raises BadInput where `budgets` is not as it should be.
+    """
+    sizes = content.get("budgets") or {}
+    if not isinstance(sizes, dict) or not all(isinstance(size, dict) for size in sizes.values()):
+        raise BadInput(f"experiment {name!r}: `budgets` is a mapping from a budget to its `base` and `{part}`.")
+    return dict(sizes.get(str(budget)) or {})
+
+
+def _overrides(mapping: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={_plain(key, value)}" for key, value in mapping.items()]
 
 
 def _plain(key: str, value: Any) -> str:
@@ -139,25 +155,36 @@ def _plain(key: str, value: Any) -> str:
 
 
 def _jobs(grids: Sequence[Sequence[str]], made: Plan) -> Iterator[Job]:
-    """Compose each combination once; its seeds share the composition."""
+    """Compose each combination once; its seeds share the composition. What cannot be run goes to the plan's skipped."""
     composed: dict[tuple[str, ...], Job | AxisRefused] = {}
-    for grid in grids:
-        for overrides in expand(grid):
-            seeds = [o for o in overrides if parse(o).key_or_group == "seed"]
-            rest = tuple(o for o in overrides if o not in seeds)
-            if rest not in composed:
-                try:
-                    composed[rest] = prepare([*rest, "seed=0"], group=made.name)
-                except AxisRefused as refused:
-                    composed[rest] = refused
-            found = composed[rest]
-            if isinstance(found, AxisRefused):
-                made.skipped.append(Skipped(tuple(overrides), str(found)))
-                continue
-            seed = parse(seeds[-1]).value() if seeds else 0
-            if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-                raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}.")
-            yield reseed(found, [*map(_as_typed, rest), f"seed={seed}"], seed)
+    for overrides in itertools.chain.from_iterable(map(expand, grids)):
+        rest = tuple(o for o in overrides if key_of(o) != "seed")
+        if rest not in composed:
+            composed[rest] = _compose(rest, made.name)
+        found = composed[rest]
+        if isinstance(found, AxisRefused):
+            made.skipped.append(Skipped(tuple(overrides), str(found)))
+            continue
+        seed = _seed(overrides)
+        yield reseed(found, [*map(_as_typed, rest), f"seed={seed}"], seed)
+
+
+def _compose(overrides: Sequence[str], group: str | None) -> Job | AxisRefused:
+    """The job of any seed, or why there is none."""
+    try:
+        return prepare([*overrides, "seed=0"], group=group)
+    except AxisRefused as refused:
+        return refused
+
+
+def _seed(overrides: Sequence[str]) -> int:
+    """The seed that overrides name, else 0. Raises BadInput."""
+    if not any(key_of(o) == "seed" for o in overrides):
+        return 0
+    seed = last_value(overrides, "seed")
+    if not is_whole(seed, 0):
+        raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}.")
+    return int(seed)
 
 
 def _as_typed(override: str) -> str:

@@ -1,34 +1,62 @@
 """Records made by other source than today's: shown and counted, neither silently reused nor discarded.
 
-A record's `source_hash` covers nn/, datasets/ and training/ (runs.host). Where it differs, the same config might give
-another result now, and only the user knows whether it does. Published sets are never asked. Records without a hash are
-unknown: they count as done.
+A record's `source_hash` covers nn/, datasets/ and training/ (runs.source_hash). Where it differs, and the gate has not
+shown that both sources compute the record's cell and dataset alike (runs.vouched), the same config might give another
+result now, and only the user knows whether it does. Published sets are never asked. Records without a hash are unknown:
+they count as done.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from rnnbench.errors import BadInput
-from rnnbench.runs import attempts
-from rnnbench.runs.host import known_source_hashes
+from rnnbench.runs import attempts, vouched
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store import index
 from rnnbench.store.store import Store
 
+if TYPE_CHECKING:
+    from rnnbench.runs.plan import Job
+
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
+COLUMNS = (
+    "source_hash",
+    "cell",
+    "cell_version",
+    "dataset",
+    "dataset_version",
+)  # of an index or a frame: what is asked of a run
 
 
-def is_stale(source_hash: str | None) -> bool:
-    """Whether a record's source_hash says that other source made it; False where it says nothing."""
-    return source_hash is not None and source_hash not in known_source_hashes()
+def is_stale(row: Mapping[str, Any]) -> bool:
+    """Whether a run's `COLUMNS` say that source made it which may compute otherwise; False where they name none."""
+    return _stale(*(row[name] for name in COLUMNS))
+
+
+def record_is_stale(record: Mapping[str, Any]) -> bool:
+    """The same of a record."""
+    source = record.get("source_hash")
+    return source is not None and not vouched.equal(source, source_hash(), vouched.work_of(record))
+
+
+def stale_rows(frame: Any) -> list[bool]:
+    """The same of every row of a DataFrame."""
+    return [_stale(*values) for values in zip(*(frame[name] for name in COLUMNS), strict=True)]
+
+
+def _stale(source: Any, *work: Any) -> bool:
+    if not isinstance(source, str) or source == (today := source_hash()):  # a missing value of a frame is no text
+        return False
+    return not vouched.equal(source, today, vouched.Work(*map(str, work)))
 
 
 def find(store: Store, runs: Sequence[str]) -> list[str]:
     """Those of these ids whose record is stale, in order."""
-    known, _ = index.of_runs(store, runs, "source_hash")
-    return [run for run in runs if run in known and is_stale(known[run]["source_hash"])]
+    known, _ = index.of_runs(store, runs, *COLUMNS)
+    return [run for run in runs if run in known and is_stale(known[run])]
 
 
 def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: str = "") -> list[str]:
@@ -52,6 +80,22 @@ def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: s
         with contextlib.suppress(FileNotFoundError):  # another sweep over this store was faster
             store.set_aside(run, "stale")
     return stale
+
+
+def recorded(job: Job, store: Store, *, retry: bool) -> tuple[dict[str, Any] | None, bool]:
+    """A job's record, and whether other source made it.
+
+    retry: a failed or stale one is set aside, what its run died of is forgiven, and there is none.
+    """
+    record = store.read(job.id)
+    if record is None:
+        return None, False
+    failed, stale = record["status"] != "ok", record_is_stale(record)
+    if not (retry and (failed or stale)):
+        return record, stale
+    attempts.forgive(store.folder(job.id))
+    store.set_aside(job.id, "failed" if failed else "stale")
+    return None, False
 
 
 def sentence(count: int, of: int, again: str = "") -> str:

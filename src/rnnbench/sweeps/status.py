@@ -15,10 +15,10 @@ from rnnbench.store import index
 from rnnbench.store.manifests import Manifest, read_manifest, read_manifests
 from rnnbench.store.results import resolve_sweep
 from rnnbench.store.store import Store, read_jsonl
-from rnnbench.sweeps.stale import is_stale
+from rnnbench.sweeps import stale
 
 OTHERS = "(no sweep)"  # the line of runs that no manifest names
-COLUMNS = ("status", "source_hash", "wall_seconds", "label", "dataset", "seed", "reason", "finished")
+COLUMNS = ("status", "wall_seconds", "label", "seed", "reason", "finished", *stale.COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _state(name: str, runs: Iterable[str], known: _Known, manifest: Manifest | N
     seconds = []
     for run in runs:
         if (row := known.records.get(run)) is not None:
-            state.stale += is_stale(row["source_hash"])
+            state.stale += stale.is_stale(row)
             if row["status"] == "ok":
                 state.ok += 1
                 seconds += [row["wall_seconds"]] if row["wall_seconds"] is not None else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -92,7 +93,8 @@ class Sweep:
         show.recorded, show.failed = len(self.result.records), len(self.result.open)
         self.brakes = Brakes(self.limits)
         self.judge = Judge(self.store, self.result, show, source.split)
-        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+        heeded = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        before = {number: signal.signal(number, self._on_signal) for number in heeded}
         try:
             with control.announced(results, self.plan.key, self.plan.command) as self._seat, show:
                 self._loop(source, show)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from rnnbench.runs.watch import StopRequest
 
 
-def work(job: Job, results: Path, connection: Connection) -> None:
+def work(job: Job, results: Path, connection: Connection, environment: Mapping[str, str]) -> None:
     """Do one job and tell the sweep how it went: (word, sentence). Ends by itself when the sweep is gone.
+
+    environment: the sweep's own. The fork server has that of its start, and a notebook's next sweep may have another.
 
     words: a record's status, or busy, refused, interrupted, oom (for the first time: not recorded), full (the disk).
     The sweep believes the store, not the word.
@@ -34,6 +37,8 @@ def work(job: Job, results: Path, connection: Connection) -> None:
     from rnnbench.store.store import Store
     from rnnbench.training import Interrupted
 
+    os.environ.clear()
+    os.environ.update(environment)
     for number in LEFT_TO_THE_SWEEP:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_SWEEP)  # as the fork server was started with them blocked

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnnbench.datasets.base.spec import Batch
 from rnnbench.datasets.base.task import Task
@@ -33,18 +33,7 @@ def gradient_diagnostics(model: nn.Module, task: Task, batch: Batch) -> dict[str
         loss = task.loss(predict(model, batch, task.spec), batch)
         loss.backward()
     norms = {name: float(p.grad.norm()) for name, p in model.named_parameters() if p.grad is not None}
-    curves = {}
-    size = batch.x.shape[0]
-    steps = None if batch.lengths is None else int(batch.lengths.max())
-    for layer, hidden in traces.items():
-        curve = []
-        for t, h in enumerate(hidden[:steps]):
-            grad = h.grad if h.grad is not None else torch.zeros_like(h)
-            per_row = grad.flatten(1).norm(dim=1)
-            if batch.lengths is not None:
-                per_row = per_row[batch.lengths > t]
-            curve.append(float(per_row.mean()) * size)
-        curves[layer] = curve
+    curves = {layer: _curve(hidden, batch) for layer, hidden in traces.items()}
     for p, before in zip(model.parameters(), kept, strict=True):
         p.grad = before
     model.train(was_training)
@@ -56,6 +45,20 @@ def gradient_diagnostics(model: nn.Module, task: Task, batch: Batch) -> dict[str
         "saturation": {name: layer.saturation for name, layer in inside.items() if layer.low},
         "peephole_abs": _peepholes(model),
     }
+
+
+def _curve(hidden: Sequence[Tensor], batch: Batch) -> list[float]:
+    """The norm of dLoss/dh_t for each t that a sequence reaches, see `gradient_diagnostics`. hidden: T of (B, ...)."""
+    size, lengths = batch.x.shape[0], batch.lengths
+    steps = None if lengths is None else int(lengths.max())
+    curve = []
+    for t, h in enumerate(hidden[:steps]):
+        grad = h.grad if h.grad is not None else torch.zeros_like(h)
+        per_row = grad.flatten(1).norm(dim=1)
+        if lengths is not None:
+            per_row = per_row[lengths > t]
+        curve.append(float(per_row.mean()) * size)
+    return curve
 
 
 def _peepholes(model: nn.Module) -> dict[str, dict[str, float]]:

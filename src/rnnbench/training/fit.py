@@ -45,12 +45,26 @@ def fit(
         return module  # killed between its last update and its record
     with quiet():
         try:
-            make_trainer(device).fit(module, train_dataloaders=module.round)
+            trainer_for(device).fit(module, train_dataloaders=module.round)
         except SystemExit as ended:  # Lightning's own answer to Ctrl-C
             if isinstance(ended.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             raise
     return module
+
+
+_ready: list[pl.Trainer] = []  # at most one, made ahead by `make_ready`, never used twice
+
+
+def make_ready() -> None:
+    """Make the CPU Trainer of the next fit ahead: a sweep's fork server hands one to every worker by being forked."""
+    with quiet():
+        _ready[:] = [make_trainer(torch.device("cpu"))]
+
+
+def trainer_for(device: torch.device) -> pl.Trainer:
+    """A fresh Trainer: the one made ahead, where it fits."""
+    return _ready.pop() if _ready and device.type == "cpu" else make_trainer(device)
 
 
 def make_trainer(device: torch.device) -> pl.Trainer:
@@ -72,8 +86,8 @@ def make_trainer(device: torch.device) -> pl.Trainer:
 class KeepSignals(pl.Callback):
     """SIGTERM stays with whoever had it: Lightning's handler would end the process without a checkpoint of ours."""
 
-    def __init__(self) -> None:
-        self.before = signal.getsignal(signal.SIGTERM)
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.before = signal.getsignal(signal.SIGTERM)  # comes before Lightning sets its own
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():

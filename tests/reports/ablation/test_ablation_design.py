@@ -5,8 +5,8 @@ import pytest
 from reports.ablation.ablated import effect, only, peephole_record, study
 from reports.synthetic import make_record
 from rnnbench.errors import BadInput
+from rnnbench.reports.ablation.design import told_apart
 from rnnbench.reports.ablation.study import ablation
-from rnnbench.reports.ablation.titles import told_apart
 from rnnbench.store.record import run_id
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from reports.synthetic import make_record, make_records
-from rnnbench.reports.selection.frame import COLUMNS, compact, device_kind, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.store.record import entry_id
+from rnnbench.store.rows import COLUMNS, compact, device_kind
 
 
 def test_no_records_give_every_column_with_its_dtype():

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from rnnbench.datasets.base.losses import LOSSES, valid_steps
 from rnnbench.datasets.base.spec import Batch, TaskSpec
-from rnnbench.datasets.base.task import Task
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+Loss = Callable[[Tensor, Batch], Tensor]
 Update = Callable[[Tensor, Batch], tuple[Tensor, Tensor]]
 
 
@@ -101,13 +101,13 @@ class _Mean:
 class TaskMetrics:
     """Accumulates `loss` and every metric of a task's spec over one split.
 
+    loss(prediction, batch): the task's training loss, a mean over the batch's sequences or valid steps.
     update(prediction, batch): prediction as the network gave it (B K or B T K, any float type, any device).
     compute() -> {"loss": ..., "accuracy": ...}, without the split's name. Raises RuntimeError before any update.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        spec = task.spec
+    def __init__(self, spec: TaskSpec, loss: Loss) -> None:
+        self.spec, self.loss = spec, loss
         unknown = [name for name in spec.metrics if name not in LOSSES and name not in METRICS]
         if unknown:
             raise ValueError(f"{spec.name} asks for unknown metrics {unknown}; known: {sorted({*LOSSES, *METRICS})}")
@@ -123,7 +123,7 @@ class TaskMetrics:
             self._move(prediction.device)
         count = self._count(batch)
         for name, mean in self._means.items():
-            value = self.task.loss(prediction, batch) if name == "loss" else LOSSES[name](prediction, batch)
+            value = self.loss(prediction, batch) if name == "loss" else LOSSES[name](prediction, batch)
             mean.update(value, count)
         for metric, arguments in self._others.values():
             metric.update(*arguments(prediction, batch))
@@ -135,10 +135,9 @@ class TaskMetrics:
             raise RuntimeError("no batch was seen, so there is nothing to compute")
         values = {name: float(mean.compute()) for name, mean in self._means.items()}
         values |= {name: float(metric.compute()) for name, (metric, _) in self._others.items()}
-        spec = self.task.spec
-        if spec.loss in spec.metrics:
-            values[spec.loss] = values["loss"]
-        return {name: values[name] for name in ("loss", *spec.metrics)}
+        if self.spec.loss in self.spec.metrics:
+            values[self.spec.loss] = values["loss"]
+        return {name: values[name] for name in ("loss", *self.spec.metrics)}
 
     def reset(self) -> None:
         """Forget everything seen."""
@@ -150,9 +149,9 @@ class TaskMetrics:
 
     def _count(self, batch: Batch) -> Tensor:
         """How many sequences or valid steps the batch's mean loss is over."""
-        if self.task.spec.outputs == "step" and batch.lengths is not None:
+        if self.spec.outputs == "step" and batch.lengths is not None:
             return batch.lengths.sum().to(batch.y.device)
-        steps = batch.y.shape[1] if self.task.spec.outputs == "step" else 1
+        steps = batch.y.shape[1] if self.spec.outputs == "step" else 1
         return torch.tensor(batch.y.shape[0] * steps, device=batch.y.device)
 
     def _move(self, device: torch.device) -> None:

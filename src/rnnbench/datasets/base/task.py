@@ -28,6 +28,9 @@ class Task(ABC):
     def floors(self, data: Data) -> Mapping[str, float]:
         """Trivial predictors by name, in the main metric on test; always holds `spec.floor`."""
 
+    def recall(self, protocol: str) -> None:  # noqa: B027  # most specs need no file
+        """Know from a record's protocol what the spec else reads from the data's file: a network needs no data."""
+
     def batch(self, split: Split, index: Tensor) -> Batch:
         """The sequences at index (B), trimmed to the longest of them, as the network takes them."""
         lengths = None if split.lengths is None else split.lengths[index]
@@ -49,4 +52,4 @@ class Task(ABC):
         """A fresh accumulator of `loss` and every metric of the spec."""
         from rnnbench.datasets.base.metrics import TaskMetrics
 
-        return TaskMetrics(self)
+        return TaskMetrics(self.spec, self.loss)

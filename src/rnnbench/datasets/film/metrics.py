@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnbench.datasets.base.spec import Batch
-from rnnbench.datasets.film.task import FrameTask
+from rnnbench.datasets.base.spec import Batch, TaskSpec
 
 EXACT_FRAME = 1e-10  # the mean squared error that counts as none: 100 dB
 SURE = 1e-6  # a frame's value is held this far from 0 and 1 before its cross-entropy is taken
@@ -37,10 +36,29 @@ GAUSSIAN, UNIFORM = 11, 7  # window sizes of ssim and ssim_openstl
 _EVENT = re.compile(r"(csi|pod|far)_(\d+(?:\.\d+)?)")
 
 
+class Film(Protocol):
+    """What the metrics ask of a task on frames (`rnnbench.datasets.film.task.FrameTask`)."""
+
+    spec: TaskSpec
+    frames_an_hour: int
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The training loss, a mean over the batch's clips."""
+
+    def outputs(self, prediction: Tensor) -> Tensor:
+        """The part of a network's output that is about the future, B T_out C H W."""
+
+    def frames(self, prediction: Tensor) -> Tensor:
+        """A network's output as frames, B T_out C H W."""
+
+    def rain(self, frames: Tensor) -> Tensor:
+        """Frames in mm of rain per frame."""
+
+
 class Scored(NamedTuple):
     """One batch as the metrics see it, float64: frames and logits of the prediction, y, all B T C H W."""
 
-    task: FrameTask
+    task: Film
     frames: Tensor
     logits: Tensor
     y: Tensor
@@ -145,13 +163,13 @@ def picture_metrics(height: int, width: int, loss: str = "mse_frames") -> tuple[
 
 
 class FrameMetrics:
-    """Accumulates `loss` and the metrics of a FrameTask over one split.
+    """Accumulates `loss` and the metrics of a task on frames over one split.
 
     update(prediction, batch): the network's output. update_frames(frames, batch): frames instead (the floors), which
     have no loss. compute() -> {"loss": ..., "mse_sum": ...}; RuntimeError before any update.
     """
 
-    def __init__(self, task: FrameTask, names: tuple[str, ...] | None = None) -> None:
+    def __init__(self, task: Film, names: tuple[str, ...] | None = None) -> None:
         self.task = task
         self.names = task.spec.metrics if names is None else names
         unknown = [name for name in self.names if not known(name)]

@@ -8,16 +8,14 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
-
-if TYPE_CHECKING:
-    from rnnbench.datasets.film.metrics import FrameMetrics
+from rnnbench.datasets.film.kept_floors import kept
+from rnnbench.datasets.film.metrics import FrameMetrics
 
 FLOORS = ("black", "last", "mean", "mean_input")
 FRAME_LOSSES = ("mse_frames", "bce_sequence")
@@ -140,8 +138,6 @@ class FrameTask(Task):
         """`black`, `last`, `mean` and `mean_input` in the main metric on test; of a large one kept (kept_floors.py)."""
         if data.test.size < KEPT_FROM or data.test.x.device.type != "cpu":
             return self._floors(data)
-        from rnnbench.datasets.film.kept_floors import kept
-
         return kept(self, data, lambda: self._floors(data))
 
     def _floors(self, data: Data) -> dict[str, float]:
@@ -159,8 +155,6 @@ class FrameTask(Task):
 
     def frame_metrics(self, names: tuple[str, ...] | None = None) -> FrameMetrics:
         """A fresh accumulator of the named metrics (all of the spec's by default)."""
-        from rnnbench.datasets.film.metrics import FrameMetrics
-
         return FrameMetrics(self, names)
 
     def metrics(self) -> Metrics:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rnnbench.reports.ablation.effects import LARGER
 from rnnbench.reports.ablation.gradients import NONE, PROBLEM, UNKNOWN
 from rnnbench.reports.tables.numbers import missing, ratio
 
-LARGER = 0.01  # parameters more than the baseline's, as a share, from which size may be the reason
 HELPS, HURTS, SAME = "helps", "hurts", "does not matter"
 BY_SIZE = "helps, perhaps by its size"
 ORDER = (HELPS, BY_SIZE, HURTS, SAME, UNKNOWN)
@@ -26,9 +26,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Case:
-    """What verdicts are made from. sign: +1 where more is better. main, costs, ends: rows by variant.
+    """What verdicts are made from, by the name of a variant or control.
 
-    effects, gradients: the verdicts, as far as they are known. Everything but `base` is by name of variant or control.
+    base: the baseline's name; sign: +1 where more is better, else -1; margin: the smallest effect of interest, in the
+    metric's unit. main, costs, ends: rows of the frames of effects, cost and coverage. effects, gradients: the
+    verdicts, as far as they are known.
     """
 
     base: str
@@ -53,25 +55,31 @@ class Case:
 
 def choose(case: Case) -> str:
     """The name of what a user should choose, by the rule of `rules`."""
-
-    def gain(name: str) -> float:
-        difference = case.main[name]["difference"]
-        return -math.inf if missing(difference) else case.sign * float(difference)
-
-    def price(name: str) -> tuple[float, float, str]:
-        seconds, params = (case.costs[name][key] for key in ("train_seconds", "params"))
-        return (
-            math.inf if missing(seconds) else float(seconds),
-            math.inf if missing(params) else float(params),
-            name,
-        )
-
-    if helping := case.with_effect(HELPS, sound=True):
-        least = max(map(gain, helping)) - (0.0 if missing(case.margin) else case.margin)
-        return min((name for name in helping if gain(name) >= least), key=price)
+    helping = case.with_effect(HELPS, sound=True)
+    if helping:
+        gains = {name: _gain(case, name) for name in helping}
+        margin = 0.0 if missing(case.margin) else case.margin
+        best = [name for name in helping if gains[name] >= max(gains.values()) - margin]
+        return min(best, key=lambda name: _price(case, name))
     sizes = {name: case.costs[name]["params_ratio"] for name in case.with_effect(SAME, sound=True)}
     leaner = [name for name, size in sizes.items() if not missing(size) and size <= 1 - LARGER]
     return min(leaner, key=lambda name: (float(sizes[name]), name), default=case.base)
+
+
+def _gain(case: Case, name: str) -> float:
+    """By how much a variant is better than the baseline."""
+    difference = case.main[name]["difference"]
+    return -math.inf if missing(difference) else case.sign * float(difference)
+
+
+def _price(case: Case, name: str) -> tuple[float, float, str]:
+    """To sort by: the time to train, then the parameters; what is not known comes last."""
+    seconds, params = case.costs[name]["train_seconds"], case.costs[name]["params"]
+    return (
+        math.inf if missing(seconds) else float(seconds),
+        math.inf if missing(params) else float(params),
+        name,
+    )
 
 
 def answers(case: Case, choice: str) -> dict[str, str]:
@@ -80,38 +88,50 @@ def answers(case: Case, choice: str) -> dict[str, str]:
 
 
 def _effect(case: Case) -> str:
-    used = {word: names for word in ORDER if (names := case.with_effect(word))}
-    if len(used) == 1 and len(case.variants) > 1:
-        word = next(iter(used))
-        return f"{_capital(word)}, all {len(case.variants)} variants alike: {_listed(case.variants, case.effects)}."
-    return " ".join(f"{_capital(word)}: {_listed(names, case.effects)}." for word, names in used.items())
+    by_word = {word: names for word in ORDER if (names := case.with_effect(word))}
+    are_alike = len(by_word) == 1 and len(case.variants) > 1
+    said = []
+    for word, names in by_word.items():
+        head = f"{_capital(word)}, all {len(names)} variants alike" if are_alike else _capital(word)
+        said.append(f"{head}: {_listed(names, case.effects)}.")
+    return " ".join(said)
 
 
 def _gradient(case: Case) -> str:
     texts = []
     for word, head in ((PROBLEM, "Yes, in"), (NONE, "None in"), (UNKNOWN, "Not enough evidence on")):
         names = [name for name in case.variants if case.gradients[name].word == word]
-        if names and word == NONE:
+        if not names:
+            continue
+        reasons = {case.gradients[name].why for name in names}
+        if word == NONE:
             texts.append(f"{head} {_bold(names)}: every recorded sign is ruled out.")
-        elif names and len({case.gradients[name].why for name in names}) == 1:
-            texts.append(f"{head} {_bold(names)} ({case.gradients[names[0]].why}).")
-        elif names:
+        elif len(reasons) == 1:
+            texts.append(f"{head} {_bold(names)} ({reasons.pop()}).")
+        else:
             texts.append(f"{head} {_listed(names, case.gradients)}.")
     own = case.ends[case.base]
     return " ".join([*texts, f"The baseline, **{case.base}**, diverged in {own['diverged']} of {own['runs']} runs."])
 
 
 def _choice(case: Case, choice: str) -> str:
-    if choice != case.base:
-        cost, verdict = case.costs[choice], case.effects[choice]
-        price = [
-            f"{ratio(cost[key])} {what}"
-            for key, what in (("params_ratio", "the parameters"), ("seconds_ratio", "the training time"))
-            if not missing(cost[key])
-        ]
-        text = f"**{choice}**: it {verdict.word}" + (f", at {' and '.join(price)}" if price else "")
-        gradient = case.gradients[choice].word
-        return f"{text}; gradient problem: {gradient}."
+    return _choice_of_baseline(case) if choice == case.base else _choice_of_variant(case, choice)
+
+
+def _choice_of_variant(case: Case, choice: str) -> str:
+    cost = case.costs[choice]
+    price = [
+        f"{ratio(cost[key])} {what}"
+        for key, what in (("params_ratio", "the parameters"), ("seconds_ratio", "the training time"))
+        if not missing(cost[key])
+    ]
+    text = f"**{choice}**: it {case.effects[choice].word}"
+    if price:
+        text += f", at {' and '.join(price)}"
+    return f"{text}; gradient problem: {case.gradients[choice].word}."
+
+
+def _choice_of_baseline(case: Case) -> str:
     reasons = []
     for word, text in (
         (HELPS, "{} would help, but with a gradient problem"),
@@ -120,7 +140,8 @@ def _choice(case: Case, choice: str) -> str:
         (SAME, "{} would change nothing that matters"),
         (UNKNOWN, "not enough evidence for {}"),
     ):
-        if names := case.with_effect(word):
+        names = case.with_effect(word)
+        if names:
             reasons.append(text.replace("{}", _bold(names)))
     return f"**{case.base}**, the baseline: {'; '.join(reasons) or 'there is no variant'}."
 

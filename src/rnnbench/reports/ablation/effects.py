@@ -18,7 +18,7 @@ from rnnbench.reports.tables.frames import typed_frame
 # A control is of a variant's size where it has as many parameters, as shares: a little fewer, or rather more, which
 # makes it the harder one to beat. Sizes come in steps, and no width may lie nearer.
 FEWER, MORE = 0.02, 0.10
-LARGER = 0.01  # a variant needs a control of its size where it has more parameters by at least this share
+LARGER = 0.01  # parameters more than the baseline's, as a share, from which size may be the reason for an effect
 
 EFFECTS: dict[str, str] = {
     "variant": "str", "label": "str", "role": "str", "against": "str", "n": "Int64", "baseline_mean": "float64",
@@ -44,6 +44,7 @@ COVERAGE: dict[str, str] = {
 
 
 def ok_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those that ended ok and have a value of the main metric."""
     return runs[(runs["status"] == "ok") & runs["value"].notna()]
 
 
@@ -68,12 +69,13 @@ def _control(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     size, base = _params(arm), _params(arms[0])
     if arm.role != "variant" or not size > base * (1 + LARGER):
         return None
-    near = {
-        control.name: (abs(_params(control) - size), control)
-        for control in arms
-        if control.role == "control" and -min(FEWER * size, (size - base) / 2) <= _params(control) - size <= MORE * size
-    }
-    return min(near.values(), key=lambda found: (found[0], found[1].name))[1] if near else None
+    fewest = -min(FEWER * size, (size - base) / 2)  # never nearer to the baseline than to the variant
+    near = []
+    for control in arms:
+        more = _params(control) - size
+        if control.role == "control" and fewest <= more <= MORE * size:
+            near.append((abs(more), control.name, control))
+    return min(near, key=lambda found: found[:2])[2] if near else None
 
 
 def _params(arm: Arm) -> float:
@@ -101,38 +103,55 @@ def diagnostics_frame(arms: Sequence[Arm], measures: pd.DataFrame, broke: Mappin
     by_run: dict[tuple[str, str], dict[str, float]] = {}
     for run, measure, layer, value in measures.itertuples(index=False):
         by_run.setdefault((measure, layer), {})[run] = value
-    seeds = [list(zip(arm.runs["seed"].astype(int), arm.runs["id"], strict=True)) for arm in arms]
+    broken = [run for run, update in broke.items() if not math.isnan(update)]
     rows: list[dict[str, Any]] = []
-    for measure, layer in sorted(by_run, key=lambda key: (measuring.order(key[0]), key[1] != measuring.ALL, key[1])):
+    for measure, layer in sorted(by_run, key=_place):
         values = by_run[(measure, layer)]
         if measure in ("grad.max", "grad.max_over_median"):
-            values = {run: max(values.values()) for run, update in broke.items() if not math.isnan(update)} | values
-        by_seed = [{seed: values[run] for seed, run in runs if run in values} for runs in seeds]
-        family = [
-            _measured(arm, of_arm, by_seed[0], measure, layer)
-            for arm, of_arm in zip(arms[1:], by_seed[1:], strict=True)
-        ]
+            values = dict.fromkeys(broken, max(values.values())) | values
+        base = _by_seed(arms[0], values)
+        family = []
+        for arm in arms[1:]:
+            names = {"variant": arm.name, "role": arm.role, "measure": measure, "layer": layer}
+            family.append(names | _measured(_by_seed(arm, values), base, measure))
         _adjust(family)
         rows += family
     return typed_frame(rows, DIAGNOSTICS)
 
 
-def _measured(
-    arm: Arm, of_arm: Mapping[int, float], base: Mapping[int, float], measure: str, layer: str
-) -> dict[str, Any]:
+def _place(of: tuple[str, str]) -> tuple[tuple[int, int, str], bool, str]:
+    """Where a measure of a layer stands in the frame: over all layers first."""
+    measure, layer = of
+    return measuring.order(measure), layer != measuring.ALL, layer
+
+
+def _by_seed(arm: Arm, values: Mapping[str, float]) -> dict[int, float]:
+    """An arm's values by seed. values: by run."""
+    seeds = zip(arm.runs["seed"].astype(int), arm.runs["id"], strict=True)
+    return {seed: values[run] for seed, run in seeds if run in values}
+
+
+def _measured(of_arm: Mapping[int, float], base: Mapping[int, float], measure: str) -> dict[str, Any]:
     """One measure of one arm by seed: by difference for a share, else on the logarithm, given back as a ratio."""
-    ratio = not measuring.is_share(measure)
-    if ratio:
-        of_arm, base = ({seed: math.log(v) for seed, v in some.items() if v > 0} for some in (of_arm, base))
+    if measuring.is_share(measure):
+        return {"scale": "difference", "runs": len(of_arm)} | _pairs(of_arm, base)
+    of_arm, base = _logarithms(of_arm), _logarithms(base)
+    row = _pairs(of_arm, base)
+    row |= {key: math.exp(row[key]) for key in ("baseline", "mean", "effect", "low", "high")}
+    return {"scale": "ratio", "runs": len(of_arm)} | row
+
+
+def _logarithms(by_seed: Mapping[int, float]) -> dict[int, float]:
+    return {seed: math.log(value) for seed, value in by_seed.items() if value > 0}
+
+
+def _pairs(of_arm: Mapping[int, float], base: Mapping[int, float]) -> dict[str, Any]:
+    """Effect and means over the pairs; where there is none the means are over all runs."""
     both = sorted(set(of_arm) & set(base))
     row = _paired_row(paired(of_arm[seed] - base[seed] for seed in both), "effect")
-    row |= {"baseline": _mean(base[seed] for seed in both or base)}
-    row |= {"mean": _mean(of_arm[seed] for seed in both or of_arm)}
-    if ratio:
-        row |= {key: math.exp(row[key]) for key in ("baseline", "mean", "effect", "low", "high")}
-    scale = "ratio" if ratio else "difference"
-    names = {"variant": arm.name, "role": arm.role, "measure": measure, "layer": layer, "scale": scale}
-    return names | {"runs": len(of_arm)} | row
+    row["baseline"] = _mean(base[seed] for seed in both or base)
+    row["mean"] = _mean(of_arm[seed] for seed in both or of_arm)
+    return row
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -144,22 +163,28 @@ def cost_frame(arms: Sequence[Arm]) -> tuple[pd.DataFrame, list[str]]:
     """What every arm costs, baseline first; times and memory only where all ok runs had one machine."""
     all_ok = pd.concat([ok_runs(arm.runs) for arm in arms])
     one_machine = len(all_ok[["device", "host", "threads", "torch"]].drop_duplicates()) <= 1
-    backends = sorted(all_ok["backend"].dropna().unique())
-    rows: list[dict[str, Any]] = []
-    for arm in arms:
-        ok = ok_runs(arm.runs)
-        row: dict[str, Any] = {"variant": arm.name, "role": arm.role}
-        row |= {key: _known(arm.runs[key]) for key in ("params", "live_params", "flops_per_step")}
-        row |= {"train_seconds": ok["train_seconds"].median() if one_machine and len(ok) else math.nan}
-        row |= {"peak_memory_mb": ok["peak_memory_mb"].median() if one_machine and len(ok) else math.nan}
-        base = rows[0] if rows else row
+    rows = [_cost(arm, one_machine) for arm in arms]
+    for row in rows:
         for key, ratio in (("params", "params"), ("train_seconds", "seconds"), ("peak_memory_mb", "memory")):
-            row[f"{ratio}_ratio"] = _ratio(row[key], base[key])
-        rows.append(row)
-    notes = [] if one_machine else ["several machines or torch versions: no times and no memory"]
+            row[f"{ratio}_ratio"] = _ratio(row[key], rows[0][key])
+    notes = []
+    if not one_machine:
+        notes.append("several machines or torch versions: no times and no memory")
+    backends = sorted(all_ok["backend"].dropna().unique())
     if len(backends) > 1:
         notes.append(f"the runs had several backends ({', '.join(backends)}): times do not compare")
     return typed_frame(rows, COST), notes
+
+
+def _cost(arm: Arm, one_machine: bool) -> dict[str, Any]:
+    """Sizes, and medians of what was measured, missing where there were several machines."""
+    ok = ok_runs(arm.runs)
+    row: dict[str, Any] = {"variant": arm.name, "role": arm.role}
+    for key in ("params", "live_params", "flops_per_step"):
+        row[key] = _known(arm.runs[key])
+    for key in ("train_seconds", "peak_memory_mb"):
+        row[key] = ok[key].median() if one_machine and len(ok) else math.nan
+    return row
 
 
 def _known(values: pd.Series[Any]) -> Any:
@@ -174,28 +199,42 @@ def _ratio(value: Any, base: Any) -> float:
 
 def coverage_frame(arms: Sequence[Arm], broke: Mapping[str, float]) -> pd.DataFrame:
     """How the runs of every arm ended, baseline first, and whether it diverged more often than the baseline."""
-    ends = [_diverged(arm, broke) for arm in arms]
+    base = arms[0]
     rows = []
-    for arm, end in zip(arms, ends, strict=True):
+    for arm in arms:
         ok = ok_runs(arm.runs)
         mean, low, high = mean_ci(ok["value"])
-        first = arm.runs["id"].map(broke).astype("float64").min()
-        row = {"variant": arm.name, "label": arm.label, "role": arm.role, "runs": len(arm.runs), "ok": len(ok)}
-        row |= {
-            "pairs": len(ok.index.intersection(ok_runs(arms[0].runs).index)),
+        rows.append({
+            "variant": arm.name,
+            "label": arm.label,
+            "role": arm.role,
+            "runs": len(arm.runs),
+            "ok": len(ok),
+            "pairs": len(ok.index.intersection(ok_runs(base.runs).index)),
             "mean": mean,
             "low": low,
             "high": high,
-        }
-        both = pd.DataFrame({"v": end, "b": ends[0]}).dropna()
-        row |= {"diverged": int(end.sum()), "known_ends": len(both), "paired_diverged": int(both["v"].sum())}
-        row |= {"baseline_diverged": int(both["b"].sum())}
-        unequal = both["v"] - both["b"]  # where no pair is, there is nothing to test, and no place in the family
-        row |= {"p": sign_flip_p(unequal) if unequal.any() else math.nan}
-        row |= {"first_non_finite": first, "coverage": coverage(arm.runs), "failures": failures(arm.runs)}
-        rows.append(row)
+            **_divergence(_diverged(arm, broke), _diverged(base, broke)),
+            "first_non_finite": arm.runs["id"].map(broke).astype("float64").min(),
+            "coverage": coverage(arm.runs),
+            "failures": failures(arm.runs),
+        })  # fmt: skip
     _adjust(rows)
     return typed_frame(rows, COVERAGE)
+
+
+def _divergence(own: pd.Series[Any], base: pd.Series[Any]) -> dict[str, Any]:
+    """How often a variant and its baseline diverged (see `_diverged`), and the p of the difference."""
+    both = pd.DataFrame({"own": own, "base": base}).dropna()
+    unequal = both["own"] - both["base"]
+    return {
+        "diverged": int(own.sum()),
+        "known_ends": len(both),
+        "paired_diverged": int(both["own"].sum()),
+        "baseline_diverged": int(both["base"].sum()),
+        # Where every pair ended alike there is nothing to test, and no place in the family.
+        "p": sign_flip_p(unequal) if unequal.any() else math.nan,
+    }
 
 
 def _diverged(arm: Arm, broke: Mapping[str, float]) -> pd.Series[Any]:

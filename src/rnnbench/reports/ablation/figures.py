@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.ablation.curves import column, over_time, over_training
-from rnnbench.reports.ablation.measures import GATES
+from rnnbench.reports.ablation.measures import gate_place, saturated
 from rnnbench.reports.ablation.overview import draw_overview, overview_figure
 from rnnbench.reports.ablation.study import AblationResult, Study
 from rnnbench.reports.figures import ACCENT, BASE, WARN, legend, log_ticks, new_figure, panels, plain, save
-from rnnbench.reports.selection.frame import number, part
 from rnnbench.reports.tables.numbers import estimate, missing, short
 from rnnbench.store.curves import Curves
+from rnnbench.store.rows import number, part
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Ends = tuple[float, float]  # the shares of a gate's values below .01 and above .99
+
 FOLDER = "figures"
+ORANGE = "#E69F00"
+EFFECT_COLOURS = {"helps": ACCENT, "hurts": WARN}
 FEW = 3  # studies that have every figure each
-LOSS = ("val/loss", "train/loss")
+# What must have been recorded for a figure to be drawn: one of these columns of a history, or this measure.
+OVER_TRAINING = {"loss": ("val/loss", "train/loss"), "gradient_norm_training": ("train/grad_norm_max",)}
+OF_MEASURE = {
+    "gradient_norm": "grad.median",
+    "gradient_time": "h.first",
+    "cell_state": "c.max",
+    "saturation": "sat.total",
+}
 CAPTIONS = {
     "effects": "Paired difference to the baseline with its 95% interval; grey: too small to matter.",
     "loss": "Loss over training: median over seeds, quartiles as band (a run that stopped early keeps its last value); "
@@ -40,9 +54,10 @@ def planned(result: AblationResult, histories: Curves) -> list[dict[str, str]]:
     Of many studies the overview shows the effects, and each has only what bears on its gradients.
     """
     found = []
+    several = len(result.studies) > 1
     wanted = CAPTIONS if len(result.studies) <= FEW else ("gradient_norm",)
-    for n, study in enumerate(result.studies):
-        prefix = f"{n + 1}_" if len(result.studies) > 1 else ""
+    for n, study in enumerate(result.studies, 1):
+        prefix = f"{n}_" if several else ""
         names = [name for name in wanted if _has(study, histories, name)]
         found.append({CAPTIONS[name]: f"{FOLDER}/{prefix}{name}.png" for name in names})
     return found
@@ -62,19 +77,18 @@ def _has(study: Study, histories: Curves, name: str) -> bool:
     """Is there anything to draw?"""
     if name == "effects":
         return bool(study.effects["difference"].notna().any())
-    if name in ("loss", "gradient_norm_training"):
-        keys = LOSS if name == "loss" else ("train/grad_norm_max",)
-        return any(column(histories, run, key) for arm in study.arms for run in arm.runs["id"] for key in keys)
-    measure = {"gradient_norm": "grad.median", "gradient_time": "h.first", "cell_state": "c.max"}.get(name, "sat.total")
-    return measure in set(study.diagnostics["measure"])
+    if name in OVER_TRAINING:
+        return any(column(histories, run, key) for run in study.details for key in OVER_TRAINING[name])
+    return OF_MEASURE[name] in set(study.diagnostics["measure"])
 
 
 def _draw(study: Study, histories: Curves, name: str) -> Figure:
     if name == "effects":
         return _effects(study)
     if name == "loss":
-        key = next(key for key in LOSS if any(column(histories, run, key) for run in study.details))
-        return over_training(study, histories, key, "loss on validation" if key == "val/loss" else "training loss")
+        recorded = [key for key in OVER_TRAINING["loss"] if any(column(histories, run, key) for run in study.details)]
+        words = {"val/loss": "loss on validation", "train/loss": "training loss"}
+        return over_training(study, histories, recorded[0], words[recorded[0]])
     if name == "gradient_norm_training":
         return over_training(study, histories, "train/grad_norm_max", "gradient norm")
     if name == "gradient_norm":
@@ -94,32 +108,64 @@ def _effects(study: Study) -> Figure:
     axes = figure.subplots()
     plain(axes)
     axes.grid(False, axis="y")
+    axes.axvline(0, color=BASE, linewidth=1)
+    margin = ""
     if not missing(study.margin):
         axes.axvspan(-study.margin, study.margin, color="#dddddd", zorder=0)
-    axes.axvline(0, color=BASE, linewidth=1)
-    labels, ends = [], study.coverage.set_index("variant")["diverged"]
+        margin = f"; grey: too small to matter (±{short(study.margin, 3)})"
+    labels = []
     for place, row in enumerate(rows):
-        main = row["against"] == base
-        word = study.verdicts.effects[row["variant"]].word if main else ""
-        labels.append(row["variant"] if main else f"{row['variant']}\nagainst {row['against']}")
-        said = "no pairs"
-        if not missing(row["difference"]):
-            colour = {"helps": ACCENT, "hurts": WARN}.get(word, "black")
-            if not missing(row["low"]):
-                axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2)
-            axes.plot(row["difference"], place, "o" if main else "D", color=colour, markersize=6)
-            said = f"{estimate(row['difference'], row['low'], row['high'])}  n={row['n']}"
-        lost = int(ends[row["variant"]]) if main else 0
-        word += f", {lost} diverged" if lost else ""
-        right = f"{said}\n{word}" if word else said
-        axes.annotate(right, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+        is_main = row["against"] == base
+        labels.append(row["variant"] if is_main else f"{row['variant']}\nagainst {row['against']}")
+        _draw_effect(axes, place, row, study.verdicts.effects[row["variant"]].word if is_main else "")
+        said = _effect_words(study, row, is_main)
+        axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
     axes.set_yticks(range(len(rows)), labels, fontsize=9)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     better = "right" if study.goal == "max" else "left"
-    margin = "" if missing(study.margin) else f"; grey: too small to matter (±{short(study.margin, 3)})"
     axes.set_xlabel(f"difference in {study.metric} to {base}, paired by seed ({better} is better){margin}", fontsize=10)
     axes.set_title(study.title, fontsize=10, loc="left")
     return figure
+
+
+def _draw_effect(axes: Axes, place: int, row: pd.Series[Any], word: str) -> None:
+    """A difference with its interval. word: the verdict; empty for a comparison with a control, drawn as a diamond."""
+    if missing(row["difference"]):
+        return
+    colour = EFFECT_COLOURS.get(word, "black")
+    if not missing(row["low"]):
+        axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2)
+    axes.plot(row["difference"], place, "o" if word else "D", color=colour, markersize=6)
+
+
+def _effect_words(study: Study, row: pd.Series[Any], is_main: bool) -> str:
+    """The numbers of a comparison; below them, of one with the baseline, the verdict and how many runs diverged."""
+    numbers = "no pairs"
+    if not missing(row["difference"]):
+        numbers = f"{estimate(row['difference'], row['low'], row['high'])}  n={row['n']}"
+    if not is_main:
+        return numbers
+    verdict = study.verdicts.effects[row["variant"]].word
+    lost = int(study.coverage.set_index("variant")["diverged"][row["variant"]])
+    return f"{numbers}\n{verdict}, {lost} diverged" if lost else f"{numbers}\n{verdict}"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one norm of a run is drawn. shift: from its arm's line, in lines."""
+
+    key: str
+    name: str
+    marker: str
+    colour: str
+    shift: float
+
+
+NORMS = (
+    Mark("median", "median", "o", ACCENT, -0.18),
+    Mark("p99", "99th percentile", "|", "black", 0.0),
+    Mark("max", "largest", "x", WARN, 0.18),
+)
 
 
 def _norms(study: Study) -> Figure:
@@ -127,77 +173,73 @@ def _norms(study: Study) -> Figure:
     figure = new_figure(1.5 + 0.4 * len(study.arms))
     axes = figure.subplots()
     plain(axes)
-    marks = {"median": ("o", ACCENT), "p99": ("|", "black"), "max": ("x", WARN)}
     labels = []
     for place, arm in enumerate(study.arms):
-        broke = 0
-        for run in arm.runs["id"]:
-            norm = part(study.details[run], "grad_norm")
-            broke += norm.get("first_non_finite") is not None
-            for n, (key, (marker, colour)) in enumerate(marks.items()):
-                if (value := number(norm.get(key))) > 0:
-                    axes.plot(value, place + 0.18 * (n - 1), marker, color=colour, markersize=6, alpha=0.75)
+        norms = [part(study.details[run], "grad_norm") for run in arm.runs["id"]]
+        for norm in norms:
+            for mark in NORMS:
+                value = number(norm.get(mark.key))
+                if value > 0:
+                    axes.plot(value, place + mark.shift, mark.marker, color=mark.colour, markersize=6, alpha=0.75)
+        broke = sum(norm.get("first_non_finite") is not None for norm in norms)
         labels.append(f"{arm.name}\n{broke} of {len(arm.runs)} not finite" if broke else arm.name)
     axes.set_xscale("log")
     log_ticks(axes.xaxis)
     axes.set_yticks(range(len(labels)), labels, fontsize=9)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlabel("gradient norm before clipping, one mark a run", fontsize=10)
-    names = {"median": "median", "p99": "99th percentile", "max": "largest"}
-    legend(
-        figure, [(names[k], {"marker": m, "color": c, "linestyle": "", "markersize": 7}) for k, (m, c) in marks.items()]
-    )
+    line = {"linestyle": "", "markersize": 7}
+    legend(figure, [(mark.name, {"marker": mark.marker, "color": mark.colour, **line}) for mark in NORMS])
     return figure
 
 
 def _saturation(study: Study) -> Figure:
     """A panel for each gate; stacked bars for each arm: below .01, above .99."""
     found = _saturated(study)
-    gates = sorted(
-        {gate for _, gate in found}, key=lambda gate: (GATES.find(gate) if gate in GATES else len(GATES), gate)
-    )
+    gates = sorted({gate for _, gate in found}, key=lambda gate: (gate_place(gate), gate))
     height = 0.8 + 0.26 * len(study.arms)
     figure, grid = panels(len(gates), columns=min(len(gates), 4), height=height, sharex=True, sharey=True)
     names = [arm.name for arm in study.arms]
     for axes, gate in zip(grid, gates, strict=True):
         for place, name in enumerate(names):
-            runs = found.get((name, gate), [])
-            if not runs:
-                axes.annotate(
-                    "not recorded", (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8
-                )
-                continue
-            low, high = (sum(run[end] for run in runs) / len(runs) for end in (0, 1))
-            axes.barh(place, low, color=ACCENT, height=0.6)
-            axes.barh(place, high, left=low, color="#E69F00", height=0.6)
-            axes.plot([sum(run) for run in runs], [place] * len(runs), ".", color="black", markersize=3)
+            _draw_saturation(axes, place, found.get((name, gate), []))
         axes.set_title(f"gate {gate}", fontsize=9, loc="left")
         axes.xaxis.set_major_formatter(lambda value, _: f"{short(100 * value, 3)}%")
     grid[0].set_yticks(range(len(names)), names, fontsize=9)
     grid[0].set_ylim(len(names) - 0.5, -0.5)
     figure.supxlabel("share of gate values", fontsize=10)
     bar = {"linewidth": 8}
-    legend(figure, [("below .01", {"color": ACCENT, **bar}), ("above .99", {"color": "#E69F00", **bar})])
+    legend(figure, [("below .01", {"color": ACCENT, **bar}), ("above .99", {"color": ORANGE, **bar})])
     return figure
 
 
-def _saturated(study: Study) -> dict[tuple[str, str], list[tuple[float, float]]]:
-    """By arm and gate: (below .01, above .99) of every run, mean over its layers."""
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for arm, run in _runs(study):
-        by_gate: dict[str, list[tuple[float, float]]] = {}
-        for gates in part(study.details[run], "saturation").values():
-            for gate in gates if isinstance(gates, Mapping) else ():
-                pair = (number(part(gates, gate).get("low")), number(part(gates, gate).get("high")))
-                if all(map(math.isfinite, pair)):
-                    by_gate.setdefault(str(gate), []).append(pair)
-        for gate, pairs in by_gate.items():
-            mean = (sum(p[0] for p in pairs) / len(pairs), sum(p[1] for p in pairs) / len(pairs))
-            found.setdefault((arm, gate), []).append(mean)
+def _draw_saturation(axes: Axes, place: int, runs: Sequence[Ends]) -> None:
+    """The bars of one arm and gate: the means over its runs, each of which is a dot."""
+    if not runs:
+        axes.annotate("not recorded", (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+        return
+    low, high = _means(runs)
+    axes.barh(place, low, color=ACCENT, height=0.6)
+    axes.barh(place, high, left=low, color=ORANGE, height=0.6)
+    axes.plot([sum(run) for run in runs], [place] * len(runs), ".", color="black", markersize=3)
+
+
+def _saturated(study: Study) -> dict[tuple[str, str], list[Ends]]:
+    """By arm and gate: the shares of every run, mean over its layers."""
+    found: dict[tuple[str, str], list[Ends]] = {}
+    for arm in study.arms:
+        for run in arm.runs["id"]:
+            layers: dict[str, list[Ends]] = {}
+            for gates in part(study.details[run], "saturation").values():
+                for gate, ends in saturated(gates).items():
+                    if all(map(math.isfinite, ends)):
+                        layers.setdefault(gate, []).append(ends)
+            for gate, pairs in layers.items():
+                found.setdefault((arm.name, gate), []).append(_means(pairs))
     return found
 
 
-def _runs(study: Study) -> Iterator[tuple[str, str]]:
-    for arm in study.arms:
-        for run in arm.runs["id"]:
-            yield arm.name, str(run)
+def _means(pairs: Sequence[Ends]) -> Ends:
+    low = sum(pair[0] for pair in pairs) / len(pairs)
+    high = sum(pair[1] for pair in pairs) / len(pairs)
+    return low, high

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rnnbench.reports.tables.numbers import missing, p_text, points, ratio, share
 
 Row = Mapping[str, Any]
+Sign = Callable[[Row], tuple[bool, bool, str]]  # is it large, is it small enough to be absent, what was seen
+NO_PAIRS = "no pairs"
 PROBLEM, NONE, UNKNOWN = "problem", "none", "not enough evidence"
 FEWEST_FOR_ABSENT = 5  # pairs; below, an interval shows the absence of nothing
 FACTOR = 2.0
@@ -34,14 +36,17 @@ def gradient_rules(alpha: float) -> list[str]:
 
 def gradient_verdict(measures: Mapping[str, Row], ends: Row, base: str, alpha: float) -> tuple[str, str]:
     """(word, why) of one variant. measures: its rows of the diagnostics frame over all layers."""
-    found = list(_signs(measures, ends, base, alpha))
-    if problems := [text for state, text in found if state == PROBLEM]:
-        return PROBLEM, "; ".join(problems)
-    if not any(measure in measures and measures[measure]["n"] for measure in SIGNS):
-        more = [text for state, text in found if state == UNKNOWN and "no pairs" not in text]
+    texts: dict[str, list[str]] = {PROBLEM: [], NONE: [], UNKNOWN: []}
+    for state, text in _signs(measures, ends, base, alpha):
+        texts[state].append(text)
+    if texts[PROBLEM]:
+        return PROBLEM, "; ".join(texts[PROBLEM])
+    has_pairs = any(measures[measure]["n"] for measure in SIGNS if measure in measures)
+    if not has_pairs:
+        more = [text for text in texts[UNKNOWN] if NO_PAIRS not in text]
         return UNKNOWN, "; ".join(["no gradient diagnostics to compare", *more])
-    if open_signs := [text for state, text in found if state == UNKNOWN]:
-        return UNKNOWN, "; ".join(open_signs)
+    if texts[UNKNOWN]:
+        return UNKNOWN, "; ".join(texts[UNKNOWN])
     return NONE, "every recorded sign is ruled out"
 
 
@@ -49,26 +54,38 @@ def _signs(measures: Mapping[str, Row], ends: Row, base: str, alpha: float) -> I
     """(state, what was seen) of every sign that was recorded."""
     yield _diverges(ends, base, alpha)
     for measure, (name, sign) in SIGNS.items():
-        if measure not in measures:
-            continue
-        row = measures[measure]
-        if not row["n"]:
-            yield UNKNOWN, f"{name}: no pairs"
-            continue
-        large, absent, text = sign(row)
-        clear = not missing(row["p_holm"]) and row["p_holm"] < alpha
-        enough = row["n"] >= FEWEST_FOR_ABSENT and not missing(row["low"])
-        state = PROBLEM if large and clear else NONE if enough and absent else UNKNOWN
-        few = f" ({row['n']} pair{'s' * (row['n'] != 1)})" if row["n"] < FEWEST_FOR_ABSENT else ""
-        yield state, f"{name} {text}, Holm p {p_text(row['p_holm'])}{few}"
+        if measure in measures:
+            yield _state(measures[measure], name, sign, alpha)
+
+
+def _state(row: Row, name: str, sign: Sign, alpha: float) -> tuple[str, str]:
+    """(state, what was seen) of one sign that was recorded."""
+    n = row["n"]
+    if not n:
+        return UNKNOWN, f"{name}: {NO_PAIRS}"
+    is_large, is_absent, text = sign(row)
+    said = f"{name} {text}, Holm p {p_text(row['p_holm'])}"
+    is_enough = n >= FEWEST_FOR_ABSENT
+    if not is_enough:
+        said += f" ({n} pair)" if n == 1 else f" ({n} pairs)"
+    if is_large and _below(row["p_holm"], alpha):
+        return PROBLEM, said
+    if is_absent and is_enough and not missing(row["low"]):
+        return NONE, said
+    return UNKNOWN, said
+
+
+def _below(p: Any, alpha: float) -> bool:
+    return not missing(p) and p < alpha
 
 
 def _diverges(ends: Row, base: str, alpha: float) -> tuple[str, str]:
     own, others, n = int(ends["paired_diverged"]), int(ends["baseline_diverged"]), int(ends["known_ends"])
     text = f"diverges in {own} of {n} seeds, {base} in {others}"
-    text += "" if missing(ends["p_holm"]) else f", Holm p {p_text(ends['p_holm'])}"
+    if not missing(ends["p_holm"]):
+        text += f", Holm p {p_text(ends['p_holm'])}"
     if own > others:
-        return (PROBLEM if not missing(ends["p_holm"]) and ends["p_holm"] < alpha else UNKNOWN), text
+        return (PROBLEM if _below(ends["p_holm"], alpha) else UNKNOWN), text
     return (NONE if n >= FEWEST_FOR_ABSENT else UNKNOWN), text
 
 
@@ -89,11 +106,11 @@ def _fades(row: Row) -> tuple[bool, bool, str]:
 
 
 def _saturates(row: Row) -> tuple[bool, bool, str]:
-    text = f"{points(row['effect'], row['low'], row['high'])}"
+    text = points(row["effect"], row["low"], row["high"])
     return bool(row["effect"] >= SATURATED), bool(row["high"] < SATURATED), text
 
 
-SIGNS = {
+SIGNS: dict[str, tuple[str, Sign]] = {
     "grad.spikes": ("spikes", _spikes),
     "grad.max_over_median": ("largest / median norm", _bursts),
     "h.first_over_last": ("gradient at t=1 relative to t=T", _fades),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rnnbench.reports.selection.frame import number, part
+from rnnbench.store.rows import number, part
 
 ALL = "all"
 GATES = "ifgorzn"
@@ -32,7 +32,9 @@ def measure_name(key: str) -> str:
     if key in NAMES:
         return NAMES[key]
     kind, gate, *end = key.split(".")
-    return f"gate {gate} {'below .01' if end == ['low'] else 'above .99'}" if kind == "sat" else f"|w| of gate {gate}"
+    if kind != "sat":
+        return f"|w| of gate {gate}"
+    return f"gate {gate} below .01" if end == ["low"] else f"gate {gate} above .99"
 
 
 def is_share(key: str) -> bool:
@@ -45,8 +47,13 @@ def order(key: str) -> tuple[int, int, str]:
     if key in NAMES:
         return list(NAMES).index(key), -1, ""
     kind, gate, *end = key.split(".")
-    place = GATES.find(gate) if gate in GATES else len(GATES)
-    return list(NAMES).index("sat.total" if kind == "sat" else "w.mean"), place, "".join([gate, *end])
+    mean = "sat.total" if kind == "sat" else "w.mean"
+    return list(NAMES).index(mean), gate_place(gate), "".join([gate, *end])
+
+
+def gate_place(gate: str) -> int:
+    """Where a gate stands in the order of the papers; unknown ones come last."""
+    return GATES.find(gate) if gate in GATES else len(GATES)
 
 
 def measures_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -76,28 +83,50 @@ def first_non_finite(record: Mapping[str, Any]) -> float:
 
 
 def _measures(diagnostics: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
-    norm = part(diagnostics, "grad_norm")
-    sizes = {key: number(norm.get(key)) for key in ("median", "p99", "max")}
-    yield from ((f"grad.{key}", ALL, value) for key, value in sizes.items())
-    yield "grad.max_over_median", ALL, sizes["max"] / sizes["median"] if sizes["median"] > 0 else math.nan
-    yield "grad.spikes", ALL, number(norm.get("share_above_10x_median"))
-    layers: dict[str, dict[str, float]] = {}
-    for name, curve in curves(diagnostics, "h_grad_norm"):
-        first, last = curve[0], curve[-1]
-        ratio = max(first / last, FADED) if last > 0 else math.nan
-        layers.setdefault(name, {}).update({"h.first": first, "h.first_over_last": ratio})
-    for name, curve in curves(diagnostics, "cell_state_max"):
-        known = [value for value in curve if math.isfinite(value)]
-        layers.setdefault(name, {})["c.max"] = max(known, default=math.nan)
-    for name, gates in part(diagnostics, "saturation").items():
-        layers.setdefault(name, {}).update(_saturation(gates))
-    for name, gates in part(diagnostics, "peephole_abs").items():
-        weights = {f"w.{gate}": number(value) for gate, value in _mapping(gates).items()}
-        layers.setdefault(name, {}).update(weights | {"w.mean": _mean(weights.values())})
-    for name, values in layers.items():
-        yield from ((key, name, value) for key, value in values.items())
-    for key in sorted({key for values in layers.values() for key in values}):
-        yield key, ALL, _over_layers(key, [values[key] for values in layers.values() if key in values])
+    """(measure, layer, value) of one run, also where the value is not finite."""
+    for key, value in _norms(part(diagnostics, "grad_norm")).items():
+        yield key, ALL, value
+    by_layer = _by_layer(diagnostics)
+    by_measure: dict[str, list[float]] = {}
+    for layer, values in by_layer.items():
+        for key, value in values.items():
+            yield key, layer, value
+            by_measure.setdefault(key, []).append(value)
+    for key in sorted(by_measure):
+        yield key, ALL, _over_layers(key, by_measure[key])
+
+
+def _norms(norm: Mapping[str, Any]) -> dict[str, float]:
+    """Of the gradient's norm over training."""
+    median, largest = number(norm.get("median")), number(norm.get("max"))
+    return {
+        "grad.median": median,
+        "grad.p99": number(norm.get("p99")),
+        "grad.max": largest,
+        "grad.max_over_median": largest / median if median > 0 else math.nan,
+        "grad.spikes": number(norm.get("share_above_10x_median")),
+    }
+
+
+def _by_layer(diagnostics: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """By layer and measure: what a run recorded of its layers."""
+    found: dict[str, dict[str, float]] = {}
+    for layer, curve in curves(diagnostics, "h_grad_norm"):
+        found.setdefault(layer, {}).update(_fading(curve))
+    for layer, curve in curves(diagnostics, "cell_state_max"):
+        found.setdefault(layer, {})["c.max"] = _largest(curve)
+    for layer, gates in part(diagnostics, "saturation").items():
+        found.setdefault(layer, {}).update(_saturation(gates))
+    for layer, gates in part(diagnostics, "peephole_abs").items():
+        found.setdefault(layer, {}).update(_weights(gates))
+    return found
+
+
+def _fading(curve: list[float]) -> dict[str, float]:
+    """curve: the gradient's norm with respect to h at every t."""
+    first, last = curve[0], curve[-1]
+    ratio = max(first / last, FADED) if last > 0 else math.nan
+    return {"h.first": first, "h.first_over_last": ratio}
 
 
 def curves(diagnostics: Mapping[str, Any], key: str) -> Iterator[tuple[str, list[float]]]:
@@ -107,28 +136,44 @@ def curves(diagnostics: Mapping[str, Any], key: str) -> Iterator[tuple[str, list
             yield str(name), [number(value) for value in curve]
 
 
-def _saturation(gates: Any) -> dict[str, float]:
-    found = {
-        f"sat.{gate}.{end}": number(ends.get(end))
+def saturated(gates: Any) -> dict[str, tuple[float, float]]:
+    """Of one layer's gates: the shares of values below .01 and above .99, NaN where one is missing."""
+    return {
+        str(gate): (number(ends.get("low")), number(ends.get("high")))
         for gate, ends in _mapping(gates).items()
         if isinstance(ends, Mapping)
-        for end in ("low", "high")
     }
-    names = {key.rsplit(".", 1)[0] for key in found}
-    return found | {"sat.total": _mean(found[f"{name}.low"] + found[f"{name}.high"] for name in sorted(names))}
+
+
+def _saturation(gates: Any) -> dict[str, float]:
+    found: dict[str, float] = {}
+    sums = []
+    for gate, (low, high) in saturated(gates).items():
+        found |= {f"sat.{gate}.low": low, f"sat.{gate}.high": high}
+        sums.append(low + high)
+    return found | {"sat.total": _mean(sums)}
+
+
+def _weights(gates: Any) -> dict[str, float]:
+    found = {f"w.{gate}": number(value) for gate, value in _mapping(gates).items()}
+    return found | {"w.mean": _mean(found.values())}
 
 
 def _over_layers(key: str, values: list[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
     if key == "c.max":
-        return max(known, default=math.nan)
-    if key.startswith("h."):
-        positive = [math.log(value) for value in known if value > 0]
-        return math.exp(_mean(positive)) if positive else math.nan
-    return _mean(known)
+        return _largest(values)
+    if not key.startswith("h."):
+        return _mean(values)
+    positive = [math.log(value) for value in values if math.isfinite(value) and value > 0]
+    return math.exp(_mean(positive)) if positive else math.nan
+
+
+def _largest(values: Iterable[float]) -> float:
+    return max((value for value in values if math.isfinite(value)), default=math.nan)
 
 
 def _mean(values: Iterable[float]) -> float:
+    """Of the finite ones; NaN of none. `fsum`: in any order the same."""
     known = [value for value in values if math.isfinite(value)]
     return math.fsum(known) / len(known) if known else math.nan
 

@@ -13,6 +13,7 @@ from rnnbench.reports.figures import ACCENT, BASE, WARN, new_figure, plain
 from rnnbench.reports.tables.numbers import estimate, missing, p_text, percent
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 OVERVIEW_NOTE = (
@@ -33,24 +34,25 @@ def overview_cells(result: AblationResult) -> Iterator[dict[str, str]]:
     for study, name in zip(result.studies, short_titles(result), strict=True):
         for n, row in enumerate(_main(study)):
             value, low, high = _shares(study, row)
-            gradient = study.verdicts.gradients[row["variant"]].word
+            share = "-" if missing(value) else f"{percent(value)} [{percent(low)}, {percent(high)}]"
             yield {
                 "study": name if n == 0 else "",
                 "variant": f"{row['variant']} against {row['against']}",
                 "pairs": str(row["n"]),
                 "difference [95% CI]": estimate(row["difference"], row["low"], row["high"]) or "-",
-                "share": "-" if missing(value) else f"{percent(value)} [{percent(low)}, {percent(high)}]",
+                "share": share,
                 "Holm p": p_text(row["p_holm"]) or "-",
                 "verdict": study.verdicts.effects[row["variant"]].word,
-                "gradient problem": gradient,
+                "gradient problem": study.verdicts.gradients[row["variant"]].word,
             }
 
 
 def short_titles(result: AblationResult) -> list[str]:
     """The studies' titles without what they all begin with."""
     parts = [study.title.split(" · ") for study in result.studies]
+    shortest = min(map(len, parts), default=0)
     same = 0
-    while all(len(part) > same + 1 for part in parts) and len({part[same] for part in parts}) == 1:
+    while same < shortest - 1 and len({part[same] for part in parts}) == 1:  # the last part always stays
         same += 1
     return [" · ".join(part[same:]) for part in parts]
 
@@ -62,11 +64,13 @@ def tally(result: AblationResult) -> list[str]:
         for row in _main(study):
             key = (str(row["variant"]), str(row["against"]))
             found.setdefault(key, Counter())[study.verdicts.effects[key[0]].word] += 1
-    return [
-        f"- **{name}** against {base}: {', '.join(f'{word} in {n} of {words.total()}' for word, n in words.items())}"
-        for (name, base), words in found.items()
-        if words.total() > 1
-    ]
+    lines = []
+    for (name, base), words in found.items():
+        total = words.total()
+        if total > 1:
+            said = ", ".join(f"{word} in {n} of {total}" for word, n in words.items())
+            lines.append(f"- **{name}** against {base}: {said}")
+    return lines
 
 
 def _main(study: Study) -> list[pd.Series[Any]]:
@@ -77,16 +81,16 @@ def _main(study: Study) -> list[pd.Series[Any]]:
 
 def _shares(study: Study, row: pd.Series[Any]) -> tuple[float, float, float]:
     """Difference and its interval as shares of the distance from floor to baseline, more is better."""
-    unit = study.margin / study.share * (-1 if study.goal == "min" else 1)
+    sign = -1 if study.goal == "min" else 1
+    unit = sign * study.margin / study.share
     value, low, high = (row[key] / unit for key in ("difference", "low", "high"))
     return value, min(low, high), max(low, high)
 
 
 def draw_overview(result: AblationResult) -> Figure:
     """A forest plot over all studies."""
-    rows = [(study, row) for study in result.studies for row in _main(study)]
-    heads = len(result.studies)
-    figure = new_figure(1.0 + 0.24 * (len(rows) + heads))
+    lines = sum(1 + len(_main(study)) for study in result.studies)
+    figure = new_figure(1.0 + 0.24 * lines)
     axes = figure.subplots()
     plain(axes)
     axes.grid(False, axis="y")
@@ -110,7 +114,8 @@ def draw_overview(result: AblationResult) -> Figure:
     return figure
 
 
-def _line(axes: Any, place: int, study: Study, row: pd.Series[Any]) -> None:
+def _line(axes: Axes, place: int, study: Study, row: pd.Series[Any]) -> None:
+    """One comparison: difference and interval in percent, the verdict at the right."""
     word = study.verdicts.effects[row["variant"]].word
     colour = {"helps": ACCENT, "hurts": WARN}.get(word, "black")
     value, low, high = (100 * share for share in _shares(study, row))

@@ -13,7 +13,7 @@ from rnnbench.reports.ablation.design import Arm, Spec, design
 from rnnbench.reports.ablation.effects import cost_frame, coverage_frame, diagnostics_frame, effects_frame, ok_runs
 from rnnbench.reports.ablation.measures import first_non_finite, measures_frame
 from rnnbench.reports.ablation.verdicts import Verdicts, decide
-from rnnbench.reports.selection.frame import part
+from rnnbench.store.rows import part
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def ablation(
     """Compare the entries of records with their baselines, paired by seed. The order of the records does not matter.
 
     spec: the key `ablation` of the experiment (see `Spec`); by default the baseline is peephole=off. Raises BadInput
-    where there is no baseline or nothing to compare. The rules of the verdicts: `ablation_verdicts`.
+    where there is no baseline or nothing to compare. The rules of the verdicts: `verdicts.rules`.
     """
     unique = {str(record["id"]): record for record in records}
     asked = Spec.read(spec)
@@ -84,17 +84,29 @@ def ablation(
 def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Mapping[str, Any]]) -> Study:
     mine = {run: records[run] for arm in arms for run in arm.runs["id"]}
     base = arms[0].runs
-    metric, goal = str(_first(arms, "metric") or "metric"), str(_first(arms, "goal") or "max")
-    broke = {run: first_non_finite(record) for run, record in mine.items()}
-    effects, coverage = effects_frame(arms), coverage_frame(arms, broke)
-    diagnostics = diagnostics_frame(arms, measures_frame(mine.values()), broke)
-    cost, notes = cost_frame(arms)
+    goal = str(_first(arms, "goal") or "max")
     margin = _margin(ok_runs(base)["value"], base["floor"], goal, spec.margin)
-    verdicts = decide(spec, goal, margin, effects, diagnostics, cost, coverage)
-    details = {run: part(mine[run], "diagnostics") for run in sorted(mine)}
-    notes += _notes(arms, margin)
-    frames = (effects, diagnostics, cost, coverage)
-    return Study(title, arms, metric, goal, margin, *frames, verdicts, notes, details, spec.questions, spec.margin)
+    broke = {run: first_non_finite(record) for run, record in mine.items()}
+    effects = effects_frame(arms)
+    diagnostics = diagnostics_frame(arms, measures_frame(mine.values()), broke)
+    cost, notes_on_cost = cost_frame(arms)
+    coverage = coverage_frame(arms, broke)
+    return Study(
+        title=title,
+        arms=arms,
+        metric=str(_first(arms, "metric") or "metric"),
+        goal=goal,
+        margin=margin,
+        effects=effects,
+        diagnostics=diagnostics,
+        cost=cost,
+        coverage=coverage,
+        verdicts=decide(spec, goal, margin, effects, diagnostics, cost, coverage),
+        notes=notes_on_cost + _notes(arms, margin),
+        details={run: part(mine[run], "diagnostics") for run in sorted(mine)},
+        questions=spec.questions,
+        share=spec.margin,
+    )
 
 
 def _first(arms: Sequence[Arm], column: str) -> Any:
@@ -104,12 +116,13 @@ def _first(arms: Sequence[Arm], column: str) -> Any:
 
 def _margin(values: pd.Series[Any], floors: pd.Series[Any], goal: str, share: float) -> float:
     """The smallest effect of interest in the metric's unit; NaN where the baseline is no better than its floor."""
-    known = floors.dropna()
     if values.empty:
         return math.nan
+    mean, known = float(values.mean()), floors.dropna()
     if known.empty:
-        return share * abs(float(values.mean()))
-    above = (float(values.mean()) - float(known.iloc[0])) * (-1 if goal == "min" else 1)
+        return share * abs(mean)
+    floor = float(known.iloc[0])
+    above = floor - mean if goal == "min" else mean - floor
     return share * above if above > 0 else math.nan
 
 
@@ -123,7 +136,8 @@ def _notes(arms: Sequence[Arm], margin: float) -> list[str]:
         notes.append("the baseline is no better than its floor: no equivalence can be shown here")
     elif runs["floor"].isna().all():
         notes.append("no floor is known: the margin is a share of the baseline's value itself")
-    if (versions := runs["source_hash"].nunique()) > 1:
+    versions = runs["source_hash"].nunique()
+    if versions > 1:
         notes.append(f"the runs are of {versions} versions of the code")
     if runs["dirty"].fillna(False).any():
         notes.append("made with uncommitted changes")

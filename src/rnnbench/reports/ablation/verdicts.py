@@ -12,7 +12,6 @@ from rnnbench.reports.ablation.answers import (
     BY_SIZE,
     HELPS,
     HURTS,
-    LARGER,
     SAME,
     UNKNOWN,
     Case,
@@ -21,8 +20,9 @@ from rnnbench.reports.ablation.answers import (
     choose,
 )
 from rnnbench.reports.ablation.design import Spec
-from rnnbench.reports.ablation.effects import FEWER, MORE
+from rnnbench.reports.ablation.effects import FEWER, LARGER, MORE
 from rnnbench.reports.ablation.gradients import FEWEST_FOR_ABSENT, gradient_rules, gradient_verdict
+from rnnbench.reports.ablation.measures import ALL
 from rnnbench.reports.statistics.paired import smallest_p
 from rnnbench.reports.tables.numbers import estimate, missing, p_text, short
 
@@ -75,49 +75,59 @@ def decide(
 ) -> Verdicts:
     """All verdicts of one study from its frames (see `Study`)."""
     base = str(coverage["variant"].iloc[0])
-    ends, costs = _by_variant(coverage), _by_variant(cost)
-    main = _by_variant(effects[effects["against"] == base])
-    by_size = _by_variant(effects[effects["against"] != base])
-    over_layers = diagnostics[diagnostics["layer"] == "all"]
-    case = Case(base, -1.0 if goal == "min" else 1.0, margin, main, costs, ends, {}, {})
+    ends, costs = _rows_by("variant", coverage), _rows_by("variant", cost)
+    main = _rows_by("variant", effects[effects["against"] == base])
+    by_size = _rows_by("variant", effects[effects["against"] != base])
+    over_layers = diagnostics[diagnostics["layer"] == ALL]
+    sign = -1.0 if goal == "min" else 1.0
+    case = Case(base, sign, margin, main, costs, ends, effects={}, gradients={})
     for name, row in main.items():
         verdict = _effect(row, ends[name], case)
         if verdict.word == HELPS and row["role"] == "variant":
             verdict = _for_its_size(verdict, costs[name]["params_ratio"], by_size.get(name), case.sign)
         case.effects[name] = verdict
-        rows = over_layers[over_layers["variant"] == name].to_dict("records")
-        measures = {str(row["measure"]): {str(key): value for key, value in row.items()} for row in rows}
+        measures = _rows_by("measure", over_layers[over_layers["variant"] == name])
         case.gradients[name] = Verdict(*gradient_verdict(measures, ends[name], base, ALPHA))
     choice = choose(case)
     said = answers(case, choice)
     return Verdicts(case.effects, case.gradients, {key: said[key] for key in spec.questions}, choice)
 
 
-def _by_variant(frame: pd.DataFrame) -> dict[str, Row]:
+def _rows_by(column: str, frame: pd.DataFrame) -> dict[str, Row]:
+    """The rows of a frame by the value of a column."""
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    return {str(row["variant"]): row for row in rows}
+    return {str(row[column]): row for row in rows}
 
 
 def _effect(row: Row, ends: Row, case: Case) -> Verdict:
-    """The verdict on one comparison with the baseline, rule by rule."""
+    """The verdict on one comparison with the baseline: the rules of `rules` in their order, the first that fits."""
     own, others = ends["paired_diverged"], ends["baseline_diverged"]
     divergence = f"diverged in {own} of {ends['known_ends']} seeds, {case.base} in {others}"
-    clear, differs = _below(ends["p_holm"]), _below(row["p_holm"])
-    within = not missing(case.margin) and not missing(row["low"])
-    within = within and row["low"] >= -case.margin and row["high"] <= case.margin
-    if own > others and clear:
-        return Verdict(HURTS, f"{divergence}, Holm p {p_text(ends['p_holm'])}")
-    if differs and not within and case.sign * row["difference"] < 0:
-        return Verdict(HURTS, "; ".join([_said(row), *([divergence] if own != others else [])]))
+    by_divergence = f"{divergence}, Holm p {p_text(ends['p_holm'])}"
+    divergence_is_clear = _below(ends["p_holm"])
+    is_within = _is_within(row, case.margin)
+    differs = _below(row["p_holm"]) and not is_within
+    is_worse = differs and case.sign * row["difference"] < 0
+    if own > others and divergence_is_clear:
+        return Verdict(HURTS, by_divergence)
+    if is_worse:
+        return Verdict(HURTS, _said(row) if own == others else f"{_said(row)}; {divergence}")
     if own > others:
         return Verdict(UNKNOWN, f"{divergence}: means are over the runs that finished")
-    if own < others and clear:
-        return Verdict(HELPS, f"{divergence}, Holm p {p_text(ends['p_holm'])}")
-    if within and row["n"] >= FEWEST_FOR_ABSENT:
+    if own < others and divergence_is_clear:
+        return Verdict(HELPS, by_divergence)
+    if is_within and row["n"] >= FEWEST_FOR_ABSENT:
         return Verdict(SAME, f"{_said(row)}, within ±{short(case.margin, 3)}")
-    if differs and not within:
+    if differs:
         return Verdict(HELPS, _said(row))
-    return Verdict(UNKNOWN, _too_little(row, case.margin, within))
+    return Verdict(UNKNOWN, _too_little(row, case.margin, is_within))
+
+
+def _is_within(row: Row, margin: float) -> bool:
+    """Whether both ends of the interval are within the margin."""
+    if missing(margin) or missing(row["low"]):
+        return False
+    return bool(row["low"] >= -margin and row["high"] <= margin)
 
 
 def _below(p: Any) -> bool:
@@ -130,17 +140,20 @@ def _said(row: Row) -> str:
     return f"{estimate(row['difference'], row['low'], row['high'])}, Holm p {p_text(row['p_holm'])}"
 
 
-def _too_little(row: Row, margin: float, within: bool) -> str:
+def _too_little(row: Row, margin: float, is_within: bool) -> str:
     """Why a comparison stays open, and what so few pairs could not have decided whatever they said."""
     n, family = int(row["n"]), int(row["family"])
+    if not n:
+        return _said(row)
     texts = [_said(row)]
     least = min(1.0, family * smallest_p(n))
-    if n and least >= ALPHA:
+    if least >= ALPHA:
+        pairs = "1 pair" if n == 1 else f"{n} pairs"
         of = f" in {family} comparisons" if family > 1 else ""
-        texts.append(f"{n} pair{'s' * (n != 1)}{of} cannot give a Holm p below {p_text(least)}")
-    if 0 < n < FEWEST_FOR_ABSENT:
+        texts.append(f"{pairs}{of} cannot give a Holm p below {p_text(least)}")
+    if n < FEWEST_FOR_ABSENT:
         texts.append(f"fewer than {FEWEST_FOR_ABSENT} pairs cannot show that it does not matter")
-    elif n and not within and not missing(margin):
+    elif not is_within and not missing(margin):
         texts.append(f"the interval reaches beyond ±{short(margin, 3)}")
     return "; ".join(texts)
 
@@ -152,6 +165,6 @@ def _for_its_size(verdict: Verdict, params_ratio: Any, control: Row | None, sign
     larger = f"{params_ratio - 1:.1%} more parameters"
     if control is None:
         return Verdict(BY_SIZE, f"{verdict.why}; {larger} and no control of its size")
-    better = _below(control["p_holm"]) and sign * control["difference"] > 0
+    is_better = _below(control["p_holm"]) and sign * control["difference"] > 0
     against = f"against {control['against']}, a control of its size: {_said(control)}"
-    return Verdict(HELPS if better else BY_SIZE, f"{verdict.why}; {larger}; {against}")
+    return Verdict(HELPS if is_better else BY_SIZE, f"{verdict.why}; {larger}; {against}")

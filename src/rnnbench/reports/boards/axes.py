@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 
 from rnnbench.reports.selection.coverage import coverage
-from rnnbench.reports.selection.frame import compact_json
 from rnnbench.reports.statistics.means import can_part
 from rnnbench.reports.statistics.paired import holm, paired
 from rnnbench.reports.tables.frames import typed_frame
 from rnnbench.reports.tables.labels import bracketed, dotted
 from rnnbench.reports.tables.numbers import between, known, p_text, short, with_arrow, with_ends
 from rnnbench.reports.tables.table import Section, Table, without_empty
-from rnnbench.store.rows import BLOCK, parts
+from rnnbench.store.rows import BLOCK, compact_json, parts
 
 BASE = {"peephole": "off", "direction": "forward", "depth": "1", "operator": "dense"}
 SAME = {"none": "off"}  # how a peephole that is absent may be called

@@ -19,10 +19,9 @@ import numpy as np
 import pandas as pd
 
 from rnnbench.reports.selection.axes import AXES, axis_words
-from rnnbench.reports.selection.frame import compact_json
 from rnnbench.reports.tables.labels import dotted, text_or, told_apart
 from rnnbench.reports.tables.numbers import count
-from rnnbench.store.rows import BLOCK
+from rnnbench.store.rows import BLOCK, compact_json
 
 TERMS = ("budget", "device_kind", "precision")
 GRANT = ("updates", "batch_size")

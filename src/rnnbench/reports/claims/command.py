@@ -9,7 +9,7 @@ from typing import Any
 from rnnbench.reports.claims.judge import Judged, judge
 from rnnbench.reports.claims.measures import NEEDS_HISTORY
 from rnnbench.reports.claims.table import write_claims
-from rnnbench.reports.claims.values import SMOKE
+from rnnbench.reports.claims.values import is_trial
 from rnnbench.reports.claims.wording import Claim, read_claims
 from rnnbench.store.curves import Curves, read_curves
 from rnnbench.store.gathered import read_runs
@@ -119,7 +119,7 @@ def own_runs(store: Store, name: str) -> dict[str, dict[str, Any]]:
         return {}
     last = _readable(store, manifest["runs"])
     before = _readable(store, manifest.get("earlier", ()))
-    entries = {_entry(record) for record in last.values() if not _is_trial(record)}
+    entries = {_entry(record) for record in last.values() if not is_trial(record)}
     return last | {run: record for run, record in before.items() if not entries or _entry(record) in entries}
 
 
@@ -131,10 +131,6 @@ def _readable(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def _entry(record: Mapping[str, Any]) -> str:
     return entry_id(record.get("config") or {"axes": record.get("axes"), "dataset": record.get("dataset")})
-
-
-def _is_trial(record: Mapping[str, Any]) -> bool:
-    return bool((record.get("budget") or {}).get("name") == SMOKE)
 
 
 def derive_claims(source: Path, folder: Path) -> list[str]:

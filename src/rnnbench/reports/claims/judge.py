@@ -80,12 +80,13 @@ class Judged:
         """How many checks say what, and of cost, what it was compared on: `4 yes, 1 open (native, cpu, threads=1)`."""
         counts = Counter(finding.answer for finding in self.findings)
         said = ", ".join(f"{counts[word]} {word}" for word in (YES, NO, UNKNOWN, VOID) if counts[word])
-        return said + (f" ({self.compared_on})" if self.compared_on else "")
+        return f"{said} ({self.compared_on})" if self.compared_on else said
 
     @property
     def compared_on(self) -> str:
         """Backend, device and threads of comparisons of cost."""
-        return "; ".join(sorted({on for f in self.findings for on in f.compared_on.split("; ") if on}))
+        named = {on for finding in self.findings for on in finding.compared_on.split("; ")}
+        return "; ".join(sorted(named - {""}))
 
 
 def rules() -> list[str]:
@@ -114,22 +115,31 @@ def rules() -> list[str]:
 
 def judge(claim: Claim, records: Records, histories: Curves) -> Judged:
     """The verdict on one claim from the records of its experiments."""
-    raw = [(check, values_of(check, records, histories)) for check in claim.checks]
-    tests = [i for i, (check, found) in enumerate(raw) if _is_test(check) and len(found.values) >= FEWEST_TEST]
-    adjusted = holm([sign_flip_p([v - _scaled(raw[i][0]) for v in raw[i][1].values]) for i in tests])
-    p_values = dict(zip(tests, adjusted, strict=True))
-    findings = tuple(_decide(check, found, p_values.get(i)) for i, (check, found) in enumerate(raw))
-    return Judged(claim, verdict([f.answer for f in findings], claim.needs), findings)
+    found = [values_of(check, records, histories) for check in claim.checks]
+    p_values = _p_values(claim.checks, found)
+    findings = tuple(_decide(*each) for each in zip(claim.checks, found, p_values, strict=True))
+    return Judged(claim, verdict([finding.answer for finding in findings], claim.needs), findings)
+
+
+def _p_values(checks: Sequence[Check], found: Sequence[Values]) -> list[float | None]:
+    """Of every check that is a test with enough pairs: Holm's p against its bound; None of the others."""
+    raw: list[float] = []
+    for check, some in zip(checks, found, strict=True):
+        is_tested = _is_test(check) and len(some.values) >= FEWEST_TEST
+        raw.append(sign_flip_p([value - _scaled(check) for value in some.values]) if is_tested else math.nan)
+    return [None if math.isnan(p) else p for p in holm(raw)]
 
 
 def verdict(answers: Sequence[str], needs: str) -> str:
     """What the answers of a claim's checks amount to."""
-    yes, no, unknown = (answers.count(word) for word in (YES, NO, UNKNOWN))
-    if needs == "any":
-        return HOLDS if yes else FAILS if no and not unknown else OPEN
+    yes, no, unknown = (word in answers for word in (YES, NO, UNKNOWN))
+    if needs == "any" and yes:
+        return HOLDS
     if yes and no:
         return DEPENDS
-    return OPEN if unknown or not (yes or no) else HOLDS if yes else FAILS
+    if unknown or not (yes or no):
+        return OPEN
+    return HOLDS if yes else FAILS
 
 
 def _is_test(check: Check) -> bool:
@@ -150,33 +160,66 @@ def _scaled(check: Check) -> float:
 
 def _decide(check: Check, found: Values, p: float | None) -> Finding:
     """The answer of a check: by the interval, and by the test where it is one."""
-    values, bound = found.values, _scaled(check)
-    fewest, n = _fewest(check), len(values)
-    finding = Finding(check, UNKNOWN, "; ".join(found.notes), n, compared_on=found.compared_on)
-    if n < fewest:
-        what = "runs" if check.second is None else "pairs"
-        said = [f"{n} of at least {fewest} {what}", *found.notes]
-        missing = not found.settings and found.found < fewest
-        return replace(finding, words="; ".join(said), missing=missing, settings=found.settings)
-    mean, low, high = mean_ci(values)
-    if check.relation == "equals":
-        answer = YES if all(math.isclose(v, bound, abs_tol=1e-12) for v in values) else NO
-    else:
-        answer = _side(check.relation, bound, low, high)
-        if _is_test(check) and answer != UNKNOWN and not (p is not None and p < ALPHA):
-            answer = UNKNOWN
-    if void := _no_room(check, found, answer, high):
-        answer, finding = VOID, replace(finding, words="; ".join(filter(None, [void, finding.words])))
+    if len(found.values) < _fewest(check):
+        return _too_few(check, found)
+    mean, low, high = mean_ci(found.values)
+    answer = _answer(check, found.values, low, high, p)
+    void = _no_room(check, found, answer, high)
+    answer = VOID if void else answer
     back = math.exp if check.ratio else float
-    shown = f"{short(back(mean))}"
-    if math.isfinite(low) and check.relation != "equals":
-        shown += f" [{short(back(low))}, {short(back(high))}]"
-    tested = f", p {p_text(p)} against the bound" if p is not None else ""
-    if p is not None and answer == UNKNOWN and smallest_p(n) >= ALPHA:
-        tested += " (so few pairs cannot go lower)"
-    words = "; ".join(filter(None, [f"{shown}, n={n}{tested}", finding.words]))
-    p_shown = math.nan if p is None else p
-    return replace(finding, answer=answer, words=words, mean=back(mean), low=back(low), high=back(high), p=p_shown)
+    finding = Finding(
+        check=check,
+        answer=answer,
+        words="",
+        n=len(found.values),
+        mean=back(mean),
+        low=back(low),
+        high=back(high),
+        p=math.nan if p is None else p,
+        compared_on=found.compared_on,
+    )
+    words = [_numbers(finding), void, *found.notes]
+    return replace(finding, words="; ".join(filter(None, words)))
+
+
+def _too_few(check: Check, found: Values) -> Finding:
+    """The finding of a check that has fewer values than it needs."""
+    n, fewest = len(found.values), _fewest(check)
+    what = "runs" if check.second is None else "pairs"
+    return Finding(
+        check=check,
+        answer=UNKNOWN,
+        words="; ".join([f"{n} of at least {fewest} {what}", *found.notes]),
+        n=n,
+        compared_on=found.compared_on,
+        missing=not found.settings and found.found < fewest,
+        settings=found.settings,
+    )
+
+
+def _answer(check: Check, values: Sequence[float], low: float, high: float, p: float | None) -> str:
+    """What enough values say. low, high: their interval; p: of the test, where it is one."""
+    bound = _scaled(check)
+    if check.relation == "equals":
+        are_equal = all(math.isclose(value, bound, abs_tol=1e-12) for value in values)
+        return YES if are_equal else NO
+    if _is_test(check) and (p is None or p >= ALPHA):
+        return UNKNOWN
+    return _side(check.relation, bound, low, high)
+
+
+def _numbers(finding: Finding) -> str:
+    """ "0.12 [0.08, 0.16], n=8, p 0.0078 against the bound"."""
+    text = short(finding.mean)
+    if math.isfinite(finding.low) and finding.check.relation != "equals":
+        text += f" [{short(finding.low)}, {short(finding.high)}]"
+    text += f", n={finding.n}"
+    if math.isnan(finding.p):
+        return text
+    text += f", p {p_text(finding.p)} against the bound"
+    if finding.answer == UNKNOWN and smallest_p(finding.n) >= ALPHA:
+        text += " (so few pairs cannot go lower)"
+    return text
 
 
 def _no_room(check: Check, found: Values, answer: str, high: float) -> str:
@@ -185,9 +228,10 @@ def _no_room(check: Check, found: Values, answer: str, high: float) -> str:
         return ""
     if max(found.levels) < LEARNED:
         return "neither has learned the task"
-    ceiling = check.relation == "above" and found.levels[1] > 1 - check.bound
-    ceiling = ceiling and answer != YES and not high < -check.bound
-    return f"the second leaves no room, {short(found.levels[1])}" if ceiling else ""
+    second = found.levels[1]
+    is_at_ceiling = check.relation == "above" and second > 1 - check.bound
+    is_decided = answer == YES or high < -check.bound
+    return f"the second leaves no room, {short(second)}" if is_at_ceiling and not is_decided else ""
 
 
 def _side(relation: str, bound: float, low: float, high: float) -> str:
@@ -195,8 +239,12 @@ def _side(relation: str, bound: float, low: float, high: float) -> str:
     if math.isnan(low):
         return UNKNOWN
     if relation == "within":
-        inside, outside = low >= -bound and high <= bound, low > bound or high < -bound
-        return YES if inside else NO if outside else UNKNOWN
-    above, below = low > bound, high < bound
-    wanted, other = (above, below) if relation == "above" else (below, above)
-    return YES if wanted else NO if other else UNKNOWN
+        is_yes = -bound <= low and high <= bound
+        is_no = bound < low or high < -bound
+    elif relation == "above":
+        is_yes, is_no = low > bound, high < bound
+    else:
+        is_yes, is_no = high < bound, low > bound
+    if is_yes:
+        return YES
+    return NO if is_no else UNKNOWN

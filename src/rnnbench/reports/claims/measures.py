@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rnnbench.reports.selection.frame import number, part
+from rnnbench.store.rows import number, part
 
 Record = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]

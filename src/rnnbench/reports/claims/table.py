@@ -55,9 +55,11 @@ def what_is_missing(judged: Sequence[Judged]) -> list[str]:
             waiting.setdefault(each.claim.experiments, []).append(each.claim.n)
     lines = []
     for names, claims in waiting.items():
-        said = f"claim{'s' * (len(claims) > 1)} {', '.join(map(str, claims))}"
-        lines.append(f"{said}: runs of {' and '.join(names)} are missing: rnnbench claims --run {claims[0]}")
-    return lines + [f"claim {each.claim.n}: {each.to_do}" for each in judged if each.to_do and not each.is_missing]
+        said = "claim" if len(claims) == 1 else "claims"
+        said += f" {', '.join(map(str, claims))}: runs of {' and '.join(names)} are missing"
+        lines.append(f"{said}: rnnbench claims --run {claims[0]}")
+    undecided = [each for each in judged if each.to_do and not each.is_missing]
+    return lines + [f"claim {each.claim.n}: {each.to_do}" for each in undecided]
 
 
 def _cells(each: Judged) -> dict[str, str]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from rnnbench.reports.claims.measures import CENSORED, MEASURES, OF_COST
 from rnnbench.reports.claims.wording import Check, Select, matches
-from rnnbench.reports.selection.frame import number, part
 from rnnbench.store.curves import Curves
+from rnnbench.store.rows import number, part
 
 SMOKE = "smoke"
 Record = Mapping[str, Any]
@@ -50,24 +50,51 @@ class _Side:
 
 def values_of(check: Check, records: Sequence[Record], histories: Curves) -> Values:
     """The values of a check from the records of its claim."""
-    sides = [_side(select, check, records, histories) for select in (check.first, check.second) if select is not None]
-    notes = list(dict.fromkeys(note for side in sides for note in side.notes))
-    cost = check.measure in OF_COST
-    on = "; ".join(sorted({word for side in sides for word in side.on})) if cost else ""
-    found = len(set.intersection(*(side.seeds for side in sides)))
-    several = any(side.settings for side in sides)
-    if len(sides) == 1:
-        values = [sides[0].values[seed] for seed in sorted(sides[0].values)]
-        levels = [values]
-    else:
-        pairs = _pairs(sides[0], sides[1])
-        if cost and (apart := [s for s in pairs if sides[0].machines[s] != sides[1].machines[s]]):
-            notes.append(f"{len(apart)} pairs are of two machines, torch versions, thread counts or precisions")
-            pairs = {seed: pair for seed, pair in pairs.items() if seed not in apart}
-        values = [math.log(a / b) if check.ratio else a - b for _, (a, b) in sorted(pairs.items())]
-        levels = [[pairs[seed][side] for seed in sorted(pairs)] for side in (0, 1)]
-    means = tuple(math.fsum(level) / len(level) for level in levels if level)
-    return Values(values, notes, found, several, on, means)
+    first = _side(check.first, check, records, histories)
+    second = None if check.second is None else _side(check.second, check, records, histories)
+    return _level(first, check) if second is None else _comparison(first, second, check)
+
+
+def _level(side: _Side, check: Check) -> Values:
+    """Of a check of one side: its values by seed."""
+    values = [side.values[seed] for seed in sorted(side.values)]
+    return Values(
+        values=values,
+        notes=list(dict.fromkeys(side.notes)),
+        found=len(side.seeds),
+        settings=side.settings,
+        compared_on=_in_words(side.on, check),
+        levels=_means(values),
+    )
+
+
+def _comparison(first: _Side, second: _Side, check: Check) -> Values:
+    """Of a check of two sides: the differences, or logarithms of ratios, of their pairs by seed."""
+    notes = list(dict.fromkeys([*first.notes, *second.notes]))
+    pairs = _pairs(first, second)
+    apart = {seed for seed in pairs if first.machines[seed] != second.machines[seed]}
+    if apart and check.measure in OF_COST:
+        notes.append(f"{len(apart)} pairs are of two machines, torch versions, thread counts or precisions")
+        pairs = {seed: pair for seed, pair in pairs.items() if seed not in apart}
+    in_order = [pairs[seed] for seed in sorted(pairs)]
+    return Values(
+        values=[math.log(a / b) if check.ratio else a - b for a, b in in_order],
+        notes=notes,
+        found=len(first.seeds & second.seeds),
+        settings=first.settings or second.settings,
+        compared_on=_in_words(first.on | second.on, check),
+        levels=_means([a for a, _ in in_order]) + _means([b for _, b in in_order]),
+    )
+
+
+def _in_words(on: set[str], check: Check) -> str:
+    """What a cost was measured on; nothing of other measures."""
+    return "; ".join(sorted(on)) if check.measure in OF_COST else ""
+
+
+def _means(values: Sequence[float]) -> tuple[float, ...]:
+    """The mean of some values; none of none."""
+    return (math.fsum(values) / len(values),) if values else ()
 
 
 def _pairs(first: _Side, second: _Side) -> dict[int, tuple[float, float]]:
@@ -81,11 +108,12 @@ def _side(select: Select, check: Check, records: Sequence[Record], histories: Cu
     """The measure of the runs selected, and remarks on those that do not count."""
     side = _Side()
     found = [record for record in records if matches(record, select)]
-    tried = [record for record in found if (record.get("budget") or {}).get("name") == SMOKE]
-    runs = [record for record in found if (record.get("budget") or {}).get("name") != SMOKE]
-    side.notes += [f"{len(tried)} runs of budget=smoke do not count"] * bool(tried)
+    runs = [record for record in found if not is_trial(record)]
+    if len(runs) < len(found):
+        side.notes.append(f"{len(found) - len(runs)} runs of budget=smoke do not count")
     side.seeds = {int(record["seed"]) for record in runs}
-    if len({(record["seed"], record["id"]) for record in runs}) > len(side.seeds):
+    different = {(record["seed"], record["id"]) for record in runs}
+    if len(different) > len(side.seeds):
         side.settings = True
         side.notes.append("the runs are of more than one setting (budget or options)")
         return side
@@ -98,22 +126,28 @@ def _side(select: Select, check: Check, records: Sequence[Record], histories: Cu
 
 def _count(side: _Side, lost: Counter[str], record: Record, check: Check, histories: Curves) -> None:
     """Enter one run into its side, or into what is lost."""
-    value = MEASURES[check.measure](record, histories.get(str(record["id"]), []), check.outputs)
-    usable = record["status"] == "ok" or (check.measure == "score" and record["status"] == "diverged")
-    if record["status"] != "ok":
-        lost[str(record["status"])] += 1
-    if not usable:
-        return
-    seed = int(record["seed"])
+    run, status, seed = str(record["id"]), str(record["status"]), int(record["seed"])
+    if status != "ok":
+        lost[status] += 1
+        has_score = check.measure == "score" and status == "diverged"
+        if not has_score:
+            return
     side.machines[seed] = _machine(record)
     side.on.add(f"{record.get('backend')}, {record.get('device')}, threads={record.get('threads')}")
-    if value is not None and (value > 0 or not check.ratio):
+    value = MEASURES[check.measure](record, histories.get(run, []), check.outputs)
+    can_be_a_ratio = value is not None and value > 0
+    if value is not None and (can_be_a_ratio or not check.ratio):
         side.values[seed] = value
         return
     lost[f"without {check.measure.replace('_', ' ')}"] += 1
     limit = number(record.get(CENSORED.get(check.measure, "")))
-    if limit > 0 and str(record["id"]) in histories:
+    if limit > 0 and run in histories:
         side.limits[seed] = limit
+
+
+def is_trial(record: Record) -> bool:
+    """Whether a run was only to see that it runs (budget=smoke): it is no evidence."""
+    return bool(part(record, "budget").get("name") == SMOKE)
 
 
 def _machine(record: Record) -> str:

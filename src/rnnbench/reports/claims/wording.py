@@ -9,9 +9,10 @@ from typing import Any
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.claims.measures import MEASURES
-from rnnbench.reports.selection.frame import part
+from rnnbench.store.rows import part
 
 RELATIONS = ("above", "below", "within", "equals")
+CLAIM_KEYS = {"n", "text", "source", "experiments", "checks"}
 KEYS = {"entry", "first", "second", "each", "measure", "ratio", "outputs", *RELATIONS}
 Select = Mapping[str, Any]  # {"cell": "rnn", "dataset.T": 50}: what of a record must be equal
 NAMED = {"dataset": "dataset", "budget": "budget"}  # parts of a record that have a name of their own
@@ -38,14 +39,17 @@ class Check:
         """`gru / lstm, digits, native`: who is compared on what."""
         if self.second is None:
             return _say(self.first)
-        both = {k: v for k, v in self.first.items() if k in self.second and self.second[k] == v}
-        own = [{k: v for k, v in side.items() if k not in both} for side in (self.first, self.second)]
-        return f"{_say(own[0])} {'/' if self.ratio else '-'} {_say(own[1])}" + (f", {_say(both)}" if both else "")
+        both = {key: value for key, value in self.first.items() if key in self.second and self.second[key] == value}
+        first = _say({key: value for key, value in self.first.items() if key not in both})
+        second = _say({key: value for key, value in self.second.items() if key not in both})
+        compared = f"{first} / {second}" if self.ratio else f"{first} - {second}"
+        return f"{compared}, {_say(both)}" if both else compared
 
     @property
     def says(self) -> str:
         """What would make it true: `score above 0.5`."""
-        return f"{self.measure.replace('_', ' ')} {self.relation} {'±' * (self.within_difference)}{self.bound:g}"
+        bound = f"±{self.bound:g}" if self.within_difference else f"{self.bound:g}"
+        return f"{self.measure.replace('_', ' ')} {self.relation} {bound}"
 
     @property
     def within_difference(self) -> bool:
@@ -79,41 +83,75 @@ def read_claims(content: Mapping[str, Any]) -> list[Claim]:
 
 def _claim(node: Mapping[str, Any]) -> Claim:
     what = f"claims.yaml, claim {node.get('n')}"
-    if unknown := set(node) - {"n", "text", "source", "experiments", "checks", "needs", "also"}:
+    unknown = set(node) - CLAIM_KEYS - {"needs", "also"}
+    if unknown:
         raise BadInput(f"{what}: unknown key {min(unknown)!r}.")
-    if missing := {"n", "text", "source", "experiments", "checks"} - set(node):
+    missing = CLAIM_KEYS - set(node)
+    if missing:
         raise BadInput(f"{what} lacks {', '.join(sorted(missing))}.")
-    if node.get("needs", "all") not in ("all", "any"):
-        raise BadInput(f"{what}: needs is all or any, not {node['needs']!r}.")
-    checks = tuple(check for each in node["checks"] for check in _checks(each, what))
-    named, also = (tuple(map(str, node.get(key) or ())) for key in ("experiments", "also"))
-    return Claim(int(node["n"]), node["text"], node["source"], named, checks, node.get("needs", "all"), also)
+    needs = node.get("needs", "all")
+    if needs not in ("all", "any"):
+        raise BadInput(f"{what}: needs is all or any, not {needs!r}.")
+    return Claim(
+        n=int(node["n"]),
+        text=node["text"],
+        source=node["source"],
+        experiments=tuple(map(str, node["experiments"] or ())),
+        checks=tuple(check for each in node["checks"] for check in _checks(each, what)),
+        needs=needs,
+        also=tuple(map(str, node.get("also") or ())),
+    )
 
 
 def _checks(node: Mapping[str, Any], what: str) -> list[Check]:
     """A check for every combination of `each`; a key there may say whose it is, second.cell."""
-    if unknown := set(node) - KEYS:
-        raise BadInput(f"{what}: unknown key {min(unknown)!r}; {nearest(min(unknown), KEYS)}")
-    relations = [key for key in RELATIONS if key in node]
-    if len(relations) != 1 or ("entry" in node) == ("first" in node) or ("first" in node) != ("second" in node):
-        raise BadInput(f"{what}: a check has entry, or first and second, and one of {', '.join(RELATIONS)}.")
-    if node.get("measure") not in MEASURES:
-        raise BadInput(f"{what}: unknown measure; {nearest(str(node.get('measure')), MEASURES)}")
-    if node["measure"] == "score" and "second" in node and (relations[0] == "below" or node.get("ratio")):
-        raise BadInput(
-            f"{what}: scores are compared as a difference, above a bound or within it; turn first and second."
-        )
+    relation = _relation(node, what)
     each = node.get("each") or {}
     found = []
     for values in itertools.product(*each.values()):
-        first, second = dict(node.get("entry") or node.get("first") or {}), dict(node.get("second") or {})
-        for key, value in zip(each, values, strict=True):
-            for name, side in (("first", first), ("second", second)):
-                if key.partition(".")[0] == name or key.partition(".")[0] not in ("first", "second"):
-                    side[key.removeprefix(f"{name}.")] = value
-        against = second if "second" in node else None
-        ratio, outputs = bool(node.get("ratio")), node.get("outputs")
-        found.append(Check(first, against, node["measure"], relations[0], float(node[relations[0]]), ratio, outputs))
+        chosen = dict(zip(each, values, strict=True))
+        first = dict(node.get("entry") or node.get("first") or {}) | _of_side("first", chosen)
+        second = dict(node["second"] or {}) | _of_side("second", chosen) if "second" in node else None
+        check = Check(
+            first=first,
+            second=second,
+            measure=node["measure"],
+            relation=relation,
+            bound=float(node[relation]),
+            ratio=bool(node.get("ratio")),
+            outputs=node.get("outputs"),
+        )
+        found.append(check)
+    return found
+
+
+def _relation(node: Mapping[str, Any], what: str) -> str:
+    """Which of `RELATIONS` a check states. Raises BadInput where the check is not as it must be."""
+    unknown = set(node) - KEYS
+    if unknown:
+        raise BadInput(f"{what}: unknown key {min(unknown)!r}; {nearest(min(unknown), KEYS)}")
+    relations = [key for key in RELATIONS if key in node]
+    sides = {"entry", "first", "second"} & set(node)
+    if len(relations) != 1 or sides not in ({"entry"}, {"first", "second"}):
+        raise BadInput(f"{what}: a check has entry, or first and second, and one of {', '.join(RELATIONS)}.")
+    measure = node.get("measure")
+    if measure not in MEASURES:
+        raise BadInput(f"{what}: unknown measure; {nearest(str(measure), MEASURES)}")
+    is_turned = relations[0] == "below" or node.get("ratio")
+    if measure == "score" and "second" in node and is_turned:
+        raise BadInput(
+            f"{what}: scores are compared as a difference, above a bound or within it; turn first and second."
+        )
+    return relations[0]
+
+
+def _of_side(side: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What `each` says of one side: `cell` is for both, `second.cell` for the second alone."""
+    found = {}
+    for key, value in chosen.items():
+        whose = key.partition(".")[0]
+        if whose == side or whose not in ("first", "second"):
+            found[key.removeprefix(f"{side}.")] = value
     return found
 
 
@@ -137,17 +175,21 @@ def _field(record: Mapping[str, Any], key: str) -> Any:
 
 def _say(select: Select) -> str:
     """`rnn, adding, T=50`: names alone where they say what they are."""
-    alone = ("cell", "dataset", "backend", "direction", "forecast", "forecast.sampling.mode")
-    words = [
-        str(v) if k in alone else "hidden size as given" if v is None else f"{k.rpartition('.')[2]}={v}"
-        for k, v in select.items()
-    ]
-    return ", ".join(words)
+    return ", ".join(_word(key, value) for key, value in select.items())
+
+
+def _word(key: str, value: Any) -> str:
+    if key in ("cell", "dataset", "backend", "direction", "forecast", "forecast.sampling.mode"):
+        return str(value)
+    if value is None:
+        return "hidden size as given"
+    return f"{key.rpartition('.')[2]}={value}"
 
 
 def asked(claims: Sequence[Claim], numbers: Sequence[int]) -> list[Claim]:
     """The claims of these numbers, in their order; all without any. Raises BadInput on a number that is none."""
     known = {claim.n: claim for claim in claims}
-    if unknown := [n for n in numbers if n not in known]:
+    unknown = [n for n in numbers if n not in known]
+    if unknown:
         raise BadInput(f"there is no claim {unknown[0]}; they go from {min(known)} to {max(known)}.")
     return [known[n] for n in sorted(set(numbers))] if numbers else list(claims)

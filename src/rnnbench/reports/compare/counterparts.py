@@ -15,11 +15,10 @@ import pandas as pd
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.selection.chosen import chosen
-from rnnbench.reports.selection.frame import compact_json
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.selection.select import matches as matches
 from rnnbench.reports.tables.labels import dotted, text_or
-from rnnbench.store.rows import BLOCK
+from rnnbench.store.rows import BLOCK, compact_json
 
 KEYS = (*BLOCK, "device_kind", "precision", "backend")
 # What a word of a selection takes out of the key; a budget is a name and its numbers.

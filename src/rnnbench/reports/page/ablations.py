@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnnbench.errors import BadInput
-from rnnbench.reports.ablation.measures import curves
+from rnnbench.reports.ablation.answers import Verdict
+from rnnbench.reports.ablation.measures import curves, saturated
 from rnnbench.reports.ablation.study import Study, ablation
-from rnnbench.reports.figures import middle
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs
-from rnnbench.reports.selection.frame import number, part
+from rnnbench.reports.statistics.quartiles import quartiles
 from rnnbench.reports.tables.markdown import bold_parts
 from rnnbench.reports.tables.numbers import estimate, p_text
+from rnnbench.store.rows import number, part
 
 NORMS = ("median", "p99", "max")
 STUDIES = 12  # of one ablation: the overview of `rnnbench ablation` is the place for more
@@ -35,10 +37,9 @@ def ablations(source: Source) -> dict[str, Any]:
         except BadInput as error:
             remarks.append(f"{name}: {error}")
             continue
-        if len(result.studies) > STUDIES:
-            remarks.append(
-                f"{name}: the first {STUDIES} of {len(result.studies)} studies; all: rnnbench ablation {name}"
-            )
+        total = len(result.studies)
+        if total > STUDIES:
+            remarks.append(f"{name}: the first {STUDIES} of {total} studies; all: rnnbench ablation {name}")
         found.append({"name": name, "studies": [_study(study) for study in result.studies[:STUDIES]]})
     return {"found": found, "remarks": remarks}
 
@@ -59,18 +60,24 @@ def _study(study: Study) -> dict[str, Any]:
 def _effects(study: Study) -> Iterator[dict[str, Any]]:
     """One row a comparison, as the forest plot and the table beside it show it."""
     ends = study.coverage.set_index("variant")
+    nothing = Verdict("", "")
     for _, row in study.effects.iterrows():
-        main = row["against"] == study.arms[0].name
-        verdict = study.verdicts.effects.get(row["variant"]) if main else None
-        gradient = study.verdicts.gradients.get(row["variant"]) if main else None
+        name = row["variant"]
+        is_main = row["against"] == study.arms[0].name
+        verdict = study.verdicts.effects.get(name, nothing) if is_main else nothing
+        gradient = study.verdicts.gradients.get(name, nothing) if is_main else nothing
         yield {
-            "variant": row["variant"] if main else f"{row['variant']} against {row['against']}", "main": bool(main),
+            "variant": name if is_main else f"{name} against {row['against']}",
+            "main": bool(is_main),
             **{key: plain(row[key]) for key in ("n", "mean", "difference", "low", "high")},
-            "text": estimate(row["difference"], row["low"], row["high"]), "p": p_text(row["p_holm"]),
-            "verdict": verdict.word if verdict else "", "why": verdict.why if verdict else "",
-            "gradient": gradient.word if gradient else "", "gradient_why": gradient.why if gradient else "",
-            "diverged": plain(ends.loc[row["variant"], "diverged"]) if main else None,
-        }  # fmt: skip
+            "text": estimate(row["difference"], row["low"], row["high"]),
+            "p": p_text(row["p_holm"]),
+            "verdict": verdict.word,
+            "why": verdict.why,
+            "gradient": gradient.word,
+            "gradient_why": gradient.why,
+            "diverged": plain(ends.loc[name, "diverged"]) if is_main else None,
+        }
 
 
 def _norms(study: Study) -> Iterator[dict[str, Any]]:
@@ -89,7 +96,9 @@ def _over_time(study: Study) -> Iterator[dict[str, Any]]:
         for layer, curve in curves(study.details[run], "h_grad_norm"):
             found.setdefault((layer, arm), []).append(curve)
     for (layer, arm), rows in found.items():
-        yield {"layer": layer, "variant": arm, "values": [plain(v, 4) if v > 0 else None for v in middle(rows)[0]]}
+        median, _, _ = quartiles(rows)
+        values = [plain(value, 4) if value > 0 else None for value in median]
+        yield {"layer": layer, "variant": arm, "values": values}
 
 
 def _saturation(study: Study) -> Iterator[dict[str, Any]]:
@@ -97,10 +106,9 @@ def _saturation(study: Study) -> Iterator[dict[str, Any]]:
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for arm, run in _runs(study):
         for gates in part(study.details[run], "saturation").values():
-            for gate in gates if isinstance(gates, Mapping) else ():
-                ends = (number(part(gates, gate).get("low")), number(part(gates, gate).get("high")))
-                if all(end == end for end in ends):
-                    found.setdefault((arm, str(gate)), []).append(ends)
+            for gate, ends in saturated(gates).items():
+                if not any(map(math.isnan, ends)):
+                    found.setdefault((arm, gate), []).append(ends)
     for (arm, gate), pairs in found.items():
         low, high = (sum(pair[end] for pair in pairs) / len(pairs) for end in (0, 1))
         yield {"variant": arm, "gate": gate, "low": plain(low, 4), "high": plain(high, 4)}

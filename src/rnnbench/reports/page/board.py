@@ -18,11 +18,10 @@ from rnnbench.reports.boards.leaderboard_table import settings
 from rnnbench.reports.page.source import Record, Source
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line
-from rnnbench.reports.selection.frame import COLUMNS, part
 from rnnbench.reports.statistics.means import mean_of_known
 from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
 from rnnbench.store.record import NOT_IN_ID, canonical
-from rnnbench.store.rows import BLOCK
+from rnnbench.store.rows import BLOCK, COLUMNS, part
 
 RUNS = 50  # of one entry that are listed, failed ones first
 RUNS_IN_ALL = 20_000  # a page stays one that a browser opens at once
@@ -45,9 +44,7 @@ def board(source: Source) -> dict[str, Any]:
         found["blocks"].append(_block(block))
         fronts = {cost: _front(block, cost) for cost in COSTS}
         for place, (_, row) in enumerate(block.iterrows()):
-            runs = mine[_key(row)]
-            if "stage" in runs and (finals := runs["stage"] == "final").any():
-                runs = _where(runs, finals)
+            runs = _counted(mine[_key(row)])
             entry = _entry(row, len(found["blocks"]) - 1) | {"metrics": _metrics(runs, metrics)}
             entry["front"] = [cost for cost in COSTS if place in fronts[cost]]
             found["entries"].append(entry)
@@ -56,6 +53,14 @@ def board(source: Source) -> dict[str, Any]:
             found["left_out"] += len(runs["id"]) - len(listed["id"])
             found["runs"].append(listed)
     return found | {"configs": _configs(source, found["runs"])}
+
+
+def _counted(runs: Runs) -> Runs:
+    """The runs of an entry that its row is about: of a search's winner those on fresh seeds alone."""
+    if "stage" not in runs:
+        return runs
+    finals = runs["stage"] == "final"
+    return _where(runs, finals) if finals.any() else runs
 
 
 def plain(value: Any, digits: int = 7) -> Any:
@@ -131,18 +136,19 @@ def _entry(row: pd.Series[Any], block: int) -> dict[str, Any]:
 
 def _front(block: pd.DataFrame, cost: str) -> set[int]:
     """The places of entries that no other beats in both value and cost, where their times may be compared at all."""
-    found = set()
     sign = -1 if block["goal"].iloc[0] == "max" else 1
-    rows = [
-        (place, sign * row["mean"], row[cost], (row["device"], row["precision"], row["backend"]))
-        for place, (_, row) in enumerate(block.iterrows())
-        if known(row["mean"]) and known(row[cost])
-    ]
-    for place, loss, price, where in rows:
-        rivals = [r for r in rows if cost == "params" or r[3] == where]
-        if not any(a <= loss and b <= price and (a < loss or b < price) for _, a, b, _ in rivals):
-            found.add(place)
-    return found
+    rivals: dict[tuple[Any, ...], list[tuple[int, float, float]]] = {}  # of those that compare: place, loss, price
+    for place, (_, row) in enumerate(block.iterrows()):
+        if known(row["mean"]) and known(row[cost]):
+            where = () if cost == "params" else (row["device"], row["precision"], row["backend"])
+            rivals.setdefault(where, []).append((place, sign * row["mean"], row[cost]))
+    return {one[0] for some in rivals.values() for one in some if not any(_beats(other, one) for other in some)}
+
+
+def _beats(one: tuple[int, float, float], other: tuple[int, float, float]) -> bool:
+    """Whether one (place, loss, price) is nowhere worse than the other, and somewhere better."""
+    nowhere_worse = one[1] <= other[1] and one[2] <= other[2]
+    return bool(nowhere_worse and one[1:] != other[1:])
 
 
 def _metrics(runs: Runs, names: Sequence[str]) -> list[list[Any]]:
@@ -164,18 +170,26 @@ def _listed(runs: Runs, most: int) -> dict[str, list[Any]]:
 
 def _configs(source: Source, runs: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, Any]:
     """What entries were made from: options by entry, those that all share apart, and the command of a run of each."""
-    flat: dict[int, dict[str, Any]] = {}
+    flat: dict[int, dict[str, str]] = {}
     commands: dict[int, str] = {}
     for place, listed in enumerate(runs[:CONFIGS]):
         record = source.read(listed["id"][0]) if listed["id"] else None
         if record is not None:
             flat[place] = flattened(record)
             commands[place] = str(record.get("command") or "")
-    shared = dict(next(iter(flat.values()), {}))
-    for options in flat.values():
-        shared = {key: value for key, value in shared.items() if key in options and options[key] == value}
-    own = {place: {k: v for k, v in options.items() if k not in shared} for place, options in flat.items()}
-    return {"shared": shared, "own": own, "commands": commands}
+    in_all = _in_all(list(flat.values()))
+    own = {}
+    for place, options in flat.items():
+        own[place] = {key: value for key, value in options.items() if key not in in_all}
+    return {"shared": in_all, "own": own, "commands": commands}
+
+
+def _in_all(configs: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The options that every config has with the same value."""
+    found = dict(configs[0]) if configs else {}
+    for options in configs:
+        found = {key: value for key, value in found.items() if options.get(key) == value}
+    return found
 
 
 def flattened(record: Record) -> dict[str, str]:

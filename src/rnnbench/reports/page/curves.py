@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source
-from rnnbench.reports.selection.frame import number
 from rnnbench.store.curves import FILE, Curves
+from rnnbench.store.rows import number
 
 RUNS = 400  # in all, best entries of every block first
 SEEDS = 10  # of one entry
 POINTS = 60  # of one curve, evenly over its steps, the last one included
 FIXED = ("val/loss", "train/loss", "train/grad_norm_max")
+
+RowsByStep = Mapping[float, Mapping[str, Any]]  # of a run's history
 
 
 def learning_curves(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,9 +29,12 @@ def learning_curves(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
     histories = source.curves([run for some in runs.values() for run in some])
     found = {}
     for place, ids in runs.items():
-        names = (f"val/{board['blocks'][board['entries'][place]['block']]['metric']}", *FIXED)
-        if curves := _thinned(histories, ids, tuple(dict.fromkeys(names))):
-            seeds = dict(zip(board["runs"][place]["id"], board["runs"][place]["seed"], strict=True))
+        block = board["blocks"][board["entries"][place]["block"]]
+        names = tuple(dict.fromkeys((f"val/{block['metric']}", *FIXED)))
+        curves = _thinned(histories, ids, names)
+        if curves:
+            listed = board["runs"][place]
+            seeds = dict(zip(listed["id"], listed["seed"], strict=True))
             found[place] = curves | {"seeds": [seeds[run] for run in curves["runs"]]}
     return {"entries": found, "left_out": len(board["entries"]) - len(wanted), "why": "" if found else _why(source)}
 
@@ -56,18 +62,34 @@ def _wanted(board: Mapping[str, Any]) -> list[int]:
 def _thinned(histories: Curves, runs: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     """The named columns of some runs on at most POINTS of the steps that any of them has; empty without any."""
     by_run = {run: {number(row.get("step")): row for row in histories[run]} for run in runs if run in histories}
-    there = [name for name in names if any(number(r.get(name)) == number(r.get(name)) for rows in by_run.values()
-                                           for r in rows.values())]  # fmt: skip
-    steps = sorted({
-        step for rows in by_run.values() for step, row in rows.items()
-        if any(row.get(name) is not None for name in there)
-    })  # fmt: skip
-    if len(steps) > POINTS:
-        steps = [steps[round(n * (len(steps) - 1) / (POINTS - 1))] for n in range(POINTS)]
-    if not there or not steps:
+    there = [name for name in names if _is_known(by_run.values(), name)]
+    steps = _even(_steps(by_run.values(), there))
+    if not steps:
         return {}
-    metrics = {
-        name: [[plain(number(rows.get(step, {}).get(name)), 5) for step in steps] for rows in by_run.values()]
-        for name in there
-    }
+    metrics = {}
+    for name in there:
+        metrics[name] = [[plain(number(rows.get(step, {}).get(name)), 5) for step in steps] for rows in by_run.values()]
     return {"steps": [plain(step) for step in steps], "runs": list(by_run), "metrics": metrics}
+
+
+def _is_known(runs: Iterable[RowsByStep], name: str) -> bool:
+    """Whether any row of any run has a number in this column."""
+    return any(not math.isnan(number(row.get(name))) for rows in runs for row in rows.values())
+
+
+def _steps(runs: Iterable[RowsByStep], names: Sequence[str]) -> list[float]:
+    """The steps at which any run has something in one of these columns."""
+    found = set()
+    for rows in runs:
+        for step, row in rows.items():
+            if any(row.get(name) is not None for name in names):
+                found.add(step)
+    return sorted(found)
+
+
+def _even(steps: Sequence[float]) -> list[float]:
+    """At most POINTS of some steps, evenly by their place, the first and the last one included."""
+    if len(steps) <= POINTS:
+        return list(steps)
+    between = (len(steps) - 1) / (POINTS - 1)
+    return [steps[round(n * between)] for n in range(POINTS)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +82,15 @@ def _reason(text: Any) -> str:
     return one_line(text, 400) if isinstance(text, str) and text else "no reason recorded"
 
 
-def provenance(source: Source, stale: Callable[[str], bool] | None = None) -> dict[str, Any]:
+def provenance(source: Source, stale: Callable[[pd.DataFrame], Sequence[bool]] | None = None) -> dict[str, Any]:
     """groups: runs by machine, commit and source; packages of the newest run of each; the span of time.
 
-    stale: tells of a source hash whether other source than today's made it; without it nothing is said. A run of a
-    published set is not asked: groups of which only a part is stale are two.
+    stale: tells of each row of the frame whether other source than today's made it; without it nothing is said. A run
+    of a published set is not asked: groups of which only a part is stale are two.
     """
     frame = source.frame
-    old = {text for text in frame["source_hash"].dropna().unique() if text and stale is not None and stale(text)}
-    frame = frame.assign(old=frame["source_hash"].isin(old) & ~frame["id"].isin(list(source.frozen)))
+    live = ~frame["id"].isin(list(source.frozen))
+    frame = frame.assign(old=False if stale is None else live & pd.Series(list(stale(frame)), frame.index, dtype=bool))
     names = (*MADE_BY, "old")
     groups = []
     counts = frame.groupby(list(names), dropna=False, sort=True).size()

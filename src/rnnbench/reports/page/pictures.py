@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnbench.reports.page.source import Source
@@ -18,25 +18,38 @@ def pictures(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
     """sheets: one picture a dataset with its words; remarks: what is not shown. Empty where no run predicts frames."""
     runs: list[str] = []
     left_out = 0
-    for number in range(len(board["blocks"])):
-        places = [n for n, entry in enumerate(board["entries"]) if entry["block"] == number]
-        first = next((board["runs"][n]["id"][0] for n in places if board["runs"][n]["id"]), None)
-        record = source.read(first) if first is not None else None
-        if record is None or not of_frames(record):
-            continue
-        left_out += max(0, len(places) - ENTRIES)
-        runs += [run for n in places[:ENTRIES] for run in board["runs"][n]["id"]]
+    for ids in _by_block(board):
+        if _is_of_frames(source, ids):
+            left_out += max(0, len(ids) - ENTRIES)
+            runs += [run for some in ids[:ENTRIES] for run in some]
     if not runs:
         return {"sheets": [], "remarks": []}
     sheets, remarks = with_samples(source.sheets(source.records(runs)), source.samples)
     said = [_said(remark) for remark in remarks]
-    said += [f"{left_out} entries beyond the best {ENTRIES} of a block are not drawn."] * bool(left_out)
+    if left_out:
+        said.append(f"{left_out} entries beyond the best {ENTRIES} of a block are not drawn.")
     return {"sheets": [_sheet(sheet) for sheet in sheets], "remarks": said}
+
+
+def _by_block(board: Mapping[str, Any]) -> list[list[Sequence[str]]]:
+    """The listed runs of every entry, block by block."""
+    found: list[list[Sequence[str]]] = [[] for _ in board["blocks"]]
+    for entry, listed in zip(board["entries"], board["runs"], strict=True):
+        found[entry["block"]].append(listed["id"])
+    return found
+
+
+def _is_of_frames(source: Source, ids: Sequence[Sequence[str]]) -> bool:
+    """Whether the runs of a block predict frames: they are of one dataset, so the first one tells."""
+    first = next((some[0] for some in ids if some), None)
+    record = None if first is None else source.read(first)
+    return record is not None and of_frames(record)
 
 
 def _said(remark: str) -> str:
     """A remark in one short sentence: the whole path of a file is of no use in a page that travels."""
-    return remark.split(": /")[0] + ": no samples kept." if ": /" in remark else remark
+    what, sign, _ = remark.partition(": /")
+    return f"{what}: no samples kept." if sign else remark
 
 
 def _sheet(sheet: Sheet) -> dict[str, Any]:

@@ -12,10 +12,12 @@ import functools
 import hashlib
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from rnnbench._version import __version__
 from rnnbench.reports.page.ablations import ablations
@@ -33,7 +35,7 @@ SCRIPTS = (  # in this order
     "ablations", "frames", "origin", "live", "main",
 )  # fmt: skip
 NOBODY, ITSELF = "'none'", "'self'"
-Stale = Callable[[str], bool]
+Stale = Callable[[pd.DataFrame], Sequence[bool]]
 
 
 def page_data(source: Source, *, stale: Stale | None = None) -> dict[str, Any]:

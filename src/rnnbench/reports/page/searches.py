@@ -13,8 +13,8 @@ from rnnbench.reports.page.source import Source, head_runs
 from rnnbench.reports.search.importance import importance
 from rnnbench.reports.search.result import SearchResult, search_result
 from rnnbench.reports.search.table import study_cells
-from rnnbench.reports.selection.frame import number
 from rnnbench.reports.tables.numbers import known, short
+from rnnbench.store.rows import number
 
 Axis = Mapping[str, Any]
 
@@ -41,20 +41,26 @@ def searched(source: Source) -> dict[str, Any]:
 
 def _search(result: SearchResult) -> dict[str, Any]:
     trials = result.trials[result.trials["stage"] == "trial"]
-    space = [dict(dimension) for dimension in result.rules["space"]]
     shown = _shown(trials, result)
-    axes = [_axis(dimension, list(shown[dimension["key"]])) for dimension in space]
+    axes = [_axis(dimension, list(shown[dimension["key"]])) for dimension in result.rules["space"]]
+    studies = zip(result.studies["study"], result.studies["label"], strict=True)
     return {
-        "name": result.name, "metric": result.metric, "goal": result.goal, "sentences": list(result.sentences),
-        "studies": [[str(key), str(label)] for key, label in zip(result.studies["study"], result.studies["label"],
-                                                                 strict=True)],
-        "table": study_cells(result), "axes": [{"key": axis["key"], "ticks": axis["ticks"]} for axis in axes],
-        "trials": [_trial(row, space, axes) for _, row in shown.iterrows()], "left_out": len(trials) - len(shown),
-        "best": _best_so_far(trials, result), "importance": _importance(result),
-    }  # fmt: skip
+        "name": result.name,
+        "metric": result.metric,
+        "goal": result.goal,
+        "sentences": list(result.sentences),
+        "studies": [[str(key), str(label)] for key, label in studies],
+        "table": study_cells(result),
+        "axes": [{"key": axis["key"], "ticks": axis["ticks"]} for axis in axes],
+        "trials": [_trial(row, axes) for _, row in shown.iterrows()],
+        "left_out": len(trials) - len(shown),
+        "best": _best_so_far(trials, result),
+        "importance": _importance(result),
+    }
 
 
 def _shown(trials: pd.DataFrame, result: SearchResult) -> pd.DataFrame:
+    """The trials that have a line: the best of every study by validation."""
     each = max(1, TRIALS // max(1, len(result.studies)))
     ranked = trials.assign(key=trials["val"] * -trials["study"].map(lambda study: _sign(result, study)))
     return ranked.sort_values(["study", "key", "number"]).groupby("study", sort=False).head(each)
@@ -69,10 +75,11 @@ def _axis(dimension: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]
     """One axis: how a value becomes a place between 0 and 1, and what is written at which places."""
     scale = dimension.get("scale", "linear")
     low, high = number(dimension.get("low")), number(dimension.get("high"))
-    if dimension.get("kind") == "choice" or not (known(low) and known(high)) or low == high:
-        names = list(dict.fromkeys(str(value) for value in values))
-        names.sort(key=lambda text: (0, float(text), "") if _numeric(text) else (1, 0.0, text))
-        places = {name: (n / (len(names) - 1) if len(names) > 1 else 0.5) for n, name in enumerate(names)}
+    is_interval = known(low) and known(high) and low != high
+    if dimension.get("kind") == "choice" or not is_interval:
+        names = sorted(dict.fromkeys(map(str, values)), key=_numbers_first)
+        last = len(names) - 1
+        places = {name: n / last if last else 0.5 for n, name in enumerate(names)}
         return {"key": dimension["key"], "places": places, "ticks": [[place, name] for name, place in places.items()]}
     ends = [_scaled(low, scale), _scaled(high, scale)]
     middle = sum(ends) / 2
@@ -82,11 +89,13 @@ def _axis(dimension: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]
     return {"key": dimension["key"], "ends": sorted(ends), "scale": scale, "ticks": ticks}
 
 
-def _numeric(text: str) -> bool:
+def _numbers_first(text: str) -> tuple[int, float, str]:
+    """To sort by: numbers by their value, then other words."""
     try:
-        return math.isfinite(float(text))
+        value = float(text)
     except ValueError:
-        return False
+        value = math.nan
+    return (0, value, "") if math.isfinite(value) else (1, 0.0, text)
 
 
 def _scaled(value: float, scale: str) -> float:
@@ -99,6 +108,7 @@ def _scaled(value: float, scale: str) -> float:
 
 
 def _place(axis: Axis, value: Any) -> float | None:
+    """Where a value stands on an axis, 0 to 1; None where it has no place there."""
     if "places" in axis:
         return plain(axis["places"].get(str(value)), 4)
     if not known(value) or isinstance(value, str):
@@ -108,13 +118,18 @@ def _place(axis: Axis, value: Any) -> float | None:
     return plain(min(max(place, 0.0), 1.0), 4)
 
 
-def _trial(row: pd.Series[Any], space: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> dict[str, Any]:
-    texts = [row[d["key"]] if isinstance(row[d["key"]], str) else short(row[d["key"]], 3) for d in space]
+def _trial(row: pd.Series[Any], axes: Sequence[Axis]) -> dict[str, Any]:
+    values = [row[axis["key"]] for axis in axes]
     return {
-        "study": str(row["study"]), "number": plain(row["number"]), "status": row["status"], "val": plain(row["val"]),
-        "id": row["id"], "chosen": row["chosen"], "values": texts,
-        "places": [_place(axis, row[axis["key"]]) for axis in axes],
-    }  # fmt: skip
+        "study": str(row["study"]),
+        "number": plain(row["number"]),
+        "status": row["status"],
+        "val": plain(row["val"]),
+        "id": row["id"],
+        "chosen": row["chosen"],
+        "values": [value if isinstance(value, str) else short(value, 3) for value in values],
+        "places": [_place(axis, value) for axis, value in zip(axes, values, strict=True)],
+    }
 
 
 def _best_so_far(trials: pd.DataFrame, result: SearchResult) -> dict[str, list[list[Any]]]:
@@ -124,11 +139,14 @@ def _best_so_far(trials: pd.DataFrame, result: SearchResult) -> dict[str, list[l
         sign = _sign(result, str(study))
         best, line = math.nan, []
         for trial, value in zip(mine["number"], mine["val"], strict=True):
-            if known(value) and (math.isnan(best) or sign * value > sign * best):
+            is_better = math.isnan(best) or sign * value > sign * best
+            if known(value) and is_better:
                 best = float(value)
                 line.append([plain(trial), plain(best)])
         last = plain(mine["number"].max())
-        found[str(study)] = line + ([[last, plain(best)]] if line and line[-1][0] != last else [])
+        if line and line[-1][0] != last:
+            line.append([last, plain(best)])
+        found[str(study)] = line
     return found
 
 

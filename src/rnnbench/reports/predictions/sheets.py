@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import pandas as pd
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.selection.coverage import coverage, fill_unknown
-from rnnbench.reports.selection.frame import part, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.labels import told_apart
 from rnnbench.reports.tables.numbers import known, short
-from rnnbench.store.rows import parts
+from rnnbench.store.rows import part, parts
 from rnnbench.store.samples import Samples, read
 
 # Runs meet in one picture where these are equal: then they were tested on the same clips.
@@ -71,37 +71,55 @@ def choose(
     frame["shown"] = (frame["status"] == "ok") & (True if kept is None else frame["id"].isin(list(kept)))
     sheets: list[Sheet] = []
     for _, block in frame.groupby(list(SAME_CLIPS), dropna=False, sort=False):
-        if (sheet := _sheet(block, seed, {sheet.name for sheet in sheets})) is not None:
+        sheet = _sheet(block, seed, {sheet.name for sheet in sheets})
+        if sheet is not None:
             sheets.append(sheet)
     return sheets
 
 
 def _sheet(block: pd.DataFrame, seed: int | None, taken: set[str]) -> Sheet | None:
+    """The picture of one dataset; None where it would show no run. taken: the names of others."""
     entries = {str(entry): runs for entry, runs in block.groupby("entry", sort=False)}
-    ok = {entry: set(runs.loc[runs["shown"], "seed"].dropna()) for entry, runs in entries.items()}
-    shared = set.intersection(*(seeds for seeds in ok.values() if seeds)) if any(ok.values()) else set()
-    if seed is None and shared:
-        seed = int(min(shared))
-    rows, seeds = [], []
-    for (entry, runs), label in zip(entries.items(), _labels(entries), strict=True):
-        wanted = min(ok[entry], default=None) if seed is None else seed
-        found = runs[runs["shown"] & (runs["seed"] == wanted)] if wanted is not None else runs[:0]
-        if found.empty:
-            rows.append(Row(label, None, _absence(runs, seed)))
-        else:
-            seeds.append(int(found["seed"].iloc[0]))
-            rows.append(Row(label, str(found["id"].iloc[0]), _metric(found.iloc[0])))
+    if seed is None:
+        seed = _shared_seed(entries.values())
+    shown = [_shown(runs, seed) for runs in entries.values()]
+    seeds = {int(run["seed"]) for run in shown if run is not None}
     if not seeds:
         return None
-    if len(set(seeds)) > 1:  # no seed ended ok everywhere: each row says its own
-        of = iter(seeds)
-        rows = [row if row.run is None else Row(row.label, row.run, f"{row.note}, seed {next(of)}") for row in rows]
+    rows = []
+    for label, run, runs in zip(_labels(entries), shown, entries.values(), strict=True):
+        if run is None:
+            rows.append(Row(label, None, _absence(runs, seed)))
+            continue
+        own_seed = f", seed {int(run['seed'])}" if len(seeds) > 1 else ""  # no seed ended ok everywhere
+        rows.append(Row(label, str(run["id"]), _metric(run) + own_seed))
     first, dataset = block.iloc[0], str(block["dataset"].iloc[0])
-    names = (dataset, *(f"{dataset}_{n}" for n in range(2, len(taken) + 3)))
-    name = next(name for name in names if name not in taken)
     protocol = "" if pd.isna(first["protocol"]) else str(first["protocol"])
-    said = f"weights best on validation{f', seed {seeds[0]}' if len(set(seeds)) == 1 else ''}{_goal(first)}"
-    return Sheet(name, dataset, tuple(filter(None, (protocol, said))), tuple(rows))
+    one_seed = f", seed {min(seeds)}" if len(seeds) == 1 else ""
+    said = f"weights best on validation{one_seed}{_goal(first)}"
+    return Sheet(_free_name(dataset, taken), dataset, tuple(filter(None, (protocol, said))), tuple(rows))
+
+
+def _shared_seed(entries: Iterable[pd.DataFrame]) -> int | None:
+    """The smallest seed that can be shown of all entries that have any; None where there is none."""
+    seeds = [set(runs.loc[runs["shown"], "seed"].dropna()) for runs in entries]
+    some = [each for each in seeds if each]
+    shared = set.intersection(*some) if some else set()
+    return int(min(shared)) if shared else None
+
+
+def _shown(runs: pd.DataFrame, seed: int | None) -> pd.Series[Any] | None:
+    """The run of an entry that is shown: of this seed, or of its own smallest; None where it has none."""
+    found = runs[runs["shown"] & runs["seed"].notna()]
+    wanted = found["seed"].min() if seed is None else seed
+    found = found[found["seed"] == wanted]
+    return None if found.empty else found.iloc[0]
+
+
+def _free_name(dataset: str, taken: set[str]) -> str:
+    """The dataset's name, with a number where others have it: "digits_2"."""
+    names = (dataset, *(f"{dataset}_{n}" for n in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
 
 
 def _labels(entries: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -118,15 +136,17 @@ def _words(row: pd.Series[Any]) -> list[str]:
 def _metric(row: pd.Series[Any]) -> str:
     """ "mse_sum 36.30": a run's main metric on the whole test split, with the same digits in every row."""
     value = row["value"]
-    plain = known(value) and 1e-3 <= abs(value) < 1e4
-    return f"{row['metric']} {f'{value:#.4g}' if plain else short(value) or 'missing'}".rstrip(".")
+    if known(value) and 1e-3 <= abs(value) < 1e4:
+        return f"{row['metric']} {value:#.4g}".rstrip(".")
+    return f"{row['metric']} {short(value) or 'missing'}"
 
 
 def _goal(row: pd.Series[Any]) -> str:
     """What the rows' numbers are."""
     if pd.isna(row["metric"]):
         return ""
-    return f"; {row['metric']} is over the whole test split, {'more' if row['goal'] == 'max' else 'less'} is better"
+    better = "more" if row["goal"] == "max" else "less"
+    return f"; {row['metric']} is over the whole test split, {better} is better"
 
 
 def _absence(runs: pd.DataFrame, seed: int | None) -> str:
@@ -136,7 +156,8 @@ def _absence(runs: pd.DataFrame, seed: int | None) -> str:
         return "no samples kept"
     if seed is None:
         return f"no run ended ok ({coverage(runs)})"
-    return f"seed {seed}: {mine['status'].iloc[0] if len(mine) else 'no finished run'}"
+    ended = mine["status"].iloc[0] if len(mine) else "no finished run"
+    return f"seed {seed}: {ended}"
 
 
 def with_samples(sheets: Iterable[Sheet], path: Callable[[str], Path]) -> tuple[list[Sheet], list[str]]:
@@ -150,13 +171,16 @@ def with_samples(sheets: Iterable[Sheet], path: Callable[[str], Path]) -> tuple[
         rows: list[Row] = []
         first: Samples | None = None
         for row in sheet.rows:
-            samples, lack = _read(path(row.run), row.run, first) if row.run else (None, "")
+            if row.run is None:
+                rows.append(row)
+                continue
+            samples, lack = _read(path(row.run), row.run, first)
             first = first or samples
             if lack:
                 remarks.append(f"left out: {row.label}: {lack}")
-            rows.append(Row(row.label, row.run, row.note if not lack else "no samples kept", samples))
+            rows.append(replace(row, samples=samples, note="no samples kept" if lack else row.note))
         if first is not None:
-            filled.append(Sheet(sheet.name, sheet.dataset, sheet.terms, tuple(rows)))
+            filled.append(replace(sheet, rows=tuple(rows)))
     return filled, remarks
 
 
@@ -177,4 +201,5 @@ def _read(path: Path, run: str, first: Samples | None) -> tuple[Samples | None, 
 
 def seeds_shown(records: Iterable[Mapping[str, Any]]) -> Sequence[int]:
     """The seeds with which runs that predict frames ended ok."""
-    return sorted({int(r["seed"]) for r in records if of_frames(r) and r["status"] == "ok" and r["seed"] is not None})
+    ok = [record for record in records if of_frames(record) and record["status"] == "ok"]
+    return sorted({int(record["seed"]) for record in ok if record["seed"] is not None})

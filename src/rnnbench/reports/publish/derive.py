@@ -15,12 +15,13 @@ from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_figure import board_link
 from rnnbench.reports.boards.leaderboard_table import leaderboard_table
 from rnnbench.reports.publish.predictions import changed, links
-from rnnbench.reports.selection.frame import part, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.searched import with_searches
 from rnnbench.reports.tables.markdown import to_markdown
 from rnnbench.reports.tables.write import write_table
 from rnnbench.store.manifests import skipped_cells
 from rnnbench.store.published import PublishedHead, read_head, read_published
+from rnnbench.store.rows import part
 from rnnbench.store.store import write_atomic
 
 DERIVED = ("leaderboard.csv", "leaderboard.md", "README.md")

@@ -17,6 +17,7 @@ from rnnbench.reports.tables.frames import typed_frame
 
 FEWEST = 10  # trials with a value, below which a forest says nothing
 POOLED = "all studies"
+VARIANT = "variant"  # the option that tells pooled studies apart
 
 
 def importance(result: SearchResult) -> pd.DataFrame:
@@ -36,13 +37,19 @@ def importance(result: SearchResult) -> pd.DataFrame:
 
 
 def _rows(key: str, label: str, trials: pd.DataFrame, result: SearchResult, *, pooled: bool) -> list[dict[str, Any]]:
+    """The rows of one study, or of all together (pooled)."""
     head = {"study": key, "label": label, "trials": len(trials), "note": ""}
-    space = [dimension["key"] for dimension in result.rules["space"]]
-    if len(trials) < FEWEST or trials["val"].nunique() < 2:
-        note = f"fewer than {FEWEST} trials with a value" if len(trials) < FEWEST else "all values are equal"
-        return [head | {"key": each, "importance": math.nan, "note": note} for each in space]
+    options = [dimension["key"] for dimension in result.rules["space"]]
+    if len(trials) < FEWEST:
+        head["note"] = f"fewer than {FEWEST} trials with a value"
+    elif trials["val"].nunique() < 2:
+        head["note"] = "all values are equal"
+    if head["note"]:
+        return [head | {"key": option, "importance": math.nan} for option in options]
     found = _fanova(trials, result.rules, pooled)
-    return [head | {"key": each, "importance": found.get(each, 0.0)} for each in (*space, *(["variant"] * pooled))]
+    if pooled:
+        options.append(VARIANT)
+    return [head | {"key": option, "importance": found.get(option, 0.0)} for option in options]
 
 
 def _fanova(trials: pd.DataFrame, rules: Mapping[str, Any], pooled: bool) -> dict[str, float]:
@@ -53,21 +60,18 @@ def _fanova(trials: pd.DataFrame, rules: Mapping[str, Any], pooled: bool) -> dic
     distributions = {dimension["key"]: _distribution(dimension) for dimension in rules["space"]}
     if pooled:
         keys = tuple(study["key"] for study in rules["studies"])
-        distributions["variant"] = optuna.distributions.CategoricalDistribution(keys)
+        distributions[VARIANT] = optuna.distributions.CategoricalDistribution(keys)
     study = optuna.create_study(direction="minimize")
     for _, row in trials.sort_values(["study", "number"]).iterrows():
-        values = {dimension["key"]: _parameter(dimension, row[dimension["key"]]) for dimension in rules["space"]}
-        study.add_trial(
-            optuna.create_trial(
-                params=values | ({"variant": row["study"]} if pooled else {}), distributions=distributions,
-                value=float(row["val"]),
-            )
-        )  # fmt: skip
+        params = {dimension["key"]: _parameter(dimension, row[dimension["key"]]) for dimension in rules["space"]}
+        if pooled:
+            params[VARIANT] = row["study"]
+        trial = optuna.create_trial(params=params, distributions=distributions, value=float(row["val"]))
+        study.add_trial(trial)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of options that had one value only
-        return {
-            k: float(v) for k, v in get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0)).items()
-        }
+        shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    return {option: float(share) for option, share in shares.items()}
 
 
 def _distribution(dimension: Mapping[str, Any]) -> Any:

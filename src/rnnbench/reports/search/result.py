@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from rnnbench.reports.selection.frame import records_frame
-from rnnbench.reports.statistics.means import RESAMPLES, mean_ci
+from rnnbench.reports.statistics.best_share import percentile_interval, resampled_best_share
+from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.tables.frames import typed_frame
 from rnnbench.reports.tables.numbers import short
 
@@ -78,22 +79,14 @@ def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goals: Mapping[str, s
     """One row a trial or final. chosen: `best` or `top` among a study's trials, by validation alone."""
     records = frame.set_index("id")
     labels = {study["key"]: study["label"] for study in rules["studies"]}
+    keys = _keys(rules)
     rows = []
-    for each in rules["trials"]:
-        run = each["id"]
-        record: Any = records.loc[run] if run in records.index else None
-        ok = record is not None and record["status"] == "ok"
-        row = {
-            "study": each["study"], "label": labels.get(each["study"], each["study"]), "number": each["number"],
-            "stage": each["stage"], "chosen": "", "id": run or "",
-            "status": "refused" if not run else "open" if record is None else record["status"],
-            "val": record["val"] if ok else math.nan, "test": record["value"] if ok else math.nan,
-        }  # fmt: skip
-        for key in ("seed", "params", "train_seconds"):
-            row[key] = math.nan if record is None else record[key]
-        rows.append(row | {dimension["key"]: each["values"].get(dimension["key"]) for dimension in rules["space"]})
-    columns = [*TRIALS, *(dimension["key"] for dimension in rules["space"]), "id"]
-    trials = pd.DataFrame(rows, columns=columns)
+    for planned in rules["trials"]:
+        names = {"study": planned["study"], "label": labels.get(planned["study"], planned["study"])}
+        place = {"number": planned["number"], "stage": planned["stage"], "chosen": ""}
+        values = {key: planned["values"].get(key) for key in keys}
+        rows.append(names | place | _became(planned["id"], records) | values)
+    trials = pd.DataFrame(rows, columns=[*TRIALS, *keys, "id"])
     for study, part in trials[trials["stage"] == "trial"].groupby("study"):
         if study not in goals:  # of a manifest that was joined with another
             continue
@@ -101,6 +94,29 @@ def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goals: Mapping[str, s
         trials.loc[order.index[: _top(len(part), rules)], "chosen"] = "top"
         trials.loc[order.index[:1], "chosen"] = "best"
     return trials
+
+
+def _keys(rules: Mapping[str, Any]) -> list[str]:
+    """The options that are searched."""
+    return [dimension["key"] for dimension in rules["space"]]
+
+
+def _became(run: str | None, records: pd.DataFrame) -> dict[str, Any]:
+    """What became of a trial's run. run: None of a trial that was refused; records: by id."""
+    measured = ("seed", "params", "train_seconds")
+    if run not in records.index:
+        status = "open" if run else "refused"
+        unknown = dict.fromkeys(("val", "test", *measured), math.nan)
+        return {"id": run or "", "status": status, **unknown}
+    record: Any = records.loc[run]
+    is_ok = record["status"] == "ok"
+    return {
+        "id": run,
+        "status": record["status"],
+        "val": record["val"] if is_ok else math.nan,
+        "test": record["value"] if is_ok else math.nan,
+        **{key: record[key] for key in measured},
+    }
 
 
 def _by_validation(trials: pd.DataFrame, goal: str) -> pd.DataFrame:
@@ -115,24 +131,48 @@ def _top(n: int, rules: Mapping[str, Any]) -> int:
 
 
 def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) -> dict[str, Any]:
+    """One row of the frame of studies."""
     mine = trials[(trials["study"] == key) & (trials["stage"] == "trial")]
-    best = mine[mine["chosen"] == "best"]
     top = mine[mine["chosen"] != ""]
-    finals = finals_of(trials, key, None if best.empty else best["number"].iloc[0])
-    final, final_low, final_high = mean_ci(finals["test"].dropna())
-    low, high = _interval(_best_share(mine, rules, goal)) if _enough(mine, rules) else (math.nan, math.nan)
-    label = next(study["label"] for study in rules["studies"] if study["key"] == key)
+    low, high = math.nan, math.nan
+    if _enough(mine, rules):
+        low, high = percentile_interval(_best_share(mine, rules, goal), ALPHA)
     counts = Counter(mine.loc[mine["status"] != "ok", "status"])
     row: dict[str, Any] = {
-        "study": key, "label": label, "trials": len(mine), "ok": int((mine["status"] == "ok").sum()),
-        "failures": ", ".join(f"{n} {status}" for status, n in sorted(counts.items())),
-        "best_trial": None if best.empty else best["number"].iloc[0],
+        "study": key,
+        "label": next(study["label"] for study in rules["studies"] if study["key"] == key),
+        "trials": len(mine),
+        "ok": int((mine["status"] == "ok").sum()),
+        "failures": _counted(counts),
+        "top_n": len(top),
+        "top_val": top["val"].mean(),
+        "top_test": top["test"].mean(),
+        "top_low": low,
+        "top_high": high,
+    }
+    return row | _winner(key, rules, trials) | _effect(key, rules, trials, goal)
+
+
+def _winner(key: str, rules: Mapping[str, Any], trials: pd.DataFrame) -> dict[str, Any]:
+    """A study's best trial by validation, and its runs on fresh seeds."""
+    best = trials[(trials["study"] == key) & (trials["chosen"] == "best")]
+    number = None if best.empty else best["number"].iloc[0]
+    finals = finals_of(trials, key, number)
+    mean, low, high = mean_ci(finals["test"].dropna())
+    return {
+        "best_trial": number,
         "best_val": math.nan if best.empty else best["val"].iloc[0],
-        "values": "" if best.empty else in_words(best.iloc[0], rules), "top_n": len(top),
-        "top_val": top["val"].mean(), "top_test": top["test"].mean(), "top_low": low, "top_high": high,
-        "finals": len(finals), "final_test": final, "final_low": final_low, "final_high": final_high,
-    }  # fmt: skip
-    return row | _effect(key, rules, trials, goal)
+        "values": "" if best.empty else in_words(best.iloc[0], rules),
+        "finals": len(finals),
+        "final_test": mean,
+        "final_low": low,
+        "final_high": high,
+    }
+
+
+def _counted(statuses: Mapping[str, int]) -> str:
+    """ "2 diverged, 1 oom"."""
+    return ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
 
 
 def finals_of(trials: pd.DataFrame, study: str, number: int | None) -> pd.DataFrame:
@@ -149,12 +189,19 @@ def front(result: SearchResult) -> pd.DataFrame:
         mine = mine[mine["val"].notna()]
         goal = result.goals[study["key"]]
         sign = -1 if goal == "max" else 1
-        losses = np.column_stack([
-            sign * mine["val"] if each == "metric" else mine[each] for each in result.rules["objectives"]
-        ]).astype(float)  # fmt: skip
-        beaten = [bool(((losses <= one).all(axis=1) & (losses < one).any(axis=1)).any()) for one in losses]
-        parts.append(_by_validation(mine[~np.array(beaten, dtype=bool)], goal))
+        objectives = [sign * mine["val"] if each == "metric" else mine[each] for each in result.rules["objectives"]]
+        parts.append(_by_validation(mine[~_beaten(np.column_stack(objectives).astype(float))], goal))
     return pd.concat(parts)
+
+
+def _beaten(losses: np.ndarray) -> np.ndarray:
+    """Of each row (trials, objectives; less is better) whether another is nowhere worse and somewhere better."""
+    beaten = []
+    for one in losses:
+        nowhere_worse = (losses <= one).all(axis=1)
+        somewhere_better = (losses < one).any(axis=1)
+        beaten.append(bool((nowhere_worse & somewhere_better).any()))
+    return np.array(beaten, dtype=bool)
 
 
 def _enough(trials: pd.DataFrame, rules: Mapping[str, Any]) -> bool:
@@ -163,54 +210,64 @@ def _enough(trials: pd.DataFrame, rules: Mapping[str, Any]) -> bool:
 
 def in_words(trial: pd.Series[Any], rules: Mapping[str, Any]) -> str:
     """What was tried, in words."""
-    keys = [dimension["key"] for dimension in rules["space"]]
-    return ", ".join(f"{key}={trial[key] if isinstance(trial[key], str) else short(trial[key], 3)}" for key in keys)
+    said = []
+    for key in _keys(rules):
+        value = trial[key]
+        said.append(f"{key}={value if isinstance(value, str) else short(value, 3)}")
+    return ", ".join(said)
 
 
 def _effect(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) -> dict[str, Any]:
     """A study's best share against the baseline's, on test: the difference of means, and whether it is one."""
-    nothing: dict[str, Any] = {
-        "difference": math.nan,
-        "low": math.nan,
-        "high": math.nan,
-        "p": math.nan,
-        "method": "",
-        "verdict": "",
-    }
-    base, comparisons = _baseline(key, rules), _comparisons(rules)
+    numbers = dict.fromkeys(("difference", "low", "high", "p"), math.nan)
+    nothing: dict[str, Any] = numbers | {"method": "", "verdict": ""}
+    base = _baseline(key, rules)
     if base is None:
         return nothing
     if key == base:
         return nothing | {"verdict": "baseline"}
     searched = trials[trials["stage"] == "trial"]
     mine, theirs = searched[searched["study"] == key], searched[searched["study"] == base]
-    ours, others = (part.loc[part["chosen"] != "", "test"].dropna() for part in (mine, theirs))
-    if ours.empty or others.empty or not (_enough(mine, rules) and _enough(theirs, rules)):
+    ours, others = _tested(mine), _tested(theirs)
+    is_enough = _enough(mine, rules) and _enough(theirs, rules)
+    if ours.empty or others.empty or not is_enough:
         return nothing | {"verdict": "too few trials"}
-    row: dict[str, Any] = nothing | {"difference": ours.mean() - others.mean()}
+    difference = ours.mean() - others.mean()
     resampled = _best_share(mine, rules, goal) - _best_share(theirs, rules, goal, seed=1)
-    row["low"], row["high"] = _interval(resampled)
+    low, high = percentile_interval(resampled, ALPHA)
+    row = nothing | {"difference": difference, "low": low, "high": high}
+    comparisons = _comparisons(rules)
     if min(len(mine), len(theirs)) >= WELCH_FROM:
         from scipy.stats import ttest_ind
 
         p = float(ttest_ind(ours, others, equal_var=False).pvalue) * comparisons
         row |= {"p": min(1.0, p), "method": f"Welch, Bonferroni over {comparisons}"}
-        decided = row["p"] < ALPHA
+        is_decided = row["p"] < ALPHA
     else:
         row["method"] = f"bootstrap, Bonferroni over {comparisons}"
-        least, most = _interval(resampled, ALPHA / comparisons)
-        decided = not least <= 0 <= most
-    better = (row["difference"] > 0) == (goal == "max")
-    return row | {"verdict": ("better" if better else "worse") if decided else "not decided"}
+        least, most = percentile_interval(resampled, ALPHA / comparisons)
+        is_decided = not least <= 0 <= most
+    if not is_decided:
+        return row | {"verdict": "not decided"}
+    is_better = (difference > 0) == (goal == "max")
+    return row | {"verdict": "better" if is_better else "worse"}
+
+
+def _tested(trials: pd.DataFrame) -> pd.Series[Any]:
+    """The test values of a study's best share."""
+    return trials.loc[trials["chosen"] != "", "test"].dropna()
 
 
 def _baseline(key: str, rules: Mapping[str, Any]) -> str | None:
     """The study that one is compared with: the baseline, of several datasets the one on its own."""
-    words = [str(rules.get("baseline")).split(), key.split()]
-    theirs, ours = ([word for word in each if word.startswith("dataset=")] for each in words)
-    found = " ".join([*(word for word in words[0] if word not in theirs), *ours])
-    known = {" ".join(sorted(study["key"].split())): study["key"] for study in rules["studies"]}
-    return known.get(" ".join(sorted(found.split()))) if len(theirs) == len(ours) else None
+    baseline, mine = str(rules.get("baseline")).split(), key.split()
+    its_datasets = [word for word in baseline if word.startswith("dataset=")]
+    my_datasets = [word for word in mine if word.startswith("dataset=")]
+    if len(its_datasets) != len(my_datasets):
+        return None
+    wanted = [word for word in baseline if word not in its_datasets] + my_datasets
+    known = {tuple(sorted(study["key"].split())): study["key"] for study in rules["studies"]}
+    return known.get(tuple(sorted(wanted)))
 
 
 def _comparisons(rules: Mapping[str, Any]) -> int:
@@ -220,71 +277,52 @@ def _comparisons(rules: Mapping[str, Any]) -> int:
 
 
 def _best_share(trials: pd.DataFrame, rules: Mapping[str, Any], goal: str, *, seed: int = 0) -> np.ndarray:
-    """The mean on test of the best share by validation, of trials drawn anew with replacement: RESAMPLES values.
-
-    Whole trials are drawn, failed ones included, and chosen from again: so the spread is that of the whole search.
-    """
-    key = trials["val"].to_numpy(float) * (-1 if goal == "max" else 1)
-    test = trials["test"].to_numpy(float)
-    key = np.where(np.isfinite(key) & np.isfinite(test), key, np.inf)
-    rng = np.random.default_rng([seed, len(trials)])
-    drawn = rng.integers(0, len(trials), size=(RESAMPLES, len(trials)))
-    order = np.argsort(key[drawn], axis=1, kind="stable")[:, : _top(len(trials), rules)]
-    chosen = np.take_along_axis(drawn, order, axis=1)
-    values = np.where(np.isfinite(key[chosen]), test[chosen], np.nan)
-    some = ~np.isnan(values).all(axis=1)
-    means = np.full(len(values), np.nan)
-    means[some] = np.nanmean(values[some], axis=1)
-    return means
-
-
-def _interval(values: np.ndarray, alpha: float = ALPHA) -> tuple[float, float]:
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return math.nan, math.nan
-    low, high = np.quantile(values, [alpha / 2, 1 - alpha / 2])
-    return float(low), float(high)
+    """The mean on test of a study's best share by validation, resampled; see `resampled_best_share`."""
+    sign = -1 if goal == "max" else 1
+    val, test = trials["val"].to_numpy(float), trials["test"].to_numpy(float)
+    return resampled_best_share(sign * val, test, _top(len(trials), rules), seed=seed)
 
 
 def _sentences(
     rules: Mapping[str, Any], trials: pd.DataFrame, studies: pd.DataFrame, metrics: Mapping[str, str]
 ) -> list[str]:
     """What the size of the search can decide, and what it cannot."""
-    metric, comparisons = ", ".join(dict.fromkeys(metrics.values())), _comparisons(rules)
+    metric = ", ".join(dict.fromkeys(metrics.values()))
     said = [
         f"Trials, the winner and the best {100 * float(rules['top']):g}% of trials are chosen by val/{metric} alone; "
         f"every test/{metric} here is of what was chosen so, or of the winner on fresh seeds."
     ]
-    if (unfinished := int((trials["status"] == "open").sum())) > 0:
+    unfinished = int((trials["status"] == "open").sum())
+    if unfinished:
         said.append(f"{unfinished} runs are not finished: the figures will change.")
     finals = trials.loc[trials["stage"] == "final", "status"]
-    if failed := Counter(finals[~finals.isin(["ok", "open"])]):
-        counts = ", ".join(f"{n} {status}" for status, n in sorted(failed.items()))
-        said.append(f"Of {len(finals)} runs on fresh seeds {counts}: the winners' figures are of the others.")
+    failed = Counter(finals[~finals.isin(["ok", "open"])])
+    if failed:
+        said.append(f"Of {len(finals)} runs on fresh seeds {_counted(failed)}: the winners' figures are of the others.")
     if len(rules["objectives"]) > 1:
-        said.append(
-            "Several objectives: finals are of every trial that none beats in all of "
-            + ", ".join(rules["objectives"])
-            + "."
-        )
+        objectives = ", ".join(rules["objectives"])
+        said.append(f"Several objectives: finals are of every trial that none beats in all of {objectives}.")
+    return said + _on_comparisons(studies, metrics, _comparisons(rules))
+
+
+def _on_comparisons(studies: pd.DataFrame, metrics: Mapping[str, str], comparisons: int) -> list[str]:
+    """How studies were compared with the baseline, and how small a difference could be seen."""
     compared = studies[studies["difference"].notna()]
     if compared.empty:
-        return said
+        return []
     n, k = int(studies["trials"].min()), int(studies["top_n"].min())
     if n >= WELCH_FROM:
-        return [
-            *said,
-            f"{n} trials a study, {k} compared: Welch's test, Bonferroni over {comparisons} comparisons.",
-        ]
-    halves = ((compared["high"] - compared["low"]) / 2).groupby(compared["study"].map(metrics), sort=False).median()
-    wide = " and ".join(f"± {short(half, 2)} {name}" for name, half in halves.items())
-    open_ = compared.loc[compared["verdict"] == "not decided", "label"].tolist()
-    said.append(
+        return [f"{n} trials a study, {k} compared: Welch's test, Bonferroni over {comparisons} comparisons."]
+    halves = (compared["high"] - compared["low"]) / 2
+    by_metric = halves.groupby(compared["study"].map(metrics), sort=False).median()
+    wide = " and ".join(f"± {short(half, 2)} {name}" for name, half in by_metric.items())
+    said = [
         f"{n} trials a study leave {k} to compare. The 95% intervals are bootstraps over whole trials, half of them "
         f"wider than {wide}: smaller differences cannot be decided at this size. A verdict asks "
         f"the interval at {100 * (1 - ALPHA / comparisons):.2f}% (Bonferroni over {comparisons}) to "
         "leave out 0."
-    )
-    if open_:
-        said.append(f"Not decided: {', '.join(open_)}. The paper's size is {WELCH_FROM} trials a study.")
+    ]
+    undecided = compared.loc[compared["verdict"] == "not decided", "label"].tolist()
+    if undecided:
+        said.append(f"Not decided: {', '.join(undecided)}. The paper's size is {WELCH_FROM} trials a study.")
     return said

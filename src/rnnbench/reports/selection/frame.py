@@ -8,12 +8,8 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.store import index, rows
-from rnnbench.store.rows import BLOCK, COLUMNS, TIME, compact, compact_json, device_kind, fitting, number, part
+from rnnbench.store.rows import COLUMNS, TIME, fitting, number
 from rnnbench.store.store import Store
-
-__all__ = [
-    "BLOCK", "COLUMNS", "compact", "compact_json", "device_kind", "number", "part", "records_frame", "store_frame",
-]  # fmt: skip
 
 # Pandas' types by their names in `COLUMNS`, where they can be made of a column of arrow's as it is.
 READY: dict[str, Any] = {
@@ -30,7 +26,7 @@ def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     - id; entry: the run without its seed (`store.record.entry_id` of its config, else of its axes, dataset, budget)
     - status, reason
-    - label, cell, operator, peephole, direction, depth, hidden_size, options ("k=v, ..."): the axes;
+    - label, cell, cell_version, operator, peephole, direction, depth, hidden_size, options ("k=v, ..."): the axes;
       axes: those that make the network, as canonical JSON, equal exactly when the same network is compared;
       training: the others, "adam, optimizer.lr=0.01"
     - dataset, dataset_version, protocol, data_hash; task: the dataset with its options as canonical JSON

@@ -19,13 +19,13 @@ from pathlib import Path
 import pandas as pd
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.reports.selection.frame import COLUMNS, records_frame
+from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.places import Place, of_store, open_place
 from rnnbench.reports.selection.searched import with_searches
 from rnnbench.store.manifests import read_manifest, skipped_cells
 from rnnbench.store.published import Head, runs_of
 from rnnbench.store.results import ANY, Kind, PublishedSet, Sweep, resolve
-from rnnbench.store.rows import parts
+from rnnbench.store.rows import COLUMNS, parts
 from rnnbench.store.store import Store
 
 # Keys that are columns of a runs frame; `device` is its kind.
@@ -83,16 +83,17 @@ class Selected:
         return next((place for place in self.places if run in place.ids), None)
 
 
-def select(store: Store, words: Sequence[str]) -> Selected:
+def select(store: Store, words: Sequence[str], *, may_be_empty: bool = False) -> Selected:
     """The runs of a store, or of the places named, that the words describe.
 
-    Raises BadInput on an unknown name or key, and where no run is left, with the word that left none.
+    Raises BadInput on an unknown name or key, and where no run is left, with the word that left none. may_be_empty:
+    a store without finished runs, asked for without words, is none to raise for.
     """
     named, wanted = _parsed(words)
     names = [name for name, _ in named]
     found = _gathered([open_place(resolve(store, *each)) for each in named] or [of_store(store)])
     found.words, found.wanted, found.names = " ".join(words), wanted, names
-    if found.frame.empty:
+    if found.frame.empty and (words or not may_be_empty):
         lost = len(found.problems)
         skipped = f" ({lost} record{'s' * (lost != 1)} could not be read)" if lost else ""
         where = f"in {', '.join(names)}" if names else f"in {store.root}"
@@ -249,17 +250,25 @@ def _hint(frame: pd.DataFrame, key: str, value: str) -> str:
     """What there is instead."""
     if key in ("since", "until"):
         times = frame["finished"].dropna()
-        days = f"they finished from {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}." if len(times) else ""
-        return days or "none has a date."
-    if key not in (*TEXTS, *NUMBERS, "device", "commit"):
-        texts = {part.partition("=")[2] for text in frame["options"].dropna().unique()
-                 for part in parts(text) if part.startswith(f"{key}=")}  # fmt: skip
-        if not texts:
-            return f"none set {key}."
-        names = sorted(texts)
-    else:
-        known = frame["device_kind" if key == "device" else key].dropna().unique()
-        names = sorted(str(each)[:12] if key == "commit" else str(each) for each in known)
+        if times.empty:
+            return "none has a date."
+        return f"they finished from {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}."
+    is_option = key not in (*TEXTS, *NUMBERS, "device", "commit")
+    names = _values_of_option(frame, key) if is_option else _values_of_column(frame, key)
     if len(names) > 20:
         return f"there are {len(names)} others."
-    return nearest(value, names) if names else "none has any."
+    if names:
+        return nearest(value, names)
+    return f"none set {key}." if is_option else "none has any."
+
+
+def _values_of_option(frame: pd.DataFrame, key: str) -> list[str]:
+    """The values that any run set this option to."""
+    options = {option for text in frame["options"].dropna().unique() for option in parts(text)}
+    return sorted({option.partition("=")[2] for option in options if option.startswith(f"{key}=")})
+
+
+def _values_of_column(frame: pd.DataFrame, key: str) -> list[str]:
+    column = "device_kind" if key == "device" else key
+    texts = [str(value) for value in frame[column].dropna().unique()]
+    return sorted(text[:12] for text in texts) if key == "commit" else sorted(texts)

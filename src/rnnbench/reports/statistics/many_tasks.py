@@ -20,22 +20,12 @@ ALPHA = 1 - LEVEL
 Interval = tuple[float, float, float]  # the estimate, and the ends of its interval (NaN where there is none)
 
 
-def iqm(values: Sequence[float] | np.ndarray, weights: Sequence[float] | np.ndarray | None = None) -> float:
-    """The interquartile mean: the mean of the middle half of the weight; NaN of no values.
-
-    Where the quarters cut through a value, the part inside counts. So it is scipy's trim_mean(0.25), which rliable
-    takes (Agarwal et al. 2021), wherever a quarter of the values is a whole number of them, and defined for weights.
-    """
-    x = np.asarray(values, dtype=np.float64)
-    if x.size == 0:
-        return math.nan
-    w = np.ones(x.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    order = np.argsort(x, kind="stable")
-    return float(_middle(w[order]) @ x[order])
-
-
 def _middle(weights: np.ndarray) -> np.ndarray:
-    """The share of each value (last axis, sorted by value) in the mean of the middle half of the weight."""
+    """The share of each value (last axis, sorted by value) in the interquartile mean, that of the middle half.
+
+    Where the quarters of the weight cut through a value, the part inside counts. So of equal weights it is scipy's
+    trim_mean(0.25), which rliable takes (Agarwal et al. 2021), wherever a quarter of the values is a whole number.
+    """
     ends = np.cumsum(weights, axis=-1)
     total = ends[..., -1:]
     inside = np.minimum(ends, 0.75 * total) - np.maximum(ends - weights, 0.25 * total)

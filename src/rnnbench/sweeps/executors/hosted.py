@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import Any, NamedTuple
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import attempts, registry
-from rnnbench.runs.host import passive_threads, source_hash
+from rnnbench.runs.host import passive_threads
 from rnnbench.runs.plan import Job
+from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import Store, write_atomic
 
 
@@ -81,8 +81,6 @@ class Host:
         os.environ["RNNBENCH_CONFIG_DIR"] = os.pathsep.join(place.config_dirs)
         registry.import_extra_dirs()
         passive_threads()
-        # A forked worker imports its parent's main module first, and Ray's or submitit's has no business in a run.
-        vars(sys.modules["__main__"]).update(__file__=None, __spec__=None)
         self._pool = Pool(1, place.results, memory=place.memory)
         self._killed = False
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -74,8 +77,9 @@ class Pool(Executor):
     def _start(self, job: Job) -> tuple[BaseProcess, Connection]:
         _start_fork_server()  # again, if it has died
         ours, theirs = self.context.Pipe()
-        with theirs:
-            process = self.context.Process(target=work, args=(job, self.results, theirs), name=job.id, daemon=False)
+        given = (job, self.results, theirs, dict(os.environ))
+        with theirs, _without_main():
+            process = self.context.Process(target=work, args=given, name=job.id, daemon=False)
             process.start()
         return process, ours
 
@@ -130,6 +134,19 @@ class Pool(Executor):
         for each in self._running:
             if running is None or each is running:
                 each.process.kill()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Within the block a forked worker does not import this process's main module first: a run needs nothing of it, the
+    `rnnbench` script imports every command, and a caller's script that sweeps would be run again by each worker."""
+    main = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 def _start_fork_server() -> None:

@@ -105,19 +105,26 @@ class RayExecutor(Executor):
 
     def _assign(self) -> None:
         """Give waiting runs to idle seats, and make the seats that are missing."""
-        waiting = [run for run in self._running if run.held is None]
-        for run in waiting:
-            room = (self._cpus, self._gpus if run.job.config["device"] == "cuda" else 0.0)
+        for run in self._waiting():
             idle = [held for held in self._seats if held.seated and held.asked is None]
-            fitting = [held for held in idle if held.room == room]
-            if fitting:
+            room = (self._cpus, self._gpus_of(run.job))
+            if fitting := [held for held in idle if held.room == room]:
                 run.held, run.began = fitting[0], time.monotonic()
                 fitting[0].asked = fitting[0].actor.begin.remote(run.job)
             elif len(self._seats) >= self.size and idle:
                 self._dismiss(idle[0])
-        coming = sum(not held.seated for held in self._seats)
-        for run in [run for run in self._running if run.held is None][coming : coming + self.size - len(self._seats)]:
-            self._make(self._gpus if run.job.config["device"] == "cuda" else 0.0)
+        coming = sum(not held.seated for held in self._seats)  # a seat that is being made is for one that waits
+        free = self.size - len(self._seats)
+        for run in self._waiting()[coming : coming + free]:
+            self._make(self._gpus_of(run.job))
+
+    def _waiting(self) -> list[RayRun]:
+        """The runs without a seat, in order."""
+        return [run for run in self._running if run.held is None]
+
+    def _gpus_of(self, job: Job) -> float:
+        """How much of a GPU a job's seat needs."""
+        return self._gpus if job.config["device"] == "cuda" else 0.0
 
     def _make(self, gpus: float) -> None:
         if not any(held.seated for held in self._seats):

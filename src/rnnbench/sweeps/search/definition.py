@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.runs import registry
-from rnnbench.runs.compose import expand, parse
+from rnnbench.runs.axes import is_whole
+from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.space import Dimension, read_space
-from rnnbench.sweeps.plan import check_trackers, untracked
+from rnnbench.sweeps.plan import check_trackers, size_of, untracked
 
 SAMPLERS = ("tpe", "random", "cmaes", "grid")
 PRUNERS = ("none", "asha", "hyperband", "median")
@@ -24,6 +26,7 @@ OBJECTIVES = ("metric", "train_seconds", "params")
 DEFAULTS: dict[str, Any] = {
     "sampler": "tpe", "pruner": "none", "trials": 20, "final_seeds": 0, "seed": 0, "top": 0.1, "objectives": ["metric"],
 }  # fmt: skip
+NO_EXPERIMENT: dict[str, Any] = {"base": {}, "search": {}, "variants": [{}]}
 POINTS = 100  # of a space that are tried for one whose run exists
 FINAL_SEED = 100_000  # finals have seeds from here on: fresh, whatever the number of trials
 
@@ -58,13 +61,13 @@ class Search:
     def job(self, study: Study, number: int, parameters: Mapping[str, Any]) -> Job:
         """A trial's run. Its seed is its number unless the search gives all of them one."""
         found = [dimension.override(parameters[dimension.key]) for dimension in self.space]
-        seeded = any(parse(o).key_or_group == "seed" for o in study.overrides)
+        seeded = any(key_of(o) == "seed" for o in study.overrides)
         return prepare(_typed([*study.overrides, *found, *([] if seeded else [f"seed={number}"])]), group=self.name)
 
     def final(self, study: Study, parameters: Mapping[str, Any], n: int) -> Job:
         """The n-th run of a winner on fresh seeds."""
         found = [dimension.override(parameters[dimension.key]) for dimension in self.space]
-        rest = [o for o in study.overrides if parse(o).key_or_group != "seed"]
+        rest = [o for o in study.overrides if key_of(o) != "seed"]
         return prepare(_typed([*rest, *found, f"seed={FINAL_SEED + n}"]), group=self.name)
 
     def rules(self, study: Study) -> dict[str, Any]:
@@ -81,37 +84,63 @@ def define(overrides: Sequence[str], *, name: str | None = None, **given: Any) -
 
     Raises BadInput on anything that is wrong with it, before any trial.
     """
-    if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
-        raise BadInput(f"a search's name is letters, digits, '_', '.' and '-', not {name!r}: its files are named so.")
-    asked = [o for o in overrides if parse(o).key_or_group == "experiment"]
-    rest = [o for o in overrides if o not in asked]
-    if len(asked) > 1 or any(parse(o).is_sweep_override() for o in asked):
-        raise BadInput("one experiment at a time: " + ", ".join(asked))
-    experiment = str(parse(asked[0]).value()) if asked else None
-    content = _experiment(experiment, rest) if experiment else {}
-    settings = _settings(content.get("search") or {}, given, experiment)
-    base = _lines(content.get("base") or {}) + _lines((content.get("search") or {}).get("space") or {})
-    taken = {parse(o).key_or_group for o in rest}
-    own = [o for o in base if parse(o).key_or_group not in taken] + rest
-    data = [o for o in own if parse(o).key_or_group == "dataset" and parse(o).is_sweep_override()]
-    space, fixed = read_space([o for o in own if o not in data])  # values on two datasets do not compare: two studies
+    _check_name(name)
+    experiment, rest = _take_experiment(overrides)
+    content = _experiment(experiment, rest) if experiment else NO_EXPERIMENT
+    rules = content["search"]
+    settings = _settings(rules, given, experiment)
+    taken = {key_of(o) for o in rest}  # what the user says replaces what the experiment says of the same key
+    own = _others([*_lines(content["base"]), *_lines(rules.get("space") or {})], taken) + rest
+    data, other = _datasets(own)
+    space, fixed = read_space(other)
     if not space:
         raise BadInput(
             "nothing to search: give a key a space, e.g. 'optimizer.lr=tag(log,interval(1e-4,1e-1))' or depth=1,2."
         )
-    lines = [[o for o in _lines(v) if parse(o).key_or_group not in taken] for v in content.get("variants") or [{}]]
-    variants = [variant for each in lines for variant in expand([*each, *data])]
-    studies, skipped = _studies(variants, fixed, space)
+    studies, skipped = _studies(_variants(content["variants"], taken, data), fixed, space)
     if not studies:
         raise BadInput("this search is empty, none of its variants can be run: " + " ".join(skipped[:1]))
-    _check(settings, space, studies)
-    words = shlex.join(["rnnbench", "tune", *overrides, *_options({**given, "name": name})])
-    made = name or experiment or _unnamed(overrides, given)
+    settings |= _check(settings, space, studies)
     return Search(
-        made, words, tuple(studies), tuple(space), tuple(skipped),
-        _baseline((content.get("search") or {}).get("baseline"), studies),
+        name=name or experiment or _unnamed(overrides, given),
+        command=shlex.join(["rnnbench", "tune", *overrides, *_options({**given, "name": name})]),
+        studies=tuple(studies),
+        space=tuple(space),
+        skipped=tuple(skipped),
+        baseline=_baseline(rules.get("baseline"), studies),
         **settings,
-    )  # fmt: skip
+    )
+
+
+def _take_experiment(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The experiment that overrides name, and the other overrides. Raises BadInput on more than one."""
+    asked = [o for o in overrides if key_of(o) == "experiment"]
+    if len(asked) > 1 or any(parse(o).is_sweep_override() for o in asked):
+        raise BadInput("one experiment at a time: " + ", ".join(asked))
+    rest = [o for o in overrides if o not in asked]
+    return (str(parse(asked[0]).value()) if asked else None), rest
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
+        raise BadInput(f"a search's name is letters, digits, '_', '.' and '-', not {name!r}: its files are named so.")
+
+
+def _datasets(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The overrides that list datasets, and the others: values on two datasets do not compare, so each is a study."""
+    listing = [o for o in overrides if key_of(o) == "dataset" and parse(o).is_sweep_override()]
+    return listing, [o for o in overrides if o not in listing]
+
+
+def _others(overrides: Sequence[str], taken: Collection[str]) -> list[str]:
+    """The overrides whose keys are not taken."""
+    return [o for o in overrides if key_of(o) not in taken]
+
+
+def _variants(written: Sequence[Mapping[str, Any]], taken: Collection[str], data: Sequence[str]) -> list[list[str]]:
+    """What sets the studies apart: the experiment's variants, each once for every dataset that is asked for."""
+    lines = [_others(_lines(variant), taken) for variant in written]
+    return [variant for each in lines for variant in expand([*each, *data])]
 
 
 def _unnamed(overrides: Sequence[str], given: Mapping[str, Any]) -> str:
@@ -122,72 +151,93 @@ def _unnamed(overrides: Sequence[str], given: Mapping[str, Any]) -> str:
 
 
 def _experiment(name: str, rest: Sequence[str]) -> dict[str, Any]:
-    """An experiment's yaml of the size that the asked budget has. Raises BadInput where it is no search."""
+    """An experiment's base, search and variants, of the size that the asked budget has.
+
+    Raises BadInput where it is no search.
+    """
     content = registry.read("experiment", name)
     if "search" not in content and not any(parse(o).is_sweep_override() for o in rest):
         raise BadInput(f"experiment={name} is a sweep, not a search; use `rnnbench sweep experiment={name}`.")
     if "search" not in content and "grids" in content:
         raise BadInput(f"experiment={name} lists its runs; give `rnnbench tune` the overrides to search over instead.")
-    budgets = [str(parse(o).value()) for o in rest if parse(o).key_or_group == "budget"]
-    sizes = content.get("budgets") or {}
-    if not isinstance(sizes, dict) or not all(isinstance(size, dict) for size in sizes.values()):
-        raise BadInput(f"experiment {name!r}: `budgets` is a mapping from a budget to its `base` and `search`.")
-    size = sizes.get(budgets[-1]) if budgets else None
-    for part in ("base", "search"):
-        if not isinstance(content.get(part) or {}, dict) or not isinstance((size or {}).get(part) or {}, dict):
-            raise BadInput(f"experiment {name!r}: `{part}` is a mapping.")
-    if not isinstance(content.get("variants") or [], list):
+    variants = content.get("variants") or [{}]
+    if not isinstance(variants, list):
         raise BadInput(f"experiment {name!r}: `variants` is a list of mappings of overrides.")
-    both = {p: {**(content.get(p) or {}), **((size or {}).get(p) or {})} for p in ("base", "search")}
-    return {**content, **both}
+    size = size_of(name, content, last_value(rest, "budget"), "search")
+    return {**{part: _both(name, part, content, size) for part in ("base", "search")}, "variants": variants}
+
+
+def _both(name: str, part: str, content: Mapping[str, Any], size: Mapping[str, Any]) -> dict[str, Any]:
+    """A part of an experiment with what its size says otherwise. Raises BadInput where one of them is no mapping."""
+    plain, sized = content.get(part) or {}, size.get(part) or {}
+    if not (isinstance(plain, dict) and isinstance(sized, dict)):
+        raise BadInput(f"experiment {name!r}: `{part}` is a mapping.")
+    return {**plain, **sized}
 
 
 def _settings(search: Mapping[str, Any], given: Mapping[str, Any], experiment: str | None) -> dict[str, Any]:
+    """The search's options: the command line's before the experiment's before the defaults. Raises BadInput."""
     known = {*DEFAULTS, "space", "baseline"}
     for key in search:
         if key not in known:
             raise BadInput(f"experiment {experiment!r}: unknown `search.{key}`; {nearest(str(key), known)}")
     settings = {key: search.get(key, default) for key, default in DEFAULTS.items()}
     settings |= {key: value for key, value in given.items() if value is not None and key in DEFAULTS}
-    for key in ("trials", "final_seeds", "seed"):
-        value, least = settings[key], 1 if key == "trials" else 0
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise BadInput(f"{key} must be a whole number of at least {least}, not {value!r}.")
-    if not isinstance(settings["top"], (int, float)) or not 0 < settings["top"] <= 1:
-        raise BadInput(f"top is the share of trials that is reported, above 0 and at most 1, not {settings['top']!r}.")
-    settings["sampler"], settings["pruner"] = str(settings["sampler"]).lower(), str(settings["pruner"] or "none")
+    _check_numbers(settings)
+    settings["sampler"] = str(settings["sampler"]).lower()
+    settings["pruner"] = str(settings["pruner"] or "none")
     for key, choices in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
         if settings[key] not in choices:
             raise BadInput(f"unknown {key} {settings[key]!r}; {nearest(settings[key], choices)}")
-    objectives = settings["objectives"]
-    settings["objectives"] = tuple(objectives if isinstance(objectives, (list, tuple)) else [objectives])
-    for objective in settings["objectives"]:
-        if objective not in OBJECTIVES:
-            raise BadInput(f"unknown objective {objective!r}; {nearest(str(objective), OBJECTIVES)}")
-    if len(set(settings["objectives"])) < len(settings["objectives"]) or not settings["objectives"]:
-        raise BadInput("a search needs objectives, each once: " + ", ".join(OBJECTIVES) + ".")
-    if "metric" not in settings["objectives"]:
-        raise BadInput("a search is for the metric; name it among the objectives, e.g. --objectives metric,params.")
+    settings["objectives"] = _objectives(settings["objectives"])
     return settings
 
 
-def _check(settings: dict[str, Any], space: Sequence[Dimension], studies: Sequence[Study]) -> None:
-    """What samplers, pruners and objectives cannot do together; and one point of the space, whose run must exist."""
+def _check_numbers(settings: Mapping[str, Any]) -> None:
+    """Refuse numbers that count or share nothing."""
+    for key, least in (("trials", 1), ("final_seeds", 0), ("seed", 0)):
+        if not is_whole(settings[key], least):
+            raise BadInput(f"{key} must be a whole number of at least {least}, not {settings[key]!r}.")
+    top = settings["top"]
+    if not isinstance(top, (int, float)) or not 0 < top <= 1:
+        raise BadInput(f"top is the share of trials that is reported, above 0 and at most 1, not {top!r}.")
+
+
+def _objectives(asked: Any) -> tuple[str, ...]:
+    """What a search is for, the metric among it. Raises BadInput."""
+    objectives = tuple(asked) if isinstance(asked, (list, tuple)) else (asked,)
+    for objective in objectives:
+        if objective not in OBJECTIVES:
+            raise BadInput(f"unknown objective {objective!r}; {nearest(str(objective), OBJECTIVES)}")
+    if not objectives or len(set(objectives)) < len(objectives):
+        raise BadInput("a search needs objectives, each once: " + ", ".join(OBJECTIVES) + ".")
+    if "metric" not in objectives:
+        raise BadInput("a search is for the metric; name it among the objectives, e.g. --objectives metric,params.")
+    return objectives
+
+
+def _check(settings: Mapping[str, Any], space: Sequence[Dimension], studies: Sequence[Study]) -> dict[str, Any]:
+    """What samplers, pruners and objectives cannot do together; and one point of the space, whose run must exist.
+
+    Returns the settings that follow from the space: a grid has as many trials as points. Raises BadInput.
+    """
     if len(settings["objectives"]) > 1:
         if settings["sampler"] == "cmaes":
             raise BadInput("cmaes searches for one objective; use --sampler tpe or random for several.")
         if settings["pruner"] != "none":
             raise BadInput("a pruner needs one objective, the metric; use --pruner none with several.")
-    if settings["sampler"] == "grid":
-        size = 1
-        for dimension in space:
-            size *= len(dimension.grid())
-        settings["trials"] = size
+    found = {"trials": math.prod(len(d.grid()) for d in space)} if settings["sampler"] == "grid" else {}
     for study in studies:
-        seeds = [parse(o).value() for o in study.overrides if parse(o).key_or_group == "seed"]
-        if any(isinstance(seed, int) and seed >= FINAL_SEED for seed in seeds):
-            raise BadInput(f"seed={seeds[-1]}: seeds from {FINAL_SEED} on are the winner's; give trials a smaller one.")
+        _check_seed(study)
         _try(study, space)
+    return found
+
+
+def _check_seed(study: Study) -> None:
+    """The seeds of finals are theirs alone."""
+    seed = last_value(study.overrides, "seed")
+    if isinstance(seed, int) and seed >= FINAL_SEED:
+        raise BadInput(f"seed={seed}: seeds from {FINAL_SEED} on are the winner's; give trials a smaller one.")
 
 
 def _try(study: Study, space: Sequence[Dimension]) -> None:
@@ -219,10 +269,10 @@ def _studies(
     studies: dict[str, Study] = {}
     skipped = []
     for variant in variants:
-        keys = {parse(o).key_or_group for o in variant}
+        keys = {key_of(o) for o in variant}
         if both := keys & searched:
             raise BadInput(f"{min(both)} is both searched and what sets the variants apart; choose one.")
-        overrides = _typed([*(o for o in fixed if parse(o).key_or_group not in keys), *variant])
+        overrides = _typed([*(o for o in fixed if key_of(o) not in keys), *variant])
         try:
             job = prepare(overrides)
         except AxisRefused as refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.runs.plan import Job
+from rnnbench.runs.space import Dimension
 from rnnbench.store.manifests import read_manifest_file
 from rnnbench.store.record import FINAL, RecordError
 from rnnbench.store.store import Store, write_atomic
@@ -144,12 +145,7 @@ class Tune:
     def write_manifest(self) -> None:
         """results/sweeps/NAME.json: a sweep's keys, and under `search` the rules and every trial and final."""
         search = self.search
-        rows = [
-            {"id": row.run, "study": row.study, "number": row.number, "stage": "trial", "state": row.state,
-             "values": self._values(row.parameters), **({"reason": row.reason} if row.reason else {})}
-            for study in self.studies for row in study.rows()
-        ] + self._all_finals()  # fmt: skip
-        runs = list(dict.fromkeys(row["id"] for row in rows if row["id"]))
+        rows = [*self._trial_rows(), *self._all_finals()]
         entries: dict[str, list[str]] = {}
         for row in rows:
             if row["id"]:
@@ -157,20 +153,17 @@ class Tune:
         content = {
             "name": search.name,
             "command": search.command,
-            "runs": runs,
+            "runs": list(dict.fromkeys(row["id"] for row in rows if row["id"])),
             "entries": entries,
             "skipped": [{"reason": reason, "cells": n} for reason, n in Counter(search.skipped).items()],
             "search": {
                 "studies": [{"key": study.key, "label": study.label} for study in search.studies],
-                "space": [
-                    {"key": d.key, "text": d.text, "kind": d.kind, "low": d.low, "high": d.high, "step": d.step,
-                     "scale": d.scale, "choices": [d.value(n) for n in range(len(d.texts))]} for d in search.space
-                ],
+                "space": list(map(_dimension, search.space)),
                 "trials_each": search.trials,
                 **{key: getattr(search, key) for key in RULES},
                 "trials": rows,
             },
-        }  # fmt: skip
+        }
         text = json.dumps(content, indent=1)
         if text == self._written:
             return
@@ -179,6 +172,22 @@ class Tune:
         path.parent.mkdir(parents=True, exist_ok=True)
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
         write_atomic(path, json.dumps({**content, **planned}, indent=1) + "\n")
+
+    def _trial_rows(self) -> list[dict[str, Any]]:
+        """Every trial as the manifest has it."""
+        return [
+            {
+                "id": row.run,
+                "study": row.study,
+                "number": row.number,
+                "stage": "trial",
+                "state": row.state,
+                "values": self._values(row.parameters),
+                **({"reason": row.reason} if row.reason else {}),
+            }
+            for study in self.studies
+            for row in study.rows()
+        ]
 
     def _earlier_rows(self) -> list[dict[str, Any]]:
         """Trials and finals that the manifest knows of."""
@@ -209,15 +218,9 @@ class Tune:
 
     def summary(self) -> list[str]:
         """How many trials and finals there are, by status, and how to go on."""
-        lines = []
         statuses = self._statuses()
-        for stage, words in statuses.items():
-            counts = Counter(words)
-            parts = [f"{counts[s]} {s}" for s in (*FINAL, "refused", "open") if counts[s]]
-            if words:
-                lines.append(f"{len(words)} {stage}{'s' * (len(words) != 1)}: {', '.join(parts)}")
-        trials = [row.run for study in self.studies for row in study.rows() if row.run]
-        if said := stale.remark(self.store, list(dict.fromkeys([*trials, *(row["id"] for row in self.finals)]))):
+        lines = [_counted(stage, words) for stage, words in statuses.items() if words]
+        if said := stale.remark(self.store, self._runs()):
             lines.append(said)
         if self.stopped:
             lines.append(f"stopped: {self.stopped}")
@@ -225,6 +228,11 @@ class Tune:
         if len(statuses["trial"]) < wanted or "open" in statuses["trial"] + statuses["final"]:
             lines.append(f"the same command goes on, to {wanted} trials")
         return [*lines, *(f"  skipped: {reason}" for reason in self.search.skipped)]
+
+    def _runs(self) -> list[str]:
+        """The runs of trials and finals, each once."""
+        trials = [row.run for study in self.studies for row in study.rows() if row.run]
+        return list(dict.fromkeys([*trials, *(row["id"] for row in self.finals)]))
 
     @property
     def any_ok(self) -> bool:
@@ -238,3 +246,17 @@ class Tune:
         bad = [s for s in statuses["trial"] if s not in (*ANSWERS, "refused")]
         bad += [s for s in statuses["final"] if s != "ok"]
         return 1 if bad or self.open or self.stopped or "ok" not in statuses["trial"] else 0
+
+
+def _dimension(dimension: Dimension) -> dict[str, Any]:
+    """A searched key as the manifest has it."""
+    keys = ("key", "text", "kind", "low", "high", "step", "scale")
+    choices = [dimension.value(n) for n in range(len(dimension.texts))]
+    return {**{key: getattr(dimension, key) for key in keys}, "choices": choices}
+
+
+def _counted(stage: str, statuses: Sequence[str]) -> str:
+    """`20 trials: 18 ok, 2 pruned`."""
+    counts = Counter(statuses)
+    parts = [f"{counts[status]} {status}" for status in (*FINAL, "refused", "open") if counts[status]]
+    return f"{len(statuses)} {stage}{'s' * (len(statuses) != 1)}: {', '.join(parts)}"

@@ -1,0 +1,1 @@
+"""The Python face: what `import rnnbench` offers. Every answer is data; cli/ prints the same readings."""

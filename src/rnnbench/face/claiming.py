@@ -1,0 +1,26 @@
+"""The claims as they stand beside the configs, for the command and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnbench.reports.claims.wording import Claim
+
+
+def read(numbers: Sequence[int] = ()) -> list[Claim]:
+    """The claims of these numbers, or all, of the file beside the configs. Raises BadInput on a number that is none."""
+    from rnnbench.reports.claims.wording import asked, read_claims
+
+    return asked(read_claims(content()), numbers)
+
+
+def content() -> dict[str, Any]:
+    """What stands in conf/claims.yaml."""
+    import yaml
+
+    from rnnbench.runs.registry import config_dir
+
+    found: dict[str, Any] = yaml.safe_load((config_dir() / "claims.yaml").read_text(encoding="utf-8"))
+    return found

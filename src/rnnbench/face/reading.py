@@ -1,0 +1,190 @@
+"""Records from Python: as one frame, ranked, in tables, against each other, and their curves. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from rnnbench.errors import BadInput
+from rnnbench.face.selecting import Results, selected
+from rnnbench.face.surroundings import undisturbed
+from rnnbench.face.views import View
+from rnnbench.face.words import Words
+
+if TYPE_CHECKING:
+    from rnnbench.reports.tables.table import Table
+
+CURVES = {"id": "str", "dataset": "str", "label": "str", "seed": "Int64", "step": "Int64"}
+
+
+def records(*selection: Words, results: Results = None) -> pd.DataFrame:
+    """Finished runs as one tidy DataFrame, a row a run, failures included; an empty store gives an empty typed frame.
+
+    selection: words as on the command line: names of sweeps, of published sets or of folders, and ``key=value``:
+    ``records("quickstart", "cell=lstm,gru")``. Without words: all of the store. results: the store; default
+    RNNBENCH_RESULTS, else ``results/``.
+
+    Columns: id, status, label, cell, dataset, seed, value (the main metric on test), val, params, train_seconds and
+    more, each metric under its own name; all of them stand in `rnnbench.reports.selection.frame.records_frame`. stale:
+    whether other source made it. Raises BadInput on a name, folder or key that is none, saying what is known.
+    """
+    with undisturbed(torch=False):
+        if results is not None and not selection and not Path(results).exists():
+            raise BadInput(f"there is no folder {str(results)!r} to read records from.")
+        return selected(selection, results, may_be_empty=True)[0].frame
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Leaderboard(View):
+    """Entries ranked on equal terms.
+
+    frame: a row an entry and task, best first; its columns (rank, label, result, mean, low, high, n, score, params,
+    train_seconds, coverage and more) stand in `rnnbench.reports.boards.leaderboard`. table: the same with its sections,
+    one for each dataset, protocol and budget.
+    """
+
+    frame: pd.DataFrame
+    table: Table
+    remarks: tuple[str, ...] = ()
+
+    def shown(self) -> list[Table]:
+        """Its table."""
+        return [self.table]
+
+
+def leaderboard(*selection: Words, results: Results = None) -> Leaderboard:
+    """What is recorded, ranked: ``leaderboard("quickstart", "dataset=digits").frame``. Words and errors as `records`.
+
+    Raises BadInput where there is no finished run.
+    """
+    with undisturbed(torch=False):
+        from rnnbench.reports.boards.leaderboard import leaderboard as ranked
+        from rnnbench.reports.boards.leaderboard_table import leaderboard_table
+
+        found, remarks = selected(selection, results)
+        lost = [f"skipped: {n} cell{'s' * (n != 1)}: {reason}" for reason, n in found.skipped.items()]
+        made = leaderboard_table(ranked(found.frame))
+        return Leaderboard(made.frame, made, (*remarks, *lost))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OneTable(View):
+    """One of `tables`. frame: its numbers; table: the same with sections and legend."""
+
+    table: Table
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> pd.DataFrame:  # type: ignore[override]
+        """Its numbers, a row each."""
+        return self.table.frame
+
+    def shown(self) -> list[Table]:
+        """Itself."""
+        return [self.table]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tables(View, Mapping[str, OneTable]):
+    """Every table by name: across, tasks, axes, cost, coverage, published. ``tables()["across"].frame``."""
+
+    tables: Mapping[str, Table]
+    remarks: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> OneTable:
+        return OneTable(self.tables[name], self.remarks)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def shown(self) -> list[Table]:
+        """All of them."""
+        return list(self.tables.values())
+
+    def __repr__(self) -> str:
+        return f"<Tables: {', '.join(self.tables)}; [name].frame is a DataFrame>"
+
+
+def tables(*selection: Words, results: Results = None) -> Tables:
+    """Entries beside each other across datasets, by name: across, tasks, axes, cost, coverage, published.
+
+    Words and errors as `leaderboard`.
+    """
+    with undisturbed(torch=False):
+        from rnnbench.reports.boards.all_tables import all_tables
+
+        found, remarks = selected(selection, results)
+        return Tables(all_tables(found.frame, found.skipped), remarks)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(View):
+    """Two selections against each other. frame: a row an entry and task that both have: a, b (means), gain with its
+    interval, p_holm, verdict, speed_ratio and more; the columns and verdicts stand in
+    `rnnbench.reports.compare.compare`. losses: the rows that a gate would stop. changed: facts that differ (commit,
+    torch, machine). only_a, only_b: entries without a counterpart; missing: what the second should have had."""
+
+    frame: pd.DataFrame
+    losses: pd.DataFrame
+    table: Table
+    changed: tuple[str, ...] = ()
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def shown(self) -> list[Table]:
+        """Its table."""
+        return [self.table]
+
+
+def compare(a: Words, b: Words, *, exact: bool = False, results: Results = None) -> Comparison:
+    """What changed from a to b, by how much against the noise: ``compare("cell=lstm", "cell=gru")``.
+
+    a, b: a selection each, in one string or as a list of words; a store or a published set will do. Runs of one seed
+    are paired. exact: runs of one seed, processor and torch whose metrics are not equal to the bit are a loss. Raises
+    BadInput where the two share no entry, or one has several for one of the other.
+    """
+    with undisturbed(torch=False):
+        from rnnbench.reports.compare.compare import compare as compared
+        from rnnbench.reports.compare.table import compare_table
+
+        (first, said), (second, more) = (selected([side], results) for side in (a, b))
+        found = compared(first, second, exact=exact)
+        return Comparison(
+            found.rows, found.losses, compare_table(found), tuple(found.changed), tuple(found.only_a),
+            tuple(found.only_b), tuple(found.missing), tuple(dict.fromkeys([*said, *more])),
+        )  # fmt: skip
+
+
+def curves(*selection: Words, results: Results = None) -> pd.DataFrame:
+    """Every run's history as one tidy DataFrame, a row a run and validation: id, dataset, label, seed, step, then the
+    metrics by name (``train/loss``, ``val/loss``, ``val/accuracy``, ``lr``, ...), missing where a run has none.
+
+    ``curves("quickstart").groupby(["label", "step"])["val/accuracy"].mean()``. Words and errors as `records`.
+    """
+    with undisturbed(torch=False):
+        found = selected(selection, results, may_be_empty=True)[0]
+        wanted = set(found.frame["id"])
+        histories: dict[str, list[dict[str, Any]]] = {}
+        for place in found.places:  # of several that have a run, the one named first
+            histories = place.curves((wanted & place.ids) - histories.keys()) | histories
+        return _long(found.frame, histories)
+
+
+def _long(runs: pd.DataFrame, histories: Mapping[str, list[dict[str, Any]]]) -> pd.DataFrame:
+    """The histories of a runs frame, one under the other."""
+    known = runs[list(CURVES)[:-1]].to_dict("records")
+    rows = [{**each, **row} for each in known for row in histories.get(str(each["id"]), [])]
+    metrics = sorted({name for row in rows for name in row} - set(CURVES))
+    columns = CURVES | dict.fromkeys(metrics, "float64")
+    return pd.DataFrame(
+        {name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in columns.items()}
+    )

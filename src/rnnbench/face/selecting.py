@@ -1,0 +1,62 @@
+"""Which runs are meant, and what their reader must know: one reading for the commands and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnbench.face.words import Words, selection_of
+
+if TYPE_CHECKING:
+    from rnnbench.reports.selection.select import Selected
+    from rnnbench.store.store import Store
+
+Results = str | Path | None
+
+
+def mark_stale(found: Selected) -> int:
+    """Add the column `stale`, true of runs that other source than today's made; how many these are."""
+    import numpy as np
+
+    from rnnbench.sweeps.stale import stale_rows
+
+    live = ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
+    found.frame = found.frame.assign(stale=live & np.array(stale_rows(found.frame), dtype=bool))
+    return int(found.frame["stale"].sum())
+
+
+def marked(found: Selected) -> list[str]:
+    """Mark what is stale, and say what is left out, unfinished or stale, a line each."""
+    lines = [f"left out: {problem}" for problem in found.problems.values()]
+    if count := len(found.problems):
+        lines.append(f"left out: {count} record{'s' * (count != 1)} that cannot be read")
+    lines += [f"note: {remark}" for remark in found.remarks]
+    if count := mark_stale(found):
+        lines.append(f"stale: {count} of {len(found.frame)} runs were made by other source")
+    return lines
+
+
+def stale_remarks(store: Store, name: str) -> list[str]:
+    """What the reader of a sweep's tables must know of its stale runs; nothing of a published set."""
+    from rnnbench.store.manifests import read_manifest
+    from rnnbench.store.results import Sweep, resolve
+    from rnnbench.sweeps import stale
+
+    found = resolve(store, name)
+    if not isinstance(found, Sweep):
+        return []
+    said = stale.remark(found.store, read_manifest(found.store.results, found.name)["runs"])
+    return [said] if said else []
+
+
+def selected(
+    selection: Sequence[Words], results: Results, *, may_be_empty: bool = False
+) -> tuple[Selected, tuple[str, ...]]:
+    """The runs that were asked for, and the remarks on them. Raises BadInput as `select` does."""
+    from rnnbench.reports.selection.select import select
+    from rnnbench.store.store import Store
+
+    store = Store.open(results)
+    found = select(store, selection_of(selection), may_be_empty=may_be_empty)
+    return found, tuple(marked(found))

@@ -1,0 +1,74 @@
+"""Which sources compute the same: `vouched.jsonl`, a line for each that the gate has seen give the baseline's bits.
+
+A source that ran a cell and a dataset of some version with the bits of `results/published/baseline` stands in for every
+other that did. What it did not run it says nothing of. `rnnbench.bench.gate` writes the list; a version that is raised
+is another work. No torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FILE = Path(__file__).with_name("vouched.jsonl")
+
+
+class Work(NamedTuple):
+    """What a run computes, as far as the gate tells works apart. Versions as text."""
+
+    cell: str
+    cell_version: str
+    dataset: str
+    dataset_version: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A source, and the cells and datasets it ran with the baseline's bits: name -> version."""
+
+    source: str
+    cells: Mapping[str, str]
+    datasets: Mapping[str, str]
+
+    def covers(self, work: Work) -> bool:
+        cell, dataset = self.cells.get(work.cell), self.datasets.get(work.dataset)
+        return (cell, dataset) == (work.cell_version, work.dataset_version)
+
+    def text(self) -> str:
+        """The line as it stands in the list."""
+        return json.dumps({"source": self.source, "cells": dict(self.cells), "datasets": dict(self.datasets)})
+
+
+def line(source: str, works: Iterable[Work]) -> Line:
+    """The line of a source that ran these works with the baseline's bits."""
+    every = sorted(works)
+    cells = {work.cell: work.cell_version for work in every}
+    datasets = {work.dataset: work.dataset_version for work in every}
+    return Line(source, dict(sorted(cells.items())), dict(sorted(datasets.items())))
+
+
+@functools.cache
+def read(path: Path = FILE) -> dict[str, Line]:
+    """The list by source."""
+    lines = [Line(**json.loads(text)) for text in path.read_text(encoding="utf-8").splitlines() if text]
+    return {each.source: each for each in lines}
+
+
+def equal(a: str, b: str, work: Work) -> bool:
+    """Whether two sources are known to compute a work alike."""
+    if a == b:
+        return True
+    known = read(FILE)
+    return a in known and b in known and known[a].covers(work) and known[b].covers(work)
+
+
+def work_of(record: Mapping[str, Any]) -> Work:
+    """What a record's run computed."""
+    axes, dataset = record["axes"], record["dataset"]
+    return Work(
+        str(axes.get("cell")), str(axes.get("cell_version")), str(dataset.get("name")), str(dataset.get("version"))
+    )

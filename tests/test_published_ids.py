@@ -1,0 +1,41 @@
+"""No option that was added since moves an id: every published record has the id that today's code gives it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from rnnbench.runs.plan import prepare
+from rnnbench.store.published import published_in, read_published
+from rnnbench.store.record import run_id
+
+ROOT = Path(__file__).parents[1]
+PUBLISHED = published_in(ROOT / "results" / "published")
+
+
+def asked(record):
+    """The overrides of the command that makes a record's run again, on the device it had."""
+    words = shlex.split(record["command"])
+    assert words[:2] == ["rnnbench", "run"]
+    return [*words[2:], f"device={record['device']}"]
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_every_record_has_the_id_of_its_config(name):
+    for record in read_published(PUBLISHED[name]):
+        assert run_id(record["config"]) == record["id"], record["command"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_every_entrys_command_asks_for_the_id_it_had(name):
+    """One run of each entry: the seed is the only other thing in an id, and the test above is over all of them."""
+    entries = {}
+    for record in read_published(PUBLISHED[name]):
+        words = tuple(word for word in asked(record) if not word.startswith("seed="))
+        entries.setdefault(words, record)
+    assert entries
+    moved = [record["command"] for record in entries.values() if prepare(asked(record)).id != record["id"]]
+    assert moved == [], "an option that is new must be null by default, or equal the behaviour of before"
