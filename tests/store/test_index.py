@@ -197,10 +197,104 @@ def test_a_store_that_is_written_meanwhile_is_read_as_it_was_at_some_moment(stor
     agree(store)
 
 
-def test_metrics_survive_the_way_through_json(store):
+def test_every_digit_of_a_metric_survives(store):
     value = 0.1 + 0.2
     record = make_record("gru", seed=9, value=value)
     store.write(record)
-    table = index.load(store).table.to_pydict()
-    metrics = json.loads(table["metrics"][table["folder"].index(record["id"])])
-    assert metrics["test/accuracy"] == value
+    found = index.load(store)
+    folders, values = found.columns("folder", found.metrics["test/accuracy"]).values()
+    assert values[folders.index(record["id"])] == value
+
+
+ODD = {
+    "no metrics at all": {"metrics": {}},
+    "a metric of its own": {"metrics": {"test/only_here": 0.5, "test/accuracy": 0.25}},
+    "metrics that are no numbers": {"metrics": {"test/odd": "text", "val/list": [1], "test/accuracy": None}},
+    "metrics named like columns": {"metrics": {"value": 0.5, "id": 1.0, "folder": 2.0, "metric value": 3.0}},
+    "a metric with half a character": {"metrics": {"test/\ud800": 0.5}},
+    "numbers beyond every float": {"metrics": {"test/accuracy": 10**400}, "params": 10**400, "threads": -(2**63)},
+    "whole numbers with a point": {"params": 1e3, "attempts": 2.0, "best_step": 2.5},
+    "lists and objects for words": {"reason": {"a": [1]}, "host": ["x"], "device": {"kind": "cuda"}, "label": 3},
+    "times of many kinds": {"started": "2026-01-02", "finished": "2026-01-02T03:04:05.123456789+02:00"},
+    "no times": {"started": 5, "finished": "soon"},
+    "nothing but what it must have": {"config": None, "git": None, "packages": [], "budget": "small", "floors": None},
+    "axes without a label": {"axes": {"cell": "gru", "options": {"clip": None, "cell.bias": 1.0}}, "config": {}},
+    "letters of other tongues": {"reason": "zażółć 学习", "host": {"cpu": "Ω", "node": None}},
+}
+
+
+def put(store, record, folder=None):
+    """A record as it may lie there, whatever `Store.write` would say to it."""
+    path = store.record_path(folder or record["id"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+    return path
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
+def test_odd_records_are_told_alike_made_at_once_or_added_later(store, odd):
+    index.load(store)
+    put(store, make_record("gru", seed=70) | odd)
+    agree(store)  # added to the index that was there
+    later = store_frame(store)
+    file(store).unlink(missing_ok=True)
+    agree(store)  # made at once
+    agree(store)  # read back
+    pd.testing.assert_frame_equal(store_frame(store), later)
+
+
+def test_of_records_with_one_id_the_first_folder_stays(store):
+    run = store.ids()[0]
+    for folder in ("copy", "0-copy"):
+        put(store, store.read(run) | {"status": "oom"}, folder)
+    put(store, store.read(run) | {"id": None}, "none")
+    agree(store)
+    frame = store_frame(store)
+    assert frame.set_index("id").loc[run, "status"] == "oom"
+    assert len(frame) == 13
+
+
+def test_a_metric_leaves_with_its_last_record(store):
+    path = put(store, make_record("gru", seed=71, metrics={"test/rare": 0.5}))
+    assert "test/rare" in store_frame(store)
+    path.unlink()
+    agree(store)
+    assert "test/rare" not in store_frame(store)
+
+
+def test_a_record_that_is_mended_or_broken_is_read_again(store):
+    index.load(store)
+    run = store.ids()[3]
+    path = store.record_path(run)
+    whole = path.read_text()
+    path.write_text(whole[:50])
+    assert run not in set(store_frame(store)["id"])
+    agree(store)
+    path.write_text(whole)
+    assert run in set(store_frame(store)["id"])
+    agree(store)
+
+
+def test_changes_of_all_kinds_at_once_are_a_fresh_index(store):
+    index.load(store)
+    first, second, third, *_ = store.ids()
+    shutil.rmtree(store.folder(first))
+    put(store, store.read(second) | {"status": "timeout", "metrics": {"test/late": 1.0}})
+    store.record_path(third).write_bytes(b"\xff\xfe")
+    for seed in range(80, 86):
+        put(store, make_record("mgu", seed=seed, hidden_size=8 * seed))
+    changed = store_frame(store)
+    problems = store.problems
+    file(store).unlink()
+    pd.testing.assert_frame_equal(store_frame(store), changed)
+    assert store.problems == problems
+    assert list(problems) == [str(store.record_path(third))]
+    agree(store)
+
+
+def test_a_flipped_bit_of_the_index_is_noticed(store, monkeypatch):
+    index.load(store)
+    content = bytearray(file(store).read_bytes())
+    content[len(content) // 4] ^= 1
+    file(store).write_bytes(bytes(content))
+    agree(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from rnnbench.cli import claims, page, reports, runs, search, stores, sweeps, ta
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser, a_file_in_the_way
 from rnnbench.errors import BadInput
 from rnnbench.store.record import RecordError
+
+READING = 50_000  # new objects before Python looks for garbage in cycles: at its 700 that is a tenth of a large table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for folder in args.config_dir or []:
             registry.add_config_dir(folder)
         registry.import_extra_dirs()
+        if not hasattr(args, "overrides"):  # it reads: very many objects, hardly a cycle among them
+            gc.set_threshold(READING)
         if hasattr(args, "overrides"):
             args.overrides = registry.take_search_path(args.overrides)
         command: Callable[[argparse.Namespace], int] = args.command

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
+import marshal
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rnnbench.store.record import canonical, entry_id
+from rnnbench.store.record import NOT_IN_ID, canonical, entry_id
 
 TIME = "datetime64[us, UTC]"
+NOT_IN_ENTRY = frozenset({*NOT_IN_ID, "seed"})  # of a config: what `entry_id` leaves out
+
+LONG_KEY = 64  # bytes of what `once` keeps as it is; of what is longer its hash
+MOST_KNOWN = 200_000  # results that `once` keeps
+LARGE = 2**53  # a whole number below this is the same as a float
 
 # Axes and options that say how a network was trained: searched over, so runs that differ in them share a row. An option
 # is one of the network by its beginning, and one of neither where it has a column of its own. The display name shows
@@ -39,21 +47,17 @@ COLUMNS: dict[str, str] = {
 
 
 def row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fixed columns of one record, as plain Python values."""
+    """The fixed columns of one record, in their order, as plain Python values."""
     axes, dataset, budget = part(record, "axes"), part(record, "dataset"), part(record, "budget")
-    metrics, git = part(record, "metrics"), part(record, "git")
+    metrics, git, config = part(record, "metrics"), part(record, "git"), part(record, "config")
     metric, floor_name = record.get("metric"), record.get("floor")
     floor = part(record, "floors").get(str(floor_name))
-    config = part(record, "config")
     task = config.get("dataset") or {key: dataset.get(key) for key in ("name", "version", "protocol")}
+    made_from = config or {"axes": {**axes, "label": None}, "dataset": task, "budget": budget}
     plain = {name: record.get(name) for name in COLUMNS}
     derived = {
-        "entry": entry_id(config or {"axes": {**axes, "label": None}, "dataset": task, "budget": budget}),
-        "label": axes.get("label") or _label(axes),
-        "options": compact(_options(axes)),
-        "axes": compact_json(_network(axes)),
-        "training": _training(axes),
-        "task": compact_json({"dataset": task}),
+        "entry": _entry({key: value for key, value in made_from.items() if key not in NOT_IN_ENTRY}),
+        "task": _task(task),
         "dataset": dataset.get("name"),
         "dataset_version": dataset.get("version"),
         "protocol": dataset.get("protocol"),
@@ -66,21 +70,89 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
         "floor": floor if floor is not None else floor_name,
         "floor_name": floor_name,
         "updates_done": record.get("updates"),
-        "host": compact(record.get("host")),
-        "device_kind": device_kind(record.get("device")),
+        "host": _compact(record.get("host")),
+        "device_kind": _device_kind(record.get("device")),
         "backend": record.get("backend") or axes.get("backend"),
         "commit": git.get("commit"),
         "dirty": git.get("dirty"),
         "torch": part(record, "packages").get("torch"),
     }
+    return plain | _of_axes(axes) | derived
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Some rows (of `row`) by column, each value as its column holds it (`fitting`)."""
+    values = zip(*(each.values() for each in rows), strict=True) if rows else ((),) * len(COLUMNS)
+    return {name: fitted(of, dtype) for (name, dtype), of in zip(COLUMNS.items(), values, strict=True)}
+
+
+def metrics_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a record by names that a table can hold."""
+    return {fitting(name, "str"): value for name, value in part(record, "metrics").items()}
+
+
+def once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """function of one JSON value, computed once for equal values: most records share axes, config and machine.
+
+    Known results are handed out again, so nobody may change them.
+    """
+    known: dict[bytes, Any] = {}
+
+    @functools.wraps(function)
+    def looked_up(value: Any) -> Any:
+        try:
+            key = marshal.dumps(value, 2)  # equal bytes are equal values and types; json.dumps takes five times as long
+        except ValueError:  # what no JSON parser returns
+            return function(value)
+        if len(key) > LONG_KEY:
+            key = hashlib.sha256(key).digest()
+        found = known.get(key)
+        if found is None:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
+            found = known[key] = function(value)
+        return found
+
+    return looked_up
+
+
+@once
+def _of_axes(axes: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that follow from a record's axes."""
     same = ("cell", "cell_version", "operator", "peephole", "direction", "depth", "hidden_size")
-    return plain | {name: axes.get(name) for name in same} | derived
+    derived = {
+        "label": axes.get("label") or _label(axes),
+        "options": compact(_options(axes)),
+        "axes": compact_json(_network(axes)),
+        "training": _training(axes),
+    }
+    return {name: axes.get(name) for name in same} | derived
+
+
+@once
+def _entry(config: Mapping[str, Any]) -> str:
+    return entry_id(config)
+
+
+@once
+def _task(task: Any) -> str:
+    return compact_json({"dataset": task})
+
+
+@once
+def _compact(value: Any) -> str | None:
+    return compact(value)
+
+
+@once
+def _device_kind(device: Any) -> str | None:
+    return device_kind(device)
 
 
 def part(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """A nested part of a record; empty where it is missing (a run that failed early), {name: it} where it is a name."""
     value = record.get(key)
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return value
     return {} if value is None or isinstance(value, (list, tuple)) else {"name": value}
 
@@ -89,7 +161,10 @@ def number(value: Any) -> float:
     """value as a float, NaN where it is no finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
-    return float(value) if math.isfinite(value) else math.nan
+    try:
+        return float(value) if math.isfinite(value) else math.nan
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.nan
 
 
 def compact(value: Any) -> str | None:
@@ -176,6 +251,17 @@ def fitting(value: Any, dtype: str) -> Any:
         return value if isinstance(value, str) else None
     words = text(value)  # JSON may hold half a character, a table may not
     return words if words is None or words.isascii() else words.encode("utf-8", "replace").decode()
+
+
+def fitted(values: Sequence[Any], dtype: str) -> list[Any]:
+    """`fitting` of a whole column. What fits as it is, as nearly all does, is told without a call."""
+    if dtype == "str":
+        return [v if v is None or (type(v) is str and v.isascii()) else fitting(v, dtype) for v in values]
+    if dtype == "float64":
+        return [v if v is None or (type(v) is float and math.isfinite(v)) else fitting(v, dtype) for v in values]
+    if dtype == "Int64":
+        return [v if v is None or (type(v) is int and -LARGE < v < LARGE) else fitting(v, dtype) for v in values]
+    return [fitting(v, dtype) for v in values]
 
 
 # Values are compared, and entries ranked, only where all of these are equal.

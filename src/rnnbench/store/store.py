@@ -105,14 +105,15 @@ class Store:
 
     def read(self, run_id: str) -> dict[str, Any] | None:
         """A run's record; None while the run is not finished. Raises RecordError where the file is damaged."""
-        path = self.record_path(run_id)
+        path = f"{self.root}/{run_id}/record.json"  # a Path would take as long as the reading
         try:
-            text = path.read_text(encoding="utf-8")
+            with open(path, "rb", buffering=0) as file:
+                text = file.read().decode("utf-8")
         except FileNotFoundError:
             return None
         except UnicodeDecodeError as error:
             raise records.RecordError(f"{path} is not whole text ({error})") from None
-        return records.loads(text, name=str(path))
+        return records.loads(text, name=path)
 
     def iterate(self) -> Iterator[dict[str, Any]]:
         """Every readable record, by id. What cannot be read goes to `problems` and never stops the rest."""

@@ -82,6 +82,8 @@ def _split(axes: str, axis: str) -> tuple[str, str] | None:
 
 def _effects(runs: pd.DataFrame, axis: str) -> Iterator[Row]:
     of = {axes: _split(axes, axis) for axes in runs["axes"].unique()}
+    if {BASE[axis]} >= {split[0] for split in of.values() if split is not None}:  # nothing to set against the baseline
+        return
     found = runs["axes"].map(of)
     runs = runs[found.notna()]
     if runs.empty:

@@ -26,7 +26,7 @@ def coverage_table(runs: pd.DataFrame, skipped: Mapping[str, int] | None = None)
 
     runs: of `chosen.chosen`. skipped: cells of sweeps whose axes do not go together, counted by reason.
     """
-    counts = runs.assign(
+    counts = runs[[*KEYS, "status", "reason", "seed", "value"]].assign(
         **{name: runs[name].fillna("unknown") for name in KEYS},
         with_result=(runs["status"] == "ok") & runs["value"].notna(),
         **{status: runs["status"] == status for status in FINAL},
@@ -35,7 +35,8 @@ def coverage_table(runs: pd.DataFrame, skipped: Mapping[str, int] | None = None)
     table = groups[["with_result", *FINAL]].sum().astype("Int64")
     table.insert(0, "runs", groups.size().astype("Int64"))
     table.insert(2, "seeds", groups["seed"].nunique().astype("Int64"))
-    bad = counts[counts["status"] != "ok"].groupby(list(KEYS), dropna=False, sort=True)
+    lost = counts.loc[counts["status"] != "ok", [*KEYS, "status", "reason"]]
+    bad = lost.groupby(list(KEYS), dropna=False, sort=True)
     said = {key: failures(part) for key, part in bad}
     table = table.assign(failures=[said.get(key, "") for key in table.index]).reset_index()
     table = table.astype(dict.fromkeys((*KEYS, "failures"), "str"))

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnnbench.reports.selection.axes import AXES, axis_words
 from rnnbench.reports.selection.chosen import ROW, choose
 from rnnbench.reports.selection.coverage import coverage, failures, fill_unknown
-from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci
+from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci, mean_of_known
 from rnnbench.reports.tables.frames import typed_frame
 from rnnbench.reports.tables.labels import text_or, told_apart
 from rnnbench.reports.tables.standing import standings
 from rnnbench.store.rows import BLOCK
 
+MACHINE = ("device", "host", "threads", "torch")  # times compare on one
+
+Part = Mapping[str, np.ndarray]  # some runs: their columns by name
+
 # What of a runs frame a row is made from.
 USED = tuple(dict.fromkeys((
     "id", *BLOCK, *ROW, *AXES, "label", "entry", "status", "reason", "value", "val", "training", "floor", "floor_name",
-    "target", "params", "live_params", "train_seconds", "steps_per_second", "device", "host", "threads", "torch",
+    "target", "params", "live_params", "train_seconds", "steps_per_second", *MACHINE,
     "source_hash", "dirty", "stage", "stale",
 )))  # fmt: skip
 
@@ -65,8 +73,10 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
       runs are counted where frame has such a column: of those that own records by other source)
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
     """
-    runs = choose(_slim(fill_unknown(frame.sort_values("id"))))
-    rows = [_row(part) for _, part in runs.groupby("row")]
+    runs = fill_unknown(frame.sort_values("id"))
+    runs = choose(runs[[name for name in USED if name in runs]])
+    facts = _of_all_runs(runs)
+    rows = [_row(part, facts[int(part["row"][0])]) for part in _parts(_shown(runs))]
     table = typed_frame(_with_machines(rows), COLUMNS)
     for column in ("floor", "floor_name", "target"):
         table[column] = table[column].fillna(_in_block(table, column))
@@ -74,10 +84,55 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(blocks, ignore_index=True) if blocks else table
 
 
-def _slim(runs: pd.DataFrame) -> pd.DataFrame:
-    """What rows are made from, as plain objects: pandas takes a multiple of the time over the same few text values."""
-    runs = runs[[name for name in USED if name in runs]]
-    return runs.astype({name: object for name in runs if isinstance(runs[name].dtype, pd.StringDtype)})
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of a row from all of its runs, those that it does not show as well.
+
+    trials: how many entries there were, or trials of a search; undecided: no validation value to choose by; lost: what
+    became of the runs of the entries that are not shown.
+    """
+
+    trials: int
+    undecided: bool
+    lost: str
+
+
+def _of_all_runs(runs: pd.DataFrame) -> dict[int, _Facts]:
+    """The facts of every row of runs (of `choose`)."""
+    rows = runs.groupby("row")
+    trials = rows["entry"].nunique()
+    if "stage" in runs:
+        searched = (runs["stage"] == "trial").astype(int).groupby(runs["row"]).sum()
+        trials = trials.where(searched == 0, searched)
+    undecided = rows["undecided"].first()
+    entry = runs[runs["shown"]].drop_duplicates("row").set_index("row")["entry"]
+    others = runs[runs["status"] != "ok"]
+    others = others[others["entry"] != others["row"].map(entry)]
+    lost = {int(part["row"][0]): failures(part) for part in _parts(others[["row", "status", "reason"]])}
+    return {int(row): _Facts(int(trials[row]), bool(undecided[row]), lost.get(int(row), "")) for row in undecided.index}
+
+
+def _shown(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that rows show, with the number of their machine: device, host, threads and version of torch."""
+    shown = runs[runs["shown"]]
+    return shown.assign(machine=shown.groupby(list(MACHINE), dropna=False).ngroup())
+
+
+def _parts(runs: pd.DataFrame) -> Iterator[Part]:
+    """The runs of each row, in the order of rows, as arrays by column: a frame for each takes far longer to make."""
+    runs = runs.sort_values("row", kind="stable")
+    columns = {str(name): _array(runs[name]) for name in runs}
+    bounds = [*np.flatnonzero(np.diff(columns["row"], prepend=-1)).tolist(), len(runs)]
+    for start, end in itertools.pairwise(bounds):
+        yield {name: values[start:end] for name, values in columns.items()}
+
+
+def _array(column: pd.Series[Any]) -> np.ndarray:
+    return column.to_numpy(object if pd.api.types.is_extension_array_dtype(column.dtype) else None)
+
+
+def _where(part: Part, these: np.ndarray) -> Part:
+    return {name: values[these] for name, values in part.items()}
 
 
 def _in_block(table: pd.DataFrame, column: str) -> pd.Series[Any]:
@@ -85,49 +140,51 @@ def _in_block(table: pd.DataFrame, column: str) -> pd.Series[Any]:
     return table.groupby(list(BLOCK), dropna=False)[column].transform("first")
 
 
-def _row(runs: pd.DataFrame) -> dict[str, Any]:
-    """One row of the leaderboard from all runs that share its block and axes."""
-    mine = runs[runs["shown"]]
-    ok = mine[(mine["status"] == "ok") & mine["value"].notna()]
-    first, entry = mine.iloc[0], mine["entry"].iloc[0]
+def _row(mine: Part, facts: _Facts) -> dict[str, Any]:
+    """One row of the leaderboard from the runs that it shows, and what is known of all its runs."""
+    ok = _where(mine, (mine["status"] == "ok") & pd.notna(mine["value"]))
     names = (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")
-    row = {name: first[name] for name in (*BLOCK, "label", "precision", "backend")}
+    row = {name: mine[name][0] for name in (*BLOCK, "label", "precision", "backend")}
     row |= {name: _first_known(mine[name]) for name in names}
-    row |= {"rank": None, "standing": "", "entry": entry, "device": first["device_kind"]}
-    row |= _settings(runs, row["training"])
+    row |= {"rank": None, "standing": "", "entry": mine["entry"][0], "device": mine["device_kind"][0]}
+    row |= _settings(facts.trials, row["training"])
     row |= _result(ok, row["floor"], row["target"])
     row |= _times(ok)
-    row |= {"runs": len(mine), "ok": int((mine["status"] == "ok").sum())}
+    row |= {"runs": len(mine["status"]), "ok": int((mine["status"] == "ok").sum())}
     row |= {"coverage": coverage(mine), "failures": failures(mine)}
-    return row | {"notes": "; ".join(_notes(runs, mine, one_machine=row["machines"] <= 1))}
+    return row | {"notes": "; ".join(_notes(mine, facts, one_machine=row["machines"] <= 1))}
 
 
-def _settings(runs: pd.DataFrame, training: Any) -> dict[str, Any]:
+def _settings(trials: int, training: Any) -> dict[str, Any]:
     """How many settings were tried, and whether the one shown was chosen, given by hand, or is the default one."""
-    searched = int((runs["stage"] == "trial").sum()) if "stage" in runs else 0
-    trials = searched or int(runs["entry"].nunique())
     given = not pd.isna(training) and "=" in training
     return {"trials": trials, "settings": "tuned" if trials > 1 else "set" if given else "default"}
 
 
-def _result(ok: pd.DataFrame, floor: float, target: float) -> dict[str, Any]:
+def _result(ok: Part, floor: float, target: float) -> dict[str, Any]:
     """The main metric on test over the runs that have one."""
+    n = len(ok["value"])
     mean, low, high = mean_ci(ok["value"])
-    few = 0 < len(ok) < FEWEST_FOR_INTERVAL
+    few = 0 < n < FEWEST_FOR_INTERVAL
     return {
-        "mean": mean, "low": low, "high": high, "n": len(ok), "val": ok["val"].mean(),
+        "mean": mean, "low": low, "high": high, "n": n, "val": mean_of_known(ok["val"]),
         "mark": f"n<{FEWEST_FOR_INTERVAL}" if few else "", "score": _score(mean, floor, target),
     }  # fmt: skip
 
 
-def _times(ok: pd.DataFrame) -> dict[str, Any]:
+def _times(ok: Part) -> dict[str, Any]:
     """Medians of the times where one machine took them; how many machines there were, and which it is if one."""
-    machines = ok[["device", "host", "threads", "torch"]].drop_duplicates()
+    machines = len(set(ok["machine"]))
     row: dict[str, Any] = dict.fromkeys(("train_seconds", "steps_per_second"), math.nan)
-    if len(machines) <= 1:
-        row = {name: ok[name].median() for name in row}
-    machine = tuple(text_or(fact, "none") for fact in machines.iloc[0]) if len(machines) == 1 else None
-    return row | {"machines": len(machines), "machine": machine}
+    if machines <= 1:
+        row = {name: _median(ok[name]) for name in row}
+    machine = tuple(text_or(ok[name][0], "none") for name in MACHINE) if machines == 1 else None
+    return row | {"machines": machines, "machine": machine}
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else math.nan
 
 
 def _with_machines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -147,10 +204,9 @@ def _with_machines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _first_known(column: pd.Series[Any]) -> Any:
+def _first_known(column: np.ndarray) -> Any:
     """The first value that is there; the first of all, missing, where there is none."""
-    here = column.notna().to_numpy()
-    return column.iloc[int(here.argmax())]
+    return column[int(pd.notna(column).argmax())]
 
 
 def _score(mean: float, floor: float, target: float) -> float:
@@ -158,21 +214,22 @@ def _score(mean: float, floor: float, target: float) -> float:
     return (mean - floor) / (target - floor) if target != floor else math.nan
 
 
-def _notes(runs: pd.DataFrame, mine: pd.DataFrame, *, one_machine: bool) -> list[str]:
-    """What a reader must know of a row besides its numbers. runs: all of the row's; mine: those of the entry shown."""
+def _notes(mine: Part, facts: _Facts, *, one_machine: bool) -> list[str]:
+    """What a reader must know of a row besides its numbers."""
     notes = []
-    if runs["undecided"].iloc[0]:
+    if facts.undecided:
         notes.append("no validation value to choose by")
     if not one_machine:
         notes.append("several machines or torch versions: no times")
-    if (versions := mine["source_hash"].nunique()) > 1:
+    sources = mine["source_hash"]
+    if (versions := len(set(sources[pd.notna(sources)]))) > 1:
         notes.append(f"{versions} versions of the code")
     if "stale" in mine and mine["stale"].any():
         notes.append(f"{mine['stale'].sum()} stale")
-    if mine["dirty"].fillna(False).any():
+    if any(dirty is True for dirty in mine["dirty"]):
         notes.append("uncommitted changes")
-    if lost := failures(runs[runs["entry"] != mine["entry"].iloc[0]]):
-        notes.append(f"in the other trials {lost}")
+    if facts.lost:
+        notes.append(f"in the other trials {facts.lost}")
     return notes
 
 

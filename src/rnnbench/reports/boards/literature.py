@@ -57,7 +57,12 @@ def literature_table(runs: pd.DataFrame) -> Table:
     One row a published number and entry of ours; standing is inside, better, worse, `no interval`, `not run`, or
     `other protocol`: the dataset was run, but not so that the figures compare. Empty where nothing is of ours to run.
     """
-    rows = [row for _, each in published_numbers().iterrows() for row in _beside(each, runs)]
+    of_dataset = dict(iter(runs[runs["shown"]].groupby("dataset"))) if len(runs) else {}
+    none = runs.iloc[:0]
+    rows = [
+        row for _, each in published_numbers().iterrows()
+        for row in _beside(each, of_dataset.get(each["dataset"], none))
+    ]  # fmt: skip
     sections = [
         _section([row for row in rows if (row["dataset"], row["protocol"], row["metric"]) == key])
         for key in dict.fromkeys((row["dataset"], row["protocol"], row["metric"]) for row in rows)
@@ -72,8 +77,8 @@ def literature_table(runs: pd.DataFrame) -> Table:
     )
 
 
-def _beside(number: pd.Series[Any], runs: pd.DataFrame) -> Iterator[Row]:
-    mine = runs[(runs["dataset"] == number["dataset"]) & runs["shown"]] if len(runs) else runs
+def _beside(number: pd.Series[Any], mine: pd.DataFrame) -> Iterator[Row]:
+    """A published number beside those of the shown runs on its dataset."""
     if mine.empty:
         return
     row = {name: number[name] for name in ("dataset", "protocol", "metric", "goal", "network", "training", "source")}

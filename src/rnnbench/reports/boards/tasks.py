@@ -42,15 +42,16 @@ def task_table(leagues: Sequence[League]) -> Table:
 def _cells(league: League) -> dict[tuple[int, int], Row]:
     """What is known of each entry on each task, by (entry, task)."""
     values, imputed, scores = (league.values(name) for name in ("value", "imputed", "score"))
+    tasks, labels = [task for _, task in league.tasks.iterrows()], league.entries["label"].tolist()
     found: dict[tuple[int, int], Row] = {}
     for (e, t), runs in values.items():
         lost = imputed[e, t].astype(bool)
         mean, low, high = mean_ci(runs[~lost])
         few = 0 < (~lost).sum() < FEWEST_FOR_INTERVAL
-        task = league.tasks.iloc[t]
+        task = tasks[t]
         found[e, t] = {name: task[name] for name in (*BLOCK, "floor", "floor_name", "target")} | {
             "device": league.terms["device_kind"], "precision": league.terms["precision"],
-            "label": league.entries["label"][e], "mean": mean, "low": low, "high": high, "n": int((~lost).sum()),
+            "label": labels[e], "mean": mean, "low": low, "high": high, "n": int((~lost).sum()),
             "runs": len(runs), "imputed": int(lost.sum()), "mark": f"n<{FEWEST_FOR_INTERVAL}" if few else "",
             "standing": "", "score": float(scores[e, t][~lost].mean()) if (~lost).any() else math.nan,
         }  # fmt: skip

@@ -5,10 +5,12 @@ A page says what it leaves out: runs beyond `RUNS` of one entry, configs beyond 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnnbench.reports.boards.leaderboard import leaderboard
@@ -16,6 +18,7 @@ from rnnbench.reports.boards.leaderboard_table import settings
 from rnnbench.reports.page.source import Record, Source
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line
+from rnnbench.reports.statistics.means import mean_of_known
 from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
 from rnnbench.store.record import NOT_IN_ID, canonical
 from rnnbench.store.rows import BLOCK, COLUMNS, part
@@ -27,43 +30,44 @@ COSTS = ("train_seconds", "params")
 NEVER_NEGATIVE = frozenset({"mse", "mae", "rmse", "nll", "error", "perplexity"})
 RUN_COLUMNS = ("id", "seed", "status", "reason", "value", "val", "best_step", "train_seconds", "commit", "device")
 
+Runs = Mapping[str, np.ndarray]  # some runs: their columns by name
+
 
 def board(source: Source) -> dict[str, Any]:
     """blocks: what may be compared, with its terms; entries: rows of all blocks in order; runs: by entry; configs."""
-    frame = fill_unknown(source.frame)
     table = leaderboard(source.frame)
-    mine = _by_entry(frame)
-    found: dict[str, Any] = {"blocks": [], "entries": [], "runs": [], "left_out": 0}
     metrics = [name for name in source.frame.columns if name not in COLUMNS and "/" in name]
+    mine = _by_entry(fill_unknown(source.frame), metrics)
+    found: dict[str, Any] = {"blocks": [], "entries": [], "runs": [], "left_out": 0}
     room = RUNS_IN_ALL
     for block in blocks(table):
         found["blocks"].append(_block(block))
         fronts = {cost: _front(block, cost) for cost in COSTS}
         for place, (_, row) in enumerate(block.iterrows()):
-            runs = _counted(frame.loc[mine[_key(row)]])
+            runs = _counted(mine[_key(row)])
             entry = _entry(row, len(found["blocks"]) - 1) | {"metrics": _metrics(runs, metrics)}
             entry["front"] = [cost for cost in COSTS if place in fronts[cost]]
             found["entries"].append(entry)
             listed = _listed(runs, min(RUNS, room))
             room -= len(listed["id"])
-            found["left_out"] += len(runs) - len(listed["id"])
+            found["left_out"] += len(runs["id"]) - len(listed["id"])
             found["runs"].append(listed)
     return found | {"configs": _configs(source, found["runs"])}
 
 
-def _counted(runs: pd.DataFrame) -> pd.DataFrame:
+def _counted(runs: Runs) -> Runs:
     """The runs of an entry that its row is about: of a search's winner those on fresh seeds alone."""
     if "stage" not in runs:
         return runs
-    finals = runs[runs["stage"] == "final"]
-    return runs if finals.empty else finals
+    finals = runs["stage"] == "final"
+    return _where(runs, finals) if finals.any() else runs
 
 
 def plain(value: Any, digits: int = 7) -> Any:
     """A value as JSON holds it: missing and not finite is null, floats have `digits` significant digits."""
-    if value is None or isinstance(value, (str, bool)):
+    if value is None or isinstance(value, (str, bool)) or type(value) is int:
         return value
-    if pd.isna(value):
+    if type(value) is not float and pd.isna(value):
         return None
     if hasattr(value, "item"):
         value = value.item()
@@ -72,13 +76,28 @@ def plain(value: Any, digits: int = 7) -> Any:
     return value
 
 
-def _by_entry(frame: pd.DataFrame) -> dict[tuple[Any, ...], list[int]]:
-    """The places of the runs of every entry in every block."""
-    found: dict[tuple[Any, ...], list[int]] = {}
-    columns = [frame[name].tolist() for name in (*BLOCK, "entry")]
-    for place, values in zip(frame.index, zip(*columns, strict=True), strict=True):
-        found.setdefault(tuple(None if pd.isna(v) else v for v in values), []).append(place)
+def _by_entry(frame: pd.DataFrame, metrics: Sequence[str]) -> dict[tuple[Any, ...], Runs]:
+    """The runs of every entry in every block, by seed and id: their columns as arrays."""
+    key = [*BLOCK, "entry"]
+    used = [name for name in dict.fromkeys((*key, *RUN_COLUMNS, "stage", *metrics)) if name in frame]
+    frame = frame[used].sort_values(["seed", "id"])
+    numbers = frame.groupby(key, dropna=False, sort=False).ngroup().to_numpy()
+    order = np.argsort(numbers, kind="stable")
+    columns = {name: _array(frame[name])[order] for name in used}
+    bounds = [*np.flatnonzero(np.diff(numbers[order], prepend=-1)).tolist(), len(order)]
+    found: dict[tuple[Any, ...], Runs] = {}
+    for start, end in itertools.pairwise(bounds):
+        first = [columns[name][start] for name in key]
+        found[tuple(None if pd.isna(v) else v for v in first)] = {n: c[start:end] for n, c in columns.items()}
     return found
+
+
+def _array(column: pd.Series[Any]) -> np.ndarray:
+    return column.to_numpy(object if pd.api.types.is_extension_array_dtype(column.dtype) else None)
+
+
+def _where(runs: Runs, these: np.ndarray) -> Runs:
+    return {name: values[these] for name, values in runs.items()}
 
 
 def _key(row: pd.Series[Any]) -> tuple[Any, ...]:
@@ -132,19 +151,19 @@ def _beats(one: tuple[int, float, float], other: tuple[int, float, float]) -> bo
     return bool(nowhere_worse and one[1:] != other[1:])
 
 
-def _metrics(runs: pd.DataFrame, names: Sequence[str]) -> list[list[Any]]:
+def _metrics(runs: Runs, names: Sequence[str]) -> list[list[Any]]:
     """[name, mean over the ok runs] of every metric that is there."""
-    ok = runs[runs["status"] == "ok"]
-    means: Mapping[str, Any] = dict(ok[list(names)].mean()) if names else {}
-    return [[name, short(means[name])] for name in names if known(means[name])]
+    ok = runs["status"] == "ok"
+    means = {name: mean_of_known(runs[name][ok]) for name in names}
+    return [[name, short(mean)] for name, mean in means.items() if known(mean)]
 
 
-def _listed(runs: pd.DataFrame, most: int) -> dict[str, list[Any]]:
+def _listed(runs: Runs, most: int) -> dict[str, list[Any]]:
     """The runs of an entry by column: failed ones first where there are too many, in the order of their seeds."""
-    if len(runs) > most:
-        runs = runs.assign(ended=(runs["status"] == "ok").astype(int)).sort_values(["ended", "seed", "id"])[:most]
-    runs = runs.sort_values(["seed", "id"])
-    found = {name: [plain(v) for v in runs[name].tolist()] for name in RUN_COLUMNS}
+    ok = runs["status"] == "ok"
+    failed_first = np.concatenate([np.flatnonzero(~ok), np.flatnonzero(ok)])
+    kept = np.sort(failed_first[:most])
+    found = {name: [plain(value) for value in runs[name][kept].tolist()] for name in RUN_COLUMNS}
     found["reason"] = [one_line(text, 300) if text else "" for text in found["reason"]]
     return found
 

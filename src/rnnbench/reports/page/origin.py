@@ -53,26 +53,28 @@ def _not_run(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _progress(source: Source, name: str) -> dict[str, Any]:
-    mine = source.frame[source.frame["id"].isin(head_runs(source, name))]
-    ends = mine["status"].value_counts()
+    statuses = source.frame.loc[source.frame["id"].isin(head_runs(source, name)), "status"]
+    ends = statuses.value_counts()
     command = source.heads[name].get("command")
     return {
-        "name": name, "command": str(command or ""), "planned": planned(source, name), "recorded": len(mine),
+        "name": name, "command": str(command or ""), "planned": planned(source, name), "recorded": len(statuses),
         "ok": int(ends.get("ok", 0)),
     }  # fmt: skip
 
 
 def _failures(source: Source) -> list[dict[str, Any]]:
     """Runs that did not end ok, by how and why, the commonest first."""
-    lost = source.frame[source.frame["status"] != "ok"]
-    lost = lost.assign(reason=[_reason(text) for text in lost["reason"]])
-    rows: list[dict[str, Any]] = []
-    for (status, reason, dataset, label), mine in lost.groupby(["status", "reason", "dataset", "label"], dropna=False):
-        ids = sorted(mine["id"])
-        rows.append({
-            "status": status, "reason": reason, "dataset": plain(dataset), "label": plain(label), "runs": len(ids),
-            "ids": ids[:IDS],
-        })  # fmt: skip
+    columns = ["status", "reason", "dataset", "label", "id"]
+    lost = source.frame.loc[source.frame["status"] != "ok", columns].sort_values("id")
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for status, why, dataset, label, run in zip(*(lost[name].tolist() for name in columns), strict=True):
+        alike.setdefault((status, _reason(why), plain(dataset), plain(label)), []).append(run)
+    rows = [
+        {
+            "status": status, "reason": reason, "dataset": dataset, "label": label, "runs": len(ids), "ids": ids[:IDS],
+        }
+        for (status, reason, dataset, label), ids in alike.items()
+    ]  # fmt: skip
     return sorted(rows, key=lambda row: (-row["runs"], row["status"], row["ids"]))[:ROWS]
 
 
@@ -91,12 +93,13 @@ def provenance(source: Source, stale: Callable[[pd.DataFrame], Sequence[bool]] |
     frame = frame.assign(old=False if stale is None else live & pd.Series(list(stale(frame)), frame.index, dtype=bool))
     names = (*MADE_BY, "old")
     groups = []
-    for values, mine in frame.groupby(list(names), dropna=False, sort=True):
+    counts = frame.groupby(list(names), dropna=False, sort=True).size()
+    for values, runs in zip(counts.index.to_flat_index(), counts, strict=True):
         row = dict(zip(names, map(plain, values), strict=True))
         is_old = bool(row.pop("old"))
-        groups.append(row | {"runs": len(mine), "stale": is_old})
+        groups.append(row | {"runs": int(runs), "stale": is_old})
     groups.sort(key=lambda row: (-row["runs"], json.dumps(row, sort_keys=True, default=str)))
-    newest = frame.sort_values(["finished", "id"], na_position="first")["id"].iloc[-1]
+    newest = frame[["finished", "id"]].sort_values(["finished", "id"], na_position="first")["id"].iloc[-1]
     record = source.read(newest) or {}
     packages = {str(key): str(value) for key, value in sorted(part(record, "packages").items())}
     return {

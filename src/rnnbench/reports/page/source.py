@@ -97,7 +97,7 @@ def _sheets(found: Selected, records: Iterable[Record]) -> list[Sheet]:
 
 def head_runs(source: Source, name: str) -> list[str]:
     """The runs of one of the source's sweeps that are in the selection, in the sweep's order."""
-    mine = set(source.frame["id"])
+    mine = set(source.frame["id"].tolist())
     return [run for run in runs_of(source.heads[name]) if run in mine]
 
 

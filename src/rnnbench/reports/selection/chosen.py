@@ -18,12 +18,8 @@ ROW = ("device_kind", "precision", "backend", "axes")
 
 
 def chosen(frame: pd.DataFrame) -> pd.DataFrame:
-    """A runs frame made ready for any table: by id, what early failures could not know filled in, and `choose` done.
-
-    Texts are plain objects: pandas takes a multiple of the time over the same few text values.
-    """
-    runs = fill_unknown(frame.sort_values("id"))
-    return choose(runs.astype({name: object for name in runs if isinstance(runs[name].dtype, pd.StringDtype)}))
+    """A runs frame made ready for any table: by id, what early failures could not know filled in, and `choose` done."""
+    return choose(fill_unknown(frame.sort_values("id")))
 
 
 def choose(runs: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnnbench.store.record import FINAL
+
+Runs = pd.DataFrame | Mapping[str, Any]  # columns of runs by name, as a frame or as arrays
 
 
 def status_counts(frame: pd.DataFrame) -> pd.DataFrame:
@@ -23,28 +27,31 @@ def status_counts(frame: pd.DataFrame) -> pd.DataFrame:
     return counts.reset_index()
 
 
-def coverage(runs: pd.DataFrame) -> str:
+def coverage(runs: Runs) -> str:
     """ "3/3", or "1/4: 2 diverged, 1 oom": runs that count in the mean, of all runs, and what became of the others."""
-    statuses = runs["status"].tolist()
+    statuses = list(runs["status"])
     counts = Counter(statuses)
-    counted = sum(s == "ok" and there for s, there in zip(statuses, runs["value"].notna().tolist(), strict=True))
+    there = (~np.isnan(np.asarray(runs["value"], dtype=np.float64))).tolist()
+    counted = sum(status == "ok" and known for status, known in zip(statuses, there, strict=True))
     lost = [f"{counts[status]} {status}" for status in FINAL[1:] if counts[status]]
     if missing := counts["ok"] - counted:
         lost.append(f"{missing} without a test value")
-    return f"{counted}/{len(runs)}" + (": " + ", ".join(lost) if lost else "")
+    return f"{counted}/{len(statuses)}" + (": " + ", ".join(lost) if lost else "")
 
 
-def failures(runs: pd.DataFrame) -> str:
+def failures(runs: Runs) -> str:
     """ "2 diverged: <the commonest reason>; 1 oom: ..." of the runs that failed; empty where none did."""
+    reasons: dict[str, list[Any]] = {}
+    for status, reason in zip(runs["status"], runs["reason"], strict=True):
+        if status != "ok":
+            reasons.setdefault(status, []).append(reason)
     texts = []
-    pairs = list(zip(runs["status"].tolist(), runs["reason"].tolist(), strict=True))
     for status in FINAL[1:]:
-        reasons = [reason for name, reason in pairs if name == status]
-        if not reasons:
+        if status not in reasons:
             continue
-        known = Counter(one_line(reason) for reason in reasons if not pd.isna(reason))
+        known = Counter(one_line(reason) for reason in reasons[status] if not pd.isna(reason))
         common = min(known, key=lambda reason: (-known[reason], reason), default="")
-        texts.append(f"{len(reasons)} {status}" + (f": {common}" if common else ""))
+        texts.append(f"{len(reasons[status])} {status}" + (f": {common}" if common else ""))
     return "; ".join(texts)
 
 
@@ -64,7 +71,14 @@ def fill_unknown(frame: pd.DataFrame) -> pd.DataFrame:
     task = ["dataset_version", "protocol", "data_hash", "metric", "goal", "floor", "floor_name", "target"]
     for key, columns in (("entry", [*task, "device_kind", "precision", "backend"]), ("task", task)):
         for column in columns:
-            groups = frame.groupby(key)[column]
-            agreed = groups.transform("nunique") == 1
-            frame[column] = frame[column].where(frame[column].notna() | ~agreed, groups.transform("first"))
+            unknown = frame[column].isna()
+            if unknown.any() and not unknown.all():
+                said = _agreed(frame, key, column, frame.loc[unknown, key])
+                frame[column] = frame[column].where(~unknown, frame[key].map(said))
     return frame
+
+
+def _agreed(frame: pd.DataFrame, key: str, column: str, asked: pd.Series[Any]) -> pd.Series[Any]:
+    """By key, of those that are asked: the one value of a column in all rows of the key that have a value."""
+    pairs = frame.loc[frame[key].isin(asked.unique()), [key, column]].dropna().drop_duplicates()
+    return pairs.drop_duplicates(key, keep=False).set_index(key)[column]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from rnnbench.store import index
-from rnnbench.store.rows import COLUMNS, TIME, fitting, number, part, row
+from rnnbench.store import index, rows
+from rnnbench.store.rows import COLUMNS, TIME, fitting, number
 from rnnbench.store.store import Store
+
+# Pandas' types by their names in `COLUMNS`, where they can be made of a column of arrow's as it is.
+READY: dict[str, Any] = {
+    "str": pd.StringDtype(na_value=float("nan")),
+    "Int64": pd.Int64Dtype(),
+    "boolean": pd.BooleanDtype(),
+}
 
 
 def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -39,36 +45,62 @@ def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     unique: dict[str, Mapping[str, Any]] = {}
     for record in records:
-        unique.setdefault(str(record["id"]), record)
+        unique.setdefault(_id_text(fitting(record["id"], "str")), record)
     ordered = [unique[key] for key in sorted(unique)]
-    rows = [row(record) for record in ordered]
-    columns = {name: _series([fitting(each[name], dtype) for each in rows], dtype) for name, dtype in COLUMNS.items()}
-    return pd.DataFrame(columns | _metrics([part(record, "metrics") for record in ordered]))
+    made = {
+        name: _series(values, COLUMNS[name])
+        for name, values in rows.columns([rows.row(record) for record in ordered]).items()
+    }
+    return pd.DataFrame(made | _metrics([rows.metrics_of(record) for record in ordered]))
 
 
 def store_frame(store: Store) -> pd.DataFrame:
-    """`records_frame(store.iterate())`, from the store's index: of a hundred thousand runs in seconds.
+    """`records_frame(store.iterate())`, from the store's index: of a hundred thousand runs in a second.
 
     Records that cannot be read are left out and named in `store.problems`.
     """
     found = index.load(store)
     store.problems = found.problems
-    table = found.table.to_pydict()
-    at = {run: n for n, run in reversed(list(enumerate(table["id"])))}  # the first of two with one id
-    order = [at[run] for run in sorted(at)]
-    columns = {name: _series([table[name][n] for n in order], dtype) for name, dtype in COLUMNS.items()}
-    return pd.DataFrame(columns | _metrics([json.loads(table["metrics"][n]) for n in order]))
+    found.table = _first_of_each_id(found.table)
+    made = {name: _from_arrow(found.table[name], dtype) for name, dtype in COLUMNS.items()}
+    metrics = {name: found.table[column] for name, column in found.metrics.items() if name not in COLUMNS}
+    return pd.DataFrame(made | {name: _from_arrow(column, "float64") for name, column in metrics.items()})
+
+
+def _first_of_each_id(table: Any) -> Any:
+    """The rows of an index by id; of several with one id the first."""
+    import pyarrow.compute as pc
+
+    if pc.all(pc.equal(table["id"], table["folder"])).as_py() is not False and not table["id"].null_count:
+        return table  # by folder, and every run lies in the folder of its id
+    ids = [_id_text(run) for run in table["id"].to_pylist()]
+    at = {run: n for n, run in reversed(list(enumerate(ids)))}
+    return table.take([at[run] for run in sorted(at)])
+
+
+def _id_text(run: str | None) -> str:
+    return str(run)
 
 
 def _metrics(metrics: Sequence[Mapping[str, Any]]) -> dict[str, pd.Series[Any]]:
     """Every metric of the records under its own name, sorted."""
-    names = sorted({str(key) for some in metrics for key in some} - set(COLUMNS))
+    names = sorted({name for some in metrics for name in some} - set(COLUMNS))
     return {name: pd.Series([number(some.get(name)) for some in metrics], dtype="float64") for name in names}
 
 
 def _series(values: list[Any], dtype: str) -> pd.Series[Any]:
     """One column of fitting values (`rows.fitting`)."""
+    return _times(pd.Series(values, dtype="str")) if dtype == TIME else pd.Series(values, dtype=dtype)
+
+
+def _from_arrow(column: Any, dtype: str) -> pd.Series[Any]:
+    """One column of an index as `_series` has it, without a Python object for each value."""
+    if dtype == "float64":
+        return pd.Series(column.to_numpy())
     if dtype == TIME:
-        texts = pd.Series(values, dtype="str")
-        return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")
-    return pd.Series(values, dtype=dtype)
+        return _times(_from_arrow(column, "str"))
+    return pd.Series(READY[dtype].__from_arrow__(column.cast("large_string") if dtype == "str" else column))
+
+
+def _times(texts: pd.Series[Any]) -> pd.Series[Any]:
+    return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce").astype("datetime64[us, UTC]")

@@ -42,7 +42,7 @@ class Place:
 
     @functools.cached_property
     def ids(self) -> frozenset[str]:
-        return frozenset(self.frame["id"])
+        return frozenset(self.frame["id"].tolist())
 
     @property
     def frozen(self) -> bool:

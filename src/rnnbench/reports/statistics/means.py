@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ FEWEST_FOR_INTERVAL = 3  # with 2 seeds the t interval is some nine standard dev
 FEWEST_ALIKE = 5  # fewer equal values have an interval of width 0 by chance: it tells nothing apart
 BOOTSTRAP_FROM = 10  # below, the bootstrap of so few values is too narrow and the t interval is used
 RESAMPLES = 10_000
+MOST_KEPT = 100  # values whose resamples are kept: a megabyte
 
 
 def mean_ci(values: Iterable[float], level: float = 0.95, *, seed: int = 0) -> tuple[float, float, float]:
@@ -41,6 +43,12 @@ def mean_ci(values: Iterable[float], level: float = 0.95, *, seed: int = 0) -> t
     return mean, low, high
 
 
+def mean_of_known(values: np.ndarray) -> float:
+    """The mean of what is no NaN, NaN of nothing; to the bit as pandas has it, which adds up zeros for the unknown."""
+    known = ~np.isnan(values)
+    return float(np.where(known, values, 0.0).sum() / known.sum()) if known.any() else math.nan
+
+
 def can_part(low: float, high: float, n: int) -> bool:
     """Whether an interval of n values may tell its mean from another: it is there, and of width 0 from 5 values on.
 
@@ -59,8 +67,21 @@ def _t_interval(x: np.ndarray, level: float) -> tuple[float, float]:
 def _bootstrap_interval(x: np.ndarray, level: float, seed: int) -> tuple[float, float]:
     from scipy.special import ndtr, stdtrit
 
-    generator = np.random.default_rng(seed)
-    means = x[generator.integers(0, x.size, size=(RESAMPLES, x.size))].mean(axis=1)
+    means = x.take(_resamples(x.size, seed)).mean(axis=1)
     tail = float(ndtr(-math.sqrt(x.size / (x.size - 1)) * stdtrit(x.size - 1, 0.5 + level / 2)))
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _resamples(n: int, seed: int) -> np.ndarray:
+    """Which of n values are drawn, a row a resample: the same for every mean of n, so those of few are kept."""
+    return _kept_resamples(n, seed) if n <= MOST_KEPT else _drawn(n, seed)
+
+
+@lru_cache(maxsize=32)
+def _kept_resamples(n: int, seed: int) -> np.ndarray:
+    return _drawn(n, seed).astype(np.uint8)
+
+
+def _drawn(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, n, size=(RESAMPLES, n))
