@@ -21,7 +21,7 @@ DIGITS = 12
 
 
 class _Import(NamedTuple):
-    """What a file has from a module of ours: its dotted module, the name there ("": all of it), what it is called here."""
+    """What a file has of ours: from which module, under which name there (of a whole module ""), and here."""
 
     module: str
     name: str
