@@ -140,6 +140,29 @@ def test_another_cell_of_that_name_is_not_taken_for_it(own, of_own_cell, tmp_pat
 
 
 @pytest.mark.parametrize("group", ["cell", "dataset"])
+@pytest.mark.parametrize("how", ["oc.create:{}", "oc.decode:'{}'"])
+def test_a_record_has_nothing_made_by_a_resolver(group, how, tmp_path, monkeypatch):
+    """Which would make the very node that is refused where it stands in the record itself, and import its module."""
+    (tmp_path / "trap_of_a_record.py").write_text("def call():\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    job = prepare([*SMALL, "cell=gru"])
+    key = {"cell": "norm", "dataset": "view"}[group]
+    node = {**job.config[group], key: "${" + how.format("{_target_: trap_of_a_record.call}") + "}"}
+    run, _ = recorded("cell=gru", results=tmp_path, config={**job.config, group: node})
+    with pytest.raises(BadInput, match=f"its record has a {group} that is to be computed"):
+        rnnbench.load_model(run, results=tmp_path)
+    assert "trap_of_a_record" not in sys.modules
+
+
+@pytest.mark.parametrize("node", [None, 3, [], {}, {"meta": None}, {"meta": []}])
+def test_a_record_without_its_cell_is_one_sentence(node, tmp_path):
+    job = prepare([*SMALL, "cell=gru"])
+    run, _ = recorded("cell=gru", results=tmp_path, config={**job.config, "cell": node})
+    with pytest.raises(BadInput, match=r"its record names no cell \(config\.cell\.meta\); it is damaged"):
+        rnnbench.load_model(run, results=tmp_path)
+
+
+@pytest.mark.parametrize("group", ["cell", "dataset"])
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_record_that_names_any_function_calls_none(group, nested, tmp_path):
     job = prepare([*SMALL, "cell=gru"])

@@ -121,3 +121,13 @@ def test_provenance_needs_no_torch(tmp_path):
     code += "host.git_state(); host.packages(); print(source_hash()); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path))
     assert (done.stdout.strip(), done.stderr) == (source_hash(), "")
+
+
+def test_a_copy_without_git_is_not_the_repository_around_it(copied):
+    """Which may well ignore it: then its tree looks clean, whatever the copy says."""
+    outer = copied.parent
+    git(outer, "init", "-q")
+    (outer / ".gitignore").write_text("checkout/\n")
+    git(outer, "add", "-A")
+    git(outer, "commit", "-qm", "x")
+    assert git_state() == {"commit": None, "dirty": None}

@@ -188,3 +188,64 @@ def test_what_is_no_hash_in_the_cache_is_not_believed(package, cache, content):
 def test_without_a_place_to_keep_it_the_hash_is_the_same(package, cache):
     cache.parent.parent.write_text("a file in the way")
     assert kept_hash(package) == hash_of(package)
+
+
+def swap(one, other):
+    texts = one.read_text(), other.read_text()
+    one.write_text(texts[1])
+    other.write_text(texts[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from .sizes import size\nfrom .other import size as another\n",
+        "from . import sizes, other\n",
+        "from ..nn.sizes import size\n",
+        "import rnnbench.nn.sizes\n\nN = rnnbench.nn.sizes.size(3)\n",
+        "import rnnbench.nn.sizes as sizes\n",
+    ],
+)
+def test_two_files_that_change_places_move_it_however_they_are_imported(package, text):
+    (package / "nn/user.py").write_text(text)
+    before = hash_of(package)
+    swap(package / "nn/sizes.py", package / "nn/other.py")
+    for name in ("nn/__init__.py", "training/__init__.py"):  # these follow, and the third does not
+        change(package / name, "rnnbench.nn.sizes", "rnnbench.nn.other")
+    change(package / "datasets/adding.py", "from rnnbench.nn import sizes", "from rnnbench.nn import other as sizes")
+    assert hash_of(package) != before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if fast:\n    from rnnbench.nn.sizes import size\nelse:\n    from rnnbench.nn.other import size\n",
+        "try:\n    from rnnbench.nn.sizes import size\nexcept ImportError:\n    from rnnbench.nn.other import size\n",
+        "def a():\n    from rnnbench.nn.sizes import size\n    return size\n\n\n"
+        "def b():\n    from rnnbench.nn.other import size\n    return size\n",
+        "from rnnbench.nn.sizes import size\nfrom rnnbench.nn.other import size\n",
+    ],
+)
+def test_in_which_branch_or_function_an_import_stands_moves_it(package, text):
+    (package / "nn/user.py").write_text(text)
+    before = hash_of(package)
+    text = text.replace("nn.sizes", "nn.x").replace("nn.other", "nn.sizes").replace("nn.x", "nn.other")
+    (package / "nn/user.py").write_text(text)
+    assert hash_of(package) != before
+
+
+def test_what_lies_two_imports_away_moves_it(package):
+    """Two files that say the same but for where they have it from, and who has which of them."""
+    for n, where in enumerate(("sizes", "other")):
+        (package / f"nn/way_{n}.py").write_text(f"from rnnbench.nn.{where} import size\n")
+        (package / f"nn/use_{n}.py").write_text(f"from rnnbench.nn.way_{n} import size\n\nN = {n}\n")
+    before = hash_of(package)
+    for n in range(2):
+        change(package / f"nn/use_{n}.py", f"way_{n}", f"way_{1 - n}")
+    assert hash_of(package) != before
+
+
+def test_a_circle_of_imports_has_a_hash(package):
+    (package / "nn/one.py").write_text("from rnnbench.nn import two\n")
+    (package / "nn/two.py").write_text("from rnnbench.nn import one\n")
+    assert hash_of(package) == hash_of(package)

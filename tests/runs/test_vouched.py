@@ -48,3 +48,28 @@ def test_the_committed_list_can_be_read():
     lines = vouched.read()
     assert all(len(source) == 12 and line.cells and line.datasets for source, line in lines.items())
     assert "16b523f587b9" in lines, "the source of most published records"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<<<<<< HEAD", "{", "[]", "3", "\xff", "[" * 100_000, '{"source": "x"}',
+        '{"source": 1, "cells": {}, "datasets": {}}',
+        '{"source": "x", "cells": [], "datasets": {}}', '{"source": "x", "cells": {"gru": 1}, "datasets": {}}',
+        '{"source": "x", "cells": {}, "datasets": {}, "more": 1}',
+    ],
+)  # fmt: skip
+def test_a_damaged_line_vouches_for_nothing_and_hides_no_other(known, text):
+    path = vouched.FILE
+    path.write_bytes(text.encode("latin-1") + b"\n\n" + path.read_bytes())
+    vouched.read.cache_clear()
+    assert vouched.read(path) == {line.source: line for line in known}
+    assert vouched.damaged(path) == [1]
+
+
+def test_of_two_lines_of_one_source_the_first_counts(known):
+    with vouched.FILE.open("a") as file:
+        file.write(vouched.line("new", [LSTM]).text() + "\n")
+    vouched.read.cache_clear()
+    assert not vouched.equal("old", "new", LSTM)
+    assert vouched.damaged(vouched.FILE) == []

@@ -247,11 +247,19 @@ def test_of_records_with_one_id_the_first_folder_stays(store):
     run = store.ids()[0]
     for folder in ("copy", "0-copy"):
         put(store, store.read(run) | {"status": "oom"}, folder)
-    put(store, store.read(run) | {"id": None}, "none")
     agree(store)
     frame = store_frame(store)
     assert frame.set_index("id").loc[run, "status"] == "oom"
-    assert len(frame) == 13
+    assert len(frame) == 12
+
+
+@pytest.mark.parametrize("odd", [None, 3, "", "..", "../x", "a\0b", "\ud800"])
+def test_an_id_that_is_no_name_of_a_folder_makes_no_record(store, odd):
+    run = store.ids()[0]
+    path = store.record_path(run)
+    path.write_text(json.dumps(store.read(run) | {"id": odd}))
+    assert "which is the name of its folder" in index.load(store).problems[str(path)]
+    agree(store)
 
 
 def test_a_metric_leaves_with_its_last_record(store):

@@ -13,7 +13,17 @@ from rnnbench.store import published as sets
 from rnnbench.store.folder import Results
 from rnnbench.store.gathered import gather, resolve_run
 from rnnbench.store.manifests import all_manifest_runs, not_run, read_manifest, read_manifests, skipped_cells
-from rnnbench.store.results import PublishedSet, Run, Runs, Sweep, default_folder, known, resolve, resolve_own_sweep
+from rnnbench.store.results import (
+    PublishedSet,
+    Run,
+    Runs,
+    Sweep,
+    default_folder,
+    known,
+    meaning,
+    resolve,
+    resolve_own_sweep,
+)
 from rnnbench.store.store import Store
 
 MANIFEST = {"command": "rnnbench sweep x", "runs": ["a", "b"], "skipped": [{"reason": "no peephole", "cells": 3}]}
@@ -67,7 +77,9 @@ def test_of_several_meanings_the_first_that_is_wanted_counts(store):
         resolve(store, "mime", (Sweep, PublishedSet))
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "/", "mine/", "no/such/folder", "a\0b", "*", "mine.json"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "/", "mine/", "no/such/folder", "a\0b", "*", "mine.json", "x" * 300, "x" * 5000, "\ud800"]
+)
 def test_odd_words_are_no_names(store, name, monkeypatch, tmp_path):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
@@ -123,12 +135,16 @@ def test_what_is_gathered_of_a_place(store):
 # manifests
 
 
+NO_RUNS = ("../x", "/x", "", "..", "a\0b", "\ud800", "x" * 300)
 BROKEN = {
     "no json": "{", "a list": "[]", "no command": json.dumps({"runs": [], "skipped": []}),
     "runs": json.dumps(MANIFEST | {"runs": 3}), "a run": json.dumps(MANIFEST | {"runs": [1]}),
     "skipped": json.dumps(MANIFEST | {"skipped": [{"reason": "x"}]}),
     "entries": json.dumps(MANIFEST | {"entries": {"a": 1}}), "search": json.dumps(MANIFEST | {"search": []}),
     "ablation": json.dumps(MANIFEST | {"ablation": "yes"}), "earlier": json.dumps(MANIFEST | {"earlier": None}),
+    "brackets without end": "[" * 100_000, "trials": json.dumps(MANIFEST | {"search": {"trials": [1]}}),
+    "studies": json.dumps(MANIFEST | {"search": {"studies": 3}}),
+    **{f"the run {run!r:.9}": json.dumps(MANIFEST | {"runs": [run]}) for run in NO_RUNS},
 }  # fmt: skip
 
 
@@ -168,13 +184,30 @@ def test_what_a_manifest_skipped_and_lacks():
 
 
 @pytest.mark.parametrize(
-    "head", ["{", "[]", '{"skipped": 3}', '{"samples": []}', '{"search": null}', '{"name": 3}', '{"claims": {}}']
+    "head",
+    [
+        "{",
+        "[]",
+        '{"skipped": 3}',
+        '{"samples": []}',
+        '{"search": null}',
+        '{"search": {"space": {}}}',
+        "[" * 100_000,
+        '{"name": 3}',
+        '{"claims": {}}',
+    ],
 )
 def test_a_damaged_head_is_one_sentence(store, head):
     folder = store.results.published / "frozen"
     (folder / sets.HEAD).write_text(head)
     with pytest.raises(BadInput, match=r"sweep\.json is damaged; take it from where the set came from"):
         sets.read_head(folder)
+
+
+def test_a_folder_where_the_records_should_be_is_no_set(store):
+    (store.results.published / "odd" / sets.RECORDS).mkdir(parents=True)
+    assert "odd" not in sets.own_published(store.results)
+    assert meaning(store, "odd") is None
 
 
 def test_a_set_without_a_head_has_its_name(store):

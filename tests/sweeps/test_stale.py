@@ -46,7 +46,10 @@ def vouching(tmp_path, monkeypatch):
     monkeypatch.setattr(vouched, "FILE", path)
 
 
-@pytest.mark.parametrize(("source", "expected"), [(OTHER, True), (None, False), (source_hash(), False)])
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [(OTHER, True), (None, False), (source_hash(), False), ("", True), (3, True), (["x"], True), ({"a": 1}, True)],
+)
 def test_a_record_is_stale_where_its_hash_is_another(source, expected):
     assert is_stale(planned("cell=gru").jobs[0], source_hash=source) is expected
 

@@ -58,6 +58,22 @@ assert threading.enumerate() == [threading.main_thread()]
 assert host.tune_malloc.cache_info().currsize == 0
 print(os.environ["RNNBENCH_CONFIG_DIR"], len(fit._ready))
 """
+IN_MEMORY = """
+import pathlib, sys
+import rnnbench.sweeps.preload
+from rnnbench.runs.source_hash import FILES, ROOMS
+package = pathlib.Path(rnnbench.__file__).parent
+files = [package / name for name in FILES] + [path for room in ROOMS for path in (package / room).rglob("*.py")]
+loaded = {getattr(module, "__file__", None) for module in sys.modules.values()}
+print([str(path) for path in files if str(path) not in loaded])
+"""
+
+
+@pytest.mark.integration
+def test_what_the_hash_covers_is_in_memory_before_a_worker_is_forked(tmp_path):
+    """Else later workers import a cell that is edited while the sweep goes on, and record the old hash."""
+    done = subprocess.run([sys.executable, "-c", IN_MEMORY], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
 @pytest.mark.integration

@@ -217,6 +217,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     store = Store.open(args.results)
     try:
+        if wrong := vouched.damaged(LIST):
+            raise BadInput(f"{_name(LIST)}, line {wrong[0]}, is damaged (a merge?); mend it first.")
         if args.command == "publish":
             return renew(store, moved=args.moved)
         return note(store.records(), _by_id(PUBLISHED), check=args.check)

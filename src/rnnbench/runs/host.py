@@ -65,7 +65,9 @@ def git_state() -> dict[str, Any]:
         return done.stdout.strip() if done.returncode == 0 else None
 
     # A wheel inside somebody's repository has that repository around it: only a checkout of ours has src/ and conf/.
-    if not (root / "conf" / "config.yaml").is_file() or (commit := git("rev-parse", "HEAD")) is None:
+    # A copy of ours without .git, too, may lie inside another repository, which may well ignore it.
+    ours = (root / "conf" / "config.yaml").is_file() and git("rev-parse", "--show-prefix") == ""
+    if not ours or (commit := git("rev-parse", "HEAD")) is None:
         return {"commit": None, "dirty": None}
     changed = git("status", "--porcelain", "--", "src", "conf", ":(exclude)src/rnnbench/runs/vouched.jsonl")
     return {"commit": commit, "dirty": bool(changed)}

@@ -75,7 +75,11 @@ def granted(record: Mapping[str, Any]) -> dict[str, Any]:
     config = dict(record["config"])
     for group in MADE:
         node = config[group]
-        name, named = str(node["meta"]["name"]), dict(_targets(node))
+        if not isinstance(node, Mapping) or not isinstance(node.get("meta"), Mapping):
+            raise BadInput(f"run {record['id']}: its record names no {group} (config.{group}.meta); it is damaged.")
+        if any("${" in text for text in _texts(node)):  # a resolver may make whatever it is told, and call it
+            raise BadInput(f"run {record['id']}: its record has a {group} that is to be computed: ${{...}}.")
+        name, named = str(node["meta"].get("name")), dict(_targets(node))
         known = dict(_targets(registry.read(group, name))) if name in registry.choices(group) else {}
         if all(str(each.get("_target_")).startswith(OURS) for each in (known, named)):
             named["_target_"] = known["_target_"]  # rnnbench's own, which may have lain elsewhere when it was recorded
@@ -84,6 +88,14 @@ def granted(record: Mapping[str, Any]) -> dict[str, Any]:
                 raise BadInput(_not_granted(record, f"{group}={name}", target, known.get(place)))
         config[group] = {**node, "_target_": known["_target_"]}
     return config
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """Every text in a config's node."""
+    if isinstance(node, str):
+        yield node
+    for each in node if isinstance(node, list) else node.values() if isinstance(node, Mapping) else ():
+        yield from _texts(each)
 
 
 def _targets(node: Any, place: str = "") -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ DIGITS = 12
 
 
 class _Import(NamedTuple):
-    """One name that a file has from a module of ours: its dotted module, its name there, what it is called here."""
+    """What a file has of ours: from which module, under which name there (of a whole module ""), and here."""
 
     module: str
     name: str
@@ -34,15 +34,10 @@ class _Import(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """What a Python file says apart from its imports of ours, and these."""
+    """What a Python file says apart from its imports of ours; and these, by the block of statements they stand in."""
 
     text: str
-    imports: tuple[_Import, ...]
-
-    @property
-    def digest(self) -> str:
-        """Of everything but where the imports come from."""
-        return _digest(self.text, *sorted(f"{each.name} {each.called}" for each in self.imports))
+    blocks: tuple[tuple[_Import, ...], ...]
 
 
 NOTHING = _Said("Module()", ())  # an empty __init__.py
@@ -84,8 +79,8 @@ def _digest_of_bytes(package: Path) -> str:
 
 def hash_of(package: Path) -> str:
     """The hash of the source in a package's folder."""
-    said = {path: _read(path) for path in _files(package) if path.suffix == ".py"}
-    digests = [_with_imports(each, said, package) for each in said.values() if each != NOTHING]
+    said = {path: _read(path, package) for path in _files(package) if path.suffix == ".py"}
+    digests = [digest for path, digest in _digests(said, package).items() if said[path] != NOTHING]
     digests += [_digest(path.name, path.read_bytes()) for path in _files(package) if path.suffix != ".py"]
     return _digest(*sorted(digests))[:DIGITS]
 
@@ -101,28 +96,47 @@ def _files(package: Path) -> Iterator[Path]:
                 yield path
 
 
-def _read(path: Path) -> _Said:
-    imports: list[_Import] = []
-    text = _shape(ast.parse(path.read_bytes()), imports)
-    return _Said(text, tuple(imports))
+def _read(path: Path, package: Path) -> _Said:
+    place = path.relative_to(package.parent).parent.parts  # what a relative import begins at
+    blocks: list[tuple[_Import, ...]] = []
+    text = _shape(ast.parse(path.read_bytes()), place, blocks)
+    return _Said(text, tuple(blocks))
 
 
-def _with_imports(said: _Said, every: dict[Path, _Said], package: Path) -> str:
-    """The digest of a file with each import of ours as what the imported file says.
+def _digests(every: dict[Path, _Said], package: Path) -> dict[Path, str]:
+    """The digest of each file with every import of ours as what the imported file says, and what that one imports.
 
-    The files that those import in turn are told apart by their own digests.
+    At first a file is what it says itself. Then each import stands for the imported file's digest of the round before,
+    until a round tells no more files apart: what lies several imports away counts, and circles do no harm.
     """
-    found = []
-    for module, name, called in said.imports:
-        inside = _file_of(f"{module}.{name}", package)  # `from rnnbench.nn import sampling` is a file, too
-        target = inside if inside in every else _file_of(module, package)
-        if target not in every:  # errors.py: not ours to hash
-            found.append(f"{module} {name} {called}")
-        elif target == inside:
-            found.append(f"{every[target].digest} {called}")
-        else:
-            found.append(f"{every[target].digest} {name} {called}")
-    return _digest(said.text, *sorted(found))
+    digests = {path: _with_imports(said, {}, package) for path, said in every.items()}
+    while True:
+        later = {path: _with_imports(said, digests, package) for path, said in every.items()}
+        if len(set(later.values())) == len(set(digests.values())):
+            return later
+        digests = later
+
+
+def _with_imports(said: _Said, digests: dict[Path, str], package: Path) -> str:
+    """The digest of a file, its imports of ours told by these digests of files; of a first round there are none."""
+    blocks = []
+    for block in said.blocks:
+        ordered = sorted(block, key=lambda each: each.called)  # of two that are called alike the later one counts
+        blocks.append(_digest(*(_told(each, digests, package) for each in ordered)))
+    return _digest(said.text, *blocks)
+
+
+def _told(each: _Import, digests: dict[Path, str], package: Path) -> str:
+    """An import as what it brings and what it is called here."""
+    inside = _file_of(f"{each.module}.{each.name}", package)  # `from rnnbench.nn import sampling` is a file, too
+    target = _file_of(each.module, package)
+    if each.name and inside in digests:
+        return f"{digests[inside]} {each.called}"
+    if target in digests:
+        return f"{digests[target]} {each.name} {each.called}"
+    room = each.module.split(".")[1:2]
+    ours = not digests and (room == [] or room[0] in ROOMS)  # in a first round nothing is known of these
+    return each.called if ours else f"{each.module} {each.name} {each.called}"
 
 
 def _file_of(module: str, package: Path) -> Path:
@@ -131,33 +145,43 @@ def _file_of(module: str, package: Path) -> Path:
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
-def _shape(node: Any, imports: list[_Import]) -> str:
+def _shape(node: Any, place: tuple[str, ...], blocks: list[tuple[_Import, ...]]) -> str:
     """A syntax tree as text. Empty fields are left out: later Pythons have more of them (type_params).
 
-    Imports of ours go to `imports` instead. A relative import is none: it stays in the text as it is.
+    Imports of ours go to `blocks` instead, those of one block of statements together: their order there is layout, and
+    in which branch or function they stand is not.
     """
     if isinstance(node, list):
-        shapes = (_shape(each, imports) for each in node)
-        return "[" + ",".join(shape for shape in shapes if shape) + "]"
+        ours = [each for statement in node for each in _ours(statement, place)]
+        if ours:
+            blocks.append(tuple(ours))
+        shapes = [_shape(each, place, blocks) for each in node if not _ours(each, place)]
+        return "[" + ",".join([*(["ours"] if ours else []), *shapes]) + "]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    if ours := _ours(node):
-        imports += ours
-        return ""
     fields = {name: getattr(node, name, None) for name in node._fields}
     if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node):
         fields["body"] = node.body[1:]
     kept = {name: value for name, value in fields.items() if value is not None and value != []}
-    return f"{type(node).__name__}({','.join(f'{name}={_shape(value, imports)}' for name, value in kept.items())})"
+    shapes = [f"{name}={_shape(value, place, blocks)}" for name, value in kept.items()]
+    return f"{type(node).__name__}({','.join(shapes)})"
 
 
-def _ours(node: ast.AST) -> list[_Import]:
-    """The names that a statement imports from modules of ours."""
-    if not isinstance(node, ast.ImportFrom) or node.level or node.module is None:
+def _ours(node: Any, place: tuple[str, ...]) -> list[_Import]:
+    """What a statement imports from modules of ours. place: the packages that the file is in."""
+    if isinstance(node, ast.Import) and all(_is_ours(alias.name) for alias in node.names):
+        return [_Import(alias.name, "", alias.asname or f"{alias.name} in full") for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
         return []
-    if node.module.partition(".")[0] != "rnnbench":
+    above = place[: len(place) - node.level + 1] if node.level else ()
+    module = ".".join([*above, *([node.module] if node.module else [])])
+    if not _is_ours(module):
         return []
-    return [_Import(node.module, alias.name, alias.asname or alias.name) for alias in node.names]
+    return [_Import(module, alias.name, alias.asname or alias.name) for alias in node.names]
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "rnnbench"
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,9 +53,36 @@ def line(source: str, works: Iterable[Work]) -> Line:
 
 @functools.cache
 def read(path: Path = FILE) -> dict[str, Line]:
-    """The list by source."""
-    lines = [Line(**json.loads(text)) for text in path.read_text(encoding="utf-8").splitlines() if text]
-    return {each.source: each for each in lines}
+    """The list by source. What is no line of it (`damaged`), and a source's second line, vouch for nothing."""
+    found: dict[str, Line] = {}
+    for _, each in _lines(path):
+        if each is not None:
+            found.setdefault(each.source, each)
+    return found
+
+
+def damaged(path: Path) -> list[int]:
+    """The numbers of the lines that cannot be read: what a merge left behind, most likely."""
+    return [n for n, each in _lines(path) if each is None]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Line | None]]:
+    """Every line that is not empty, by its number."""
+    for n, text in enumerate(path.read_bytes().split(b"\n"), 1):
+        if text.strip():
+            yield n, _parsed(text)
+
+
+def _parsed(text: bytes) -> Line | None:
+    try:
+        found = Line(**json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found.source, str) and _versions(found.cells) and _versions(found.datasets) else None
+
+
+def _versions(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(version, str) for version in value.values())
 
 
 def equal(a: str, b: str, work: Work) -> bool:

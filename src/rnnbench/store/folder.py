@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+LONGEST = 255  # bytes of a file's name
+
+
+def is_id(text: str) -> bool:
+    """Whether a text may be the id of a run: the name of one folder in the store."""
+    try:
+        name = os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return 0 < len(name) <= LONGEST and not {ord("/"), 0} & set(name) and text not in (os.curdir, os.pardir)
 
 
 @dataclass(frozen=True)

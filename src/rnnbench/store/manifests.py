@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.store.folder import Results
+from rnnbench.store.folder import Results, is_id
 
 
 class SkippedCells(TypedDict):
@@ -41,7 +42,7 @@ class Manifest(TypedDict):
 def read_manifest(results: Results, name: str) -> Manifest:
     """A sweep's manifest. Raises BadInput where there is none, or it is damaged."""
     path = results.manifest(name)
-    if not path.exists():
+    if not os.path.lexists(path):  # a name that is too long for a file is none
         known = [path.stem for path in results.manifests()]
         hint = nearest(name, known) if known else "`rnnbench sweep` has not been run here."
         raise BadInput(f"no sweep {name!r} in {results.sweeps}; {hint}")
@@ -53,7 +54,10 @@ def read_manifest(results: Results, name: str) -> Manifest:
 
 def read_manifest_file(path: Path) -> Manifest:
     """The manifest in a file. Raises OSError or ValueError where there is none to read."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:  # brackets in brackets without end
+        content = None
     if not isinstance(content, dict) or not _is_manifest(content):
         raise ValueError(f"{path} is no manifest")
     return cast(Manifest, content)
@@ -119,12 +123,12 @@ def _is_manifest(content: Mapping[str, Any]) -> bool:
     """Whether what was read has the keys of a manifest, each of its kind."""
     return (
         isinstance(content.get("command"), str)
-        and _are_texts(content.get("runs"))
-        and _are_texts(content.get("earlier", []))
+        and _are_ids(content.get("runs"))
+        and _are_ids(content.get("earlier", []))
         and are_skipped(content.get("skipped"))
         and _are_entries(content.get("entries", {}))
         and isinstance(content.get("ablation"), dict | None)
-        and isinstance(content.get("search", {}), dict)
+        and is_search(content.get("search", {}))
     )
 
 
@@ -132,8 +136,21 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
+def _are_ids(value: Any) -> bool:
+    """Whether these may be runs of the store: names of folders in it, and of none elsewhere."""
+    return _are_texts(value) and all(map(is_id, value))
+
+
 def _are_entries(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_are_texts, value.values()))
+
+
+def is_search(value: Any) -> bool:
+    """Whether something that was read may be what a search says of itself: its lists, as far as it has them."""
+    if not isinstance(value, dict):
+        return False
+    lists = [value.get(key, []) for key in ("trials", "studies", "space")]
+    return all(isinstance(each, list) and all(isinstance(row, dict) for row in each) for each in lists)
 
 
 def are_skipped(value: Any) -> bool:

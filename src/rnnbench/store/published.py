@@ -18,7 +18,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from rnnbench.errors import BadInput
 from rnnbench.store import record as records
 from rnnbench.store.folder import Results
-from rnnbench.store.manifests import Manifest, SkippedCells, are_skipped
+from rnnbench.store.manifests import Manifest, SkippedCells, are_skipped, is_search
 from rnnbench.store.record import RecordError
 
 RECORDS, HEAD = "records.jsonl", "sweep.json"
@@ -88,7 +88,7 @@ def published(results: Results) -> dict[str, Path]:
 
 def published_in(folder: Path) -> dict[str, Path]:
     """The published sets of a folder, by name."""
-    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{RECORDS}"))}
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{RECORDS}")) if path.is_file()}
 
 
 def is_published(folder: Path) -> bool:
@@ -111,18 +111,19 @@ def read_head(folder: Path) -> PublishedHead:
             raise ValueError("no head of a published set")
     except FileNotFoundError:
         content = {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise BadInput(f"{path} is damaged; take it from where the set came from, or publish it again.") from None
     return cast(PublishedHead, {"name": folder.resolve().name, "command": "", "skipped": [], **content})
 
 
 def _is_head(content: Mapping[str, Any]) -> bool:
     """Whether what was read has the keys of a head, each of its kind; an old or a small set may lack some."""
-    objects = ("not_run", "search", "samples", "sweeps")
+    objects = ("not_run", "samples", "sweeps")
     return (
         all(isinstance(content.get(key, ""), str) for key in ("name", "command"))
         and all(isinstance(content.get(key, {}), dict) for key in objects)
         and isinstance(content.get("ablation"), dict | None)
+        and is_search(content.get("search", {}))
         and isinstance(content.get("claims", []), list)
         and are_skipped(content.get("skipped", []))
     )

@@ -42,6 +42,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rnnbench.store.folder import is_id
+
 SCHEMA_VERSION = 1
 
 # Ends of a run that are final, in the order tables list them. `skipped` is a sweep's word for a run it never started.
@@ -152,6 +154,8 @@ def upgrade(record: dict[str, Any], *, name: str = "record") -> dict[str, Any]:
         raise RecordError(f"{name} lacks {', '.join(missing)}")
     for step in range(version, SCHEMA_VERSION):
         record = UPGRADES[step](record)
+    if not (isinstance(record["id"], str) and is_id(record["id"])):
+        raise RecordError(f"{name} has {record['id']!r} for id, which is the name of its folder in every record")
     if not isinstance(record["seed"], int):
         raise RecordError(f"{name} has {record['seed']!r} for seed, which is a whole number in every record")
     if record["status"] not in FINAL:

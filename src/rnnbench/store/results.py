@@ -159,7 +159,7 @@ def _meanings(store: Store, name: str, *, ids: bool) -> Iterator[Found]:
     if not name:
         return
     plain = os.path.basename(name) == name
-    if plain and store.results.manifest(name).is_file():
+    if plain and os.path.isfile(store.results.manifest(name)):  # False, too, of what can be no file's name
         yield Sweep(store, name, name)
     if plain and (folder := published(store.results).get(name)) is not None:
         yield PublishedSet(folder, name, name)
@@ -171,9 +171,9 @@ def _meanings(store: Store, name: str, *, ids: bool) -> Iterator[Found]:
 
 def _at_path(path: Path) -> Found | None:
     """What lies at a path."""
-    if path.suffix == ".json" and path.is_file():
+    if path.suffix == ".json" and os.path.isfile(path):
         return _sweep_at(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return None
     name, label = path.resolve().name, path_label(path)
     if is_published(path):

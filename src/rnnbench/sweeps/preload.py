@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import io
 import os
+import pkgutil
 import sys
 import tempfile
 import threading
@@ -23,7 +25,7 @@ import rnnbench.datasets.digits
 from rnnbench.runs import host
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.run import attempt
-from rnnbench.runs.source_hash import source_hash
+from rnnbench.runs.source_hash import ROOMS, source_hash
 from rnnbench.store.store import Store
 from rnnbench.training import fit
 
@@ -61,8 +63,19 @@ def rehearse() -> None:
             thread.join()  # the rehearsed attempt's heartbeat, which has been told to end
 
 
+def import_all() -> None:
+    """Every module that `source_hash` covers: a cell that is edited while the sweep goes on is no part of it.
+
+    Else a worker would import the new one, and record the hash of the old.
+    """
+    for room in map(importlib.import_module, (f"rnnbench.{name}" for name in ROOMS)):
+        for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            importlib.import_module(module.name)
+
+
 # What of a record is the same for every run of this server, which has the code in memory: asked once, not by each run.
 source_hash()
+import_all()
 host.git_state()
 host.packages()
 host.cpu_name()

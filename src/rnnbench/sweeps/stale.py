@@ -39,7 +39,9 @@ def is_stale(row: Mapping[str, Any]) -> bool:
 def record_is_stale(record: Mapping[str, Any]) -> bool:
     """The same of a record."""
     source = record.get("source_hash")
-    return source is not None and not vouched.equal(source, source_hash(), vouched.work_of(record))
+    if not isinstance(source, str):  # none, or what no version of ours has written
+        return source is not None
+    return not vouched.equal(source, source_hash(), vouched.work_of(record))
 
 
 def stale_rows(frame: Any) -> list[bool]:
@@ -51,7 +53,9 @@ def stale_rows(frame: Any) -> list[bool]:
 
 
 def _stale(source: Any, *work: Any) -> bool:
-    if not isinstance(source, str) or source == (today := source_hash()):  # a missing value of a frame is no text
+    if not isinstance(source, str):  # a missing value of a frame; or JSON that no version of ours has written
+        return isinstance(source, int | list | dict)
+    if source == (today := source_hash()):
         return False
     return not vouched.equal(source, today, vouched.Work(*map(str, work)))
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnbench.errors import BadInput
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.statistics.best_share import percentile_interval, resampled_best_share
 from rnnbench.reports.statistics.means import mean_ci
@@ -26,6 +27,7 @@ FEWEST_FOR_EFFECT = 20  # trials a study, and
 FEWEST_TOP = 2  # of them compared: below, resampling says nothing of a best share
 ALPHA = 0.05
 
+TRIAL_KEYS = ("id", "study", "number", "stage", "values")  # of a trial as the search keeps it
 TRIALS = ("study", "label", "number", "stage", "chosen", "status", "val", "test", "seed", "params", "train_seconds")
 STUDIES = {
     "study": "str", "label": "str", "trials": "Int64", "ok": "Int64", "failures": "str", "best_trial": "Int64",
@@ -52,6 +54,9 @@ class SearchResult:
 
 def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> SearchResult:
     """The result of a search. rules: `search` of its manifest; records: of its runs, as far as they are finished."""
+    needed = {"trials": TRIAL_KEYS, "studies": ("key", "label"), "space": ("key", "text")}
+    if not (all(_whole(rules, part, keys) for part, keys in needed.items()) and rules["studies"]):
+        raise BadInput(f"what is kept of the search {name} is damaged; its command, given again, writes it anew.")
     most = max((row["number"] + 1 for row in rules["trials"]), default=0)
     rules = {"trials_each": most, **rules}  # a manifest that was cut short may not say how many were wanted
     frame = records_frame(records)
@@ -63,6 +68,11 @@ def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping
     said = tuple(_sentences(rules, trials, studies, metrics))
     goal = goals[rules["studies"][0]["key"]] if len(set(goals.values())) == 1 else ""
     return SearchResult(name, rules, trials, studies, metric, goal, goals, said)
+
+
+def _whole(rules: Mapping[str, Any], part: str, keys: Sequence[str]) -> bool:
+    """Whether a list of a search is there, and each of its rows has these keys."""
+    return part in rules and all(row.keys() >= set(keys) for row in rules[part])
 
 
 def _by_study(rules: Mapping[str, Any], frame: pd.DataFrame, key: str) -> dict[str, str]:
