@@ -100,7 +100,8 @@ def _alive(pid: int, born: float) -> bool:
     """Whether the very process that claimed still runs; a new process with the old number does not count."""
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - born) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(float(process.create_time()) - born) < 2.0
+        return same and bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 

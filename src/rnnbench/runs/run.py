@@ -27,6 +27,7 @@ from rnnbench.runs.recording import make_record, now
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
 from rnnbench.store.record import OPEN
+from rnnbench.store.samples import FILE as SAMPLES_FILE
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.tracking import RunInfo, Tracker, make_tracker
 from rnnbench.training import Diverged, Interrupted, TimedOut
@@ -282,7 +283,7 @@ def _keep_samples(model: nn.Module, task: FrameTask, test: Split, job: Job, fold
     try:
         samples.keep(samples.take(model, task, test, run=job.id, precision=job.config["precision"]), folder)
     except Exception as error:
-        _warn(f"run {job.id} keeps no {samples.FILE} ({type(error).__name__}: {' '.join(str(error).split())}).")
+        _warn(f"run {job.id} keeps no {SAMPLES_FILE} ({type(error).__name__}: {' '.join(str(error).split())}).")
 
 
 def _to(data: Data, device: torch.device) -> Data:

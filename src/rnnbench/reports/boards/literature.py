@@ -107,7 +107,9 @@ def is_protocol(protocol: str, pattern: str) -> bool:
 def _is_network(runs: pd.DataFrame, number: pd.Series[Any]) -> pd.Series[bool]:
     """Which runs are of the published network."""
     peephole = runs["peephole"].replace({"none": "off"})
-    same = (runs["cell"] == number["cell"]) & (peephole == number["peephole"]) & (runs["direction"] == "forward")
+    same: pd.Series[bool] = (
+        (runs["cell"] == number["cell"]) & (peephole == number["peephole"]) & (runs["direction"] == "forward")
+    )
     same &= (runs["depth"] == number["depth"]).fillna(False).astype(bool)
     if not pd.isna(number["params"]):
         near = (runs["params"].astype("float64") / float(number["params"]) - 1).abs() <= SIZE

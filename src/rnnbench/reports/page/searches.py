@@ -110,12 +110,14 @@ def _scaled(value: float, scale: str) -> float:
 def _place(axis: Axis, value: Any) -> float | None:
     """Where a value stands on an axis, 0 to 1; None where it has no place there."""
     if "places" in axis:
-        return plain(axis["places"].get(str(value)), 4)
+        place: float | None = plain(axis["places"].get(str(value)), 4)
+        return place
     if not known(value) or isinstance(value, str):
         return None
     low, high = axis["ends"]
-    place = (_scaled(float(value), axis["scale"]) - low) / (high - low)
-    return plain(min(max(place, 0.0), 1.0), 4)
+    share = (_scaled(float(value), axis["scale"]) - low) / (high - low)
+    place = plain(min(max(share, 0.0), 1.0), 4)
+    return place
 
 
 def _trial(row: pd.Series[Any], axes: Sequence[Axis]) -> dict[str, Any]:

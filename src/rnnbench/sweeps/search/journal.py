@@ -82,6 +82,7 @@ def gone(owner: Any, elsewhere: Collection[tuple[str, int]] | None = None) -> bo
         return elsewhere is not None and (owner.get("host"), owner.get("pid")) not in elsewhere
     try:
         process = psutil.Process(owner["pid"])
-        return abs(process.create_time() - owner["born"]) > 2.0 or process.status() == psutil.STATUS_ZOMBIE
+        another = abs(float(process.create_time()) - owner["born"]) > 2.0
+        return bool(another or process.status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return True
