@@ -12,7 +12,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from rnnbench.store.record import Record
 
 FILE = Path(__file__).with_name("vouched.jsonl")
 
@@ -66,7 +68,7 @@ def equal(a: str, b: str, work: Work) -> bool:
     return a in known and b in known and known[a].covers(work) and known[b].covers(work)
 
 
-def work_of(record: Mapping[str, Any]) -> Work:
+def work_of(record: Record) -> Work:
     """What a record's run computed."""
     axes, dataset = record["axes"], record["dataset"]
     return Work(

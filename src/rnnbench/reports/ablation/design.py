@@ -13,7 +13,7 @@ import pandas as pd
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.selection.coverage import fill_unknown
 from rnnbench.reports.selection.frame import records_frame
-from rnnbench.store.record import canonical
+from rnnbench.store.record import Record, canonical
 from rnnbench.store.rows import BLOCK, device_kind, number, part
 
 # Runs are paired only where all of these are equal.
@@ -146,7 +146,6 @@ class Arm:
 
 
 Axes = Mapping[str, Any]  # of one entry, flat: what it differs from others in
-Record = Mapping[str, Any]
 
 
 def design(records: Iterable[Record], spec: Spec) -> list[tuple[str, list[Arm], Spec]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from rnnbench.store.record import Record
 from rnnbench.store.rows import number, part
 
 ALL = "all"
@@ -56,7 +57,7 @@ def gate_place(gate: str) -> int:
     return GATES.find(gate) if gate in GATES else len(GATES)
 
 
-def measures_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def measures_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row a run, measure and layer: id, measure, layer (`all`: over the layers), value (finite numbers only).
 
     - grad.median, .p99, .max, .max_over_median, .spikes: of the gradient's norm over training, before clipping; spikes
@@ -77,7 +78,7 @@ def measures_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "measure", "layer", "value"]).astype({"value": "float64"})
 
 
-def first_non_finite(record: Mapping[str, Any]) -> float:
+def first_non_finite(record: Record) -> float:
     """The update of the first gradient that was not finite; NaN where all were, or nothing is known."""
     return number(part(part(record, "diagnostics"), "grad_norm").get("first_non_finite"))
 

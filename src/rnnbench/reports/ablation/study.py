@@ -13,6 +13,7 @@ from rnnbench.reports.ablation.design import Arm, Spec, design
 from rnnbench.reports.ablation.effects import cost_frame, coverage_frame, diagnostics_frame, effects_frame, ok_runs
 from rnnbench.reports.ablation.measures import first_non_finite, measures_frame
 from rnnbench.reports.ablation.verdicts import Verdicts, decide
+from rnnbench.store.record import Record
 from rnnbench.store.rows import part
 
 
@@ -68,7 +69,7 @@ class AblationResult:
 
 
 def ablation(
-    records: Iterable[Mapping[str, Any]], spec: Mapping[str, Any] | None = None, *, name: str = "ablation"
+    records: Iterable[Record], spec: Mapping[str, Any] | None = None, *, name: str = "ablation"
 ) -> AblationResult:
     """Compare the entries of records with their baselines, paired by seed. The order of the records does not matter.
 
@@ -81,7 +82,7 @@ def ablation(
     return AblationResult(name, asked, [_study(title, arms, one, unique) for title, arms, one in found])
 
 
-def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Mapping[str, Any]]) -> Study:
+def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Record]) -> Study:
     mine = {run: records[run] for arm in arms for run in arm.runs["id"]}
     base = arms[0].runs
     goal = str(_first(arms, "goal") or "max")

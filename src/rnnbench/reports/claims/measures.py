@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rnnbench.store.record import Record
 from rnnbench.store.rows import number, part
 
-Record = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 Measure = Callable[[Record, Rows, int | None], float | None]
 

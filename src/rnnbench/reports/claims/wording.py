@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.claims.measures import MEASURES
+from rnnbench.store.record import Record
 from rnnbench.store.rows import part
 
 RELATIONS = ("above", "below", "within", "equals")
@@ -155,12 +156,12 @@ def _of_side(side: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def matches(record: Mapping[str, Any], select: Select) -> bool:
+def matches(record: Record, select: Select) -> bool:
     """Whether a record is of a run that this selects."""
     return all(_field(record, key) == value for key, value in select.items())
 
 
-def _field(record: Mapping[str, Any], key: str) -> Any:
+def _field(record: Record, key: str) -> Any:
     if key in NAMED:
         return part(record, NAMED[key]).get("name")
     if key == "params":

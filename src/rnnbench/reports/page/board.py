@@ -15,12 +15,12 @@ import pandas as pd
 
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_table import settings
-from rnnbench.reports.page.source import Record, Source
+from rnnbench.reports.page.source import Source
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line
 from rnnbench.reports.statistics.means import mean_of_known
 from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
-from rnnbench.store.record import NOT_IN_ID, canonical
+from rnnbench.store.record import NOT_IN_ID, Record, canonical
 from rnnbench.store.rows import BLOCK, COLUMNS, part
 
 RUNS = 50  # of one entry that are listed, failed ones first

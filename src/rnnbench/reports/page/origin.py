@@ -12,6 +12,7 @@ import pandas as pd
 from rnnbench.reports.page.board import plain
 from rnnbench.reports.page.source import Source, head_runs, planned
 from rnnbench.reports.selection.coverage import one_line, status_counts
+from rnnbench.store.published import Head
 from rnnbench.store.record import FINAL
 from rnnbench.store.rows import part
 
@@ -40,15 +41,15 @@ def coverage_data(source: Source) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _skipped(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _skipped(name: str, head: Head) -> list[dict[str, Any]]:
     """The cells that a sweep never started, by reason."""
     cells = [cell for cell in head.get("skipped") or [] if isinstance(cell, Mapping)]
     return [{"sweep": name, "reason": str(cell.get("reason")), "cells": plain(cell.get("cells"))} for cell in cells]
 
 
-def _not_run(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _not_run(name: str, head: Head) -> list[dict[str, Any]]:
     """How many runs of an entry a published set lacks."""
-    lacking = dict(head.get("not_run") or {})
+    lacking = part(head, "not_run")
     return [{"sweep": name, "entry": str(entry), "runs": str(runs)} for entry, runs in lacking.items()]
 
 
@@ -100,7 +101,7 @@ def provenance(source: Source, stale: Callable[[pd.DataFrame], Sequence[bool]] |
         groups.append(row | {"runs": int(runs), "stale": is_old})
     groups.sort(key=lambda row: (-row["runs"], json.dumps(row, sort_keys=True, default=str)))
     newest = frame[["finished", "id"]].sort_values(["finished", "id"], na_position="first")["id"].iloc[-1]
-    record = source.read(newest) or {}
+    record: Mapping[str, object] = source.read(newest) or {}
     packages = {str(key): str(value) for key, value in sorted(part(record, "packages").items())}
     return {
         "groups": groups[:ROWS], "packages": packages, "schema": plain(record.get("schema_version")),

@@ -12,13 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 from rnnbench.reports.predictions.sheets import Sheet, choose
-from rnnbench.reports.selection.places import Record
 from rnnbench.reports.selection.select import Selected, select
 from rnnbench.store.curves import Curves
 from rnnbench.store.published import Head, runs_of
+from rnnbench.store.record import Record
 from rnnbench.store.store import Store
 
-__all__ = ["Record", "Source", "head_runs", "open_source", "planned"]
+__all__ = ["Source", "head_runs", "open_source", "planned"]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from rnnbench.reports.claims.wording import Claim, read_claims
 from rnnbench.reports.publish.freeze import folder_of, write_set
 from rnnbench.store.manifests import SkippedCells, not_run, read_manifest
 from rnnbench.store.published import PublishedHead, own_published
+from rnnbench.store.record import Record
 from rnnbench.store.store import Store
 
 COMMAND = "rnnbench claims --run"
@@ -26,12 +27,12 @@ COMMAND = "rnnbench claims --run"
 class _Gathered:
     """What the claims' experiments have here. runs: records by id, by experiment; missing: by entry, how many runs."""
 
-    runs: dict[str, dict[str, dict[str, Any]]]
+    runs: dict[str, dict[str, Record]]
     missing: dict[str, str] = field(default_factory=dict)
     skipped: list[SkippedCells] = field(default_factory=list)
 
     @property
-    def records(self) -> dict[str, dict[str, Any]]:
+    def records(self) -> dict[str, Record]:
         return {run: record for some in self.runs.values() for run, record in some.items()}
 
 

@@ -20,6 +20,7 @@ from rnnbench.reports.statistics.best_share import percentile_interval, resample
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.tables.frames import typed_frame
 from rnnbench.reports.tables.numbers import short
+from rnnbench.store.record import Record
 
 WELCH_FROM = 200  # trials a study: the size of the paper, from which its own test is used
 FEWEST_FOR_EFFECT = 20  # trials a study, and
@@ -50,7 +51,7 @@ class SearchResult:
     sentences: tuple[str, ...]
 
 
-def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> SearchResult:
+def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Record]) -> SearchResult:
     """The result of a search. rules: `search` of its manifest; records: of its runs, as far as they are finished."""
     most = max((row["number"] + 1 for row in rules["trials"]), default=0)
     rules = {"trials_each": most, **rules}  # a manifest that was cut short may not say how many were wanted
