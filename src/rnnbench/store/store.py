@@ -22,6 +22,8 @@ from rnnbench.store import record as records
 from rnnbench.store.folder import Results
 from rnnbench.store.record import Record
 
+Line = dict[str, Any]  # one line of a JSON-lines file, unchecked: of a history, the metrics at one step
+
 
 def write_atomic(path: Path, text: str | bytes, *, sync_folder: bool = True) -> None:
     """Write a file whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
@@ -49,7 +51,7 @@ def write_atomic(path: Path, text: str | bytes, *, sync_folder: bool = True) -> 
         os.close(folder)
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path) -> list[Line]:
     """The rows of a JSON-lines file, [] where there is none. A torn line (the process was killed) is left out.
 
     A torn line need not be the last: a resumed run appends behind it. Bytes, because a tear may split a character.
@@ -169,7 +171,7 @@ class Store:
         except (records.RecordError, UnicodeDecodeError, OSError):
             return None
 
-    def history(self, run_id: str) -> list[dict[str, Any]]:
+    def history(self, run_id: str) -> list[Line]:
         """A run's metrics by step, as far as they were written."""
         return read_jsonl(self.folder(run_id) / "history.jsonl")
 

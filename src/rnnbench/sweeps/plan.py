@@ -20,7 +20,7 @@ from rnnbench.runs.axes import is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare, reseed
 from rnnbench.store.folder import Results
-from rnnbench.store.manifests import Manifest, all_runs, read_manifest_file
+from rnnbench.store.manifests import Experiment, Manifest, all_runs, read_manifest_file
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import make_tracker
 
@@ -42,7 +42,7 @@ class Plan:
 
     name: str | None
     overrides: tuple[str, ...]
-    ablation: dict[str, Any] | None = None  # what an experiment says of its ablation (reports.ablation)
+    ablation: Experiment | None = None  # what an experiment says of its ablation (reports.ablation)
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     asked: str | None = None

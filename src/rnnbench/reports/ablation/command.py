@@ -14,6 +14,7 @@ from rnnbench.reports.ablation.table import write_ablation
 from rnnbench.reports.ablation.terminal import to_rich
 from rnnbench.store.curves import Curves, read_curves
 from rnnbench.store.gathered import gather, the_sweep
+from rnnbench.store.manifests import Experiment
 from rnnbench.store.published import read_head, read_published
 from rnnbench.store.results import PublishedSet, Runs, Sweep, default_folder, resolve
 from rnnbench.store.store import Store
@@ -39,7 +40,7 @@ def main_ablation(
     name: str,
     output: str | Path | None = None,
     *,
-    spec: Mapping[str, Any] | None = None,
+    spec: Experiment | None = None,
     figures: bool = True,
 ) -> tuple[Group, list[Path], list[str]]:
     """The ablation of a sweep: (what to print, the files written, remarks for the error stream).
@@ -56,7 +57,7 @@ def main_ablation(
     return to_rich(read.result, files), files, read.remarks
 
 
-def read_ablation(store: Store, name: str, *, spec: Mapping[str, Any] | None = None) -> Reading:
+def read_ablation(store: Store, name: str, *, spec: Experiment | None = None) -> Reading:
     """The ablation of a sweep, as a result: nothing is written. Arguments and errors as of `main_ablation`."""
     found = the_sweep(resolve(store, name, TAKEN), "ablation", "an ablation")
     gathered = gather(found)

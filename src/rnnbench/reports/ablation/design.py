@@ -13,6 +13,7 @@ import pandas as pd
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.selection.coverage import fill_unknown
 from rnnbench.reports.selection.frame import records_frame
+from rnnbench.store.manifests import Experiment
 from rnnbench.store.record import Record, canonical
 from rnnbench.store.rows import BLOCK, device_kind, number, part
 
@@ -50,7 +51,7 @@ class Spec:
     parts: Sequence[Spec] = ()
 
     @classmethod
-    def read(cls, content: Mapping[str, Any] | None) -> Spec:
+    def read(cls, content: Experiment | None) -> Spec:
         """A spec from yaml. Raises BadInput on what it does not know.
 
         A part has the keys of a spec; what it does not say it has from the whole. `questions` is a list of keys
@@ -79,14 +80,14 @@ class Spec:
         return all(axes.get(key) in values for key, values in self.only.items())
 
 
-def _baseline(content: Mapping[str, Any]) -> dict[str, Any]:
+def _baseline(content: Experiment) -> dict[str, Any]:
     baseline = content.get("baseline") or DEFAULT_BASELINE
     if not isinstance(baseline, Mapping):
         raise BadInput(f"ablation.baseline is a mapping such as {{peephole: off}}, not {baseline!r}.")
     return {str(key): _word(value) for key, value in baseline.items()}
 
 
-def _margin(content: Mapping[str, Any]) -> float:
+def _margin(content: Experiment) -> float:
     margin = content.get("margin", DEFAULT_MARGIN)
     is_number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
     if not is_number or not 0 < margin < 1:
@@ -94,14 +95,14 @@ def _margin(content: Mapping[str, Any]) -> float:
     return float(margin)
 
 
-def _only(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _only(content: Experiment) -> dict[str, list[Any]]:
     only = content.get("only") or {}
     if not isinstance(only, Mapping) or not all(isinstance(values, list) for values in only.values()):
         raise BadInput(f"ablation.only is a mapping of lists such as {{peephole: [off, on]}}, not {only!r}.")
     return {str(key): [_word(value) for value in values] for key, values in only.items()}
 
 
-def _parts(content: Mapping[str, Any]) -> list[Spec]:
+def _parts(content: Experiment) -> list[Spec]:
     parts = content.get("parts") or []
     if not isinstance(parts, list) or not all(isinstance(p, Mapping) and "parts" not in p for p in parts):
         raise BadInput("ablation.parts is a list of mappings with baseline, only, margin or questions.")

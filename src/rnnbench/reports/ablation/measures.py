@@ -83,7 +83,7 @@ def first_non_finite(record: Record) -> float:
     return number(part(part(record, "diagnostics"), "grad_norm").get("first_non_finite"))
 
 
-def _measures(diagnostics: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
+def _measures(diagnostics: Mapping[str, object]) -> Iterator[tuple[str, str, float]]:
     """(measure, layer, value) of one run, also where the value is not finite."""
     for key, value in _norms(part(diagnostics, "grad_norm")).items():
         yield key, ALL, value
@@ -97,7 +97,7 @@ def _measures(diagnostics: Mapping[str, Any]) -> Iterator[tuple[str, str, float]
         yield key, ALL, _over_layers(key, by_measure[key])
 
 
-def _norms(norm: Mapping[str, Any]) -> dict[str, float]:
+def _norms(norm: Mapping[str, object]) -> dict[str, float]:
     """Of the gradient's norm over training."""
     median, largest = number(norm.get("median")), number(norm.get("max"))
     return {
@@ -109,7 +109,7 @@ def _norms(norm: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _by_layer(diagnostics: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def _by_layer(diagnostics: Mapping[str, object]) -> dict[str, dict[str, float]]:
     """By layer and measure: what a run recorded of its layers."""
     found: dict[str, dict[str, float]] = {}
     for layer, curve in curves(diagnostics, "h_grad_norm"):
@@ -130,7 +130,7 @@ def _fading(curve: list[float]) -> dict[str, float]:
     return {"h.first": first, "h.first_over_last": ratio}
 
 
-def curves(diagnostics: Mapping[str, Any], key: str) -> Iterator[tuple[str, list[float]]]:
+def curves(diagnostics: Mapping[str, object], key: str) -> Iterator[tuple[str, list[float]]]:
     """The curves over t of a diagnostic by layer; NaN where a value is missing."""
     for name, curve in part(diagnostics, key).items():
         if isinstance(curve, (list, tuple)) and curve:

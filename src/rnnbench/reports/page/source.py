@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +19,11 @@ from rnnbench.store.published import Head, runs_of
 from rnnbench.store.record import Record
 from rnnbench.store.store import Store
 
-__all__ = ["Source", "head_runs", "open_source", "planned"]
+__all__ = ["Data", "Source", "head_runs", "open_source", "planned"]
+
+
+# What a page's script reads of one thing, as JSON holds it. The script and `docs` say what is in it.
+Data = dict[str, Any]
 
 
 @dataclass(frozen=True)
