@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.tables.numbers import count, known, short, with_arrow
 from rnnbench.store.gathered import resolve_run, the_record
-from rnnbench.store.record import NOT_IN_ID, Record, RecordError
+from rnnbench.store.record import NOT_IN_ID, Parsed, Record, RecordError
 from rnnbench.store.rows import compact, device_kind, number, part
 from rnnbench.store.store import Store
 
@@ -220,9 +220,9 @@ def _attempt(folder: Path) -> str:
     return "; ".join(filter(None, [end or "no outcome", compact(rest), *traces]))
 
 
-def _said(folder: Path) -> dict[str, Any]:
+def _said(folder: Path) -> Parsed:
     """What the JSON files of an attempt say, and when it began and last gave a sign of life."""
-    said: dict[str, Any] = {}
+    said: Parsed = {}
     for path in sorted(folder.glob("*.json")):
         try:
             content = json.loads(path.read_bytes())

@@ -18,7 +18,6 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -177,7 +176,7 @@ def write_outcome(folder: Path, status: str, reason: str, seconds: float, *, own
     path = folder / "outcome.json"
     if path.exists():
         return
-    outcome: dict[str, Any] = {"status": status, "reason": reason, "seconds": round(seconds, 3)}
+    outcome: dict[str, object] = {"status": status, "reason": reason, "seconds": round(seconds, 3)}
     if own_death:
         outcome["own_death"] = True
     write_atomic(path, json.dumps(outcome))

@@ -60,7 +60,7 @@ def cell_factory(config: Config, space: tuple[int, int] | None = None) -> Callab
     """
     node = config["cell"]
     name = f"cell={node['meta']['name']}"
-    extra: dict[str, Any] = {}
+    extra: Composed = {}
     if node["meta"].get("peephole_gates"):
         try:
             chosen: Composed = {k: v for k, v in config["peephole"].items() if k != "meta"}
@@ -150,7 +150,7 @@ def _forecaster(config: Config, task: Task) -> Callable[[int], nn.Module]:
     patch, flat = node["patch"], config["cell"]["meta"]["operator"] == "dense"
     space = (frame[1] // patch, frame[2] // patch)
     cell = cell_factory(config, space)
-    common: dict[str, Any] = {"steps": spec.output_steps, "patch": patch, "flat": flat, "bias": node["bias"]}
+    common: Composed = {"steps": spec.output_steps, "patch": patch, "flat": flat, "bias": node["bias"]}
 
     def network(hidden_size: int) -> nn.Module:
         sizes = node["sizes"] or [hidden_size] * config["depth"]["layers"]

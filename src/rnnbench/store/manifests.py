@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -48,7 +48,7 @@ class TrialRow(TypedDict):
     study: str
     number: int
     stage: str
-    values: dict[str, Any]
+    values: Values
     state: NotRequired[str]
     reason: NotRequired[str]
 
@@ -65,10 +65,11 @@ class SearchRules(TypedDict, total=False):
     final_seeds: int
     seed: int
     top: float
-    objectives: Sequence[str]
+    objectives: tuple[str, ...] | list[str]
     trials: list[TrialRow]
 
 
+Values = dict[str, Any]  # what was tried: searched key -> its value
 Experiment = dict[str, Any]  # what an experiment's yaml says of its ablation: `reports.ablation.design` checks it
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from rnnbench.errors import BadInput
 from rnnbench.store import record as records
+from rnnbench.store.config import Composed
 from rnnbench.store.folder import Results
 from rnnbench.store.manifests import Experiment, Manifest, SearchRules, SkippedCells, are_skipped
 from rnnbench.store.record import Record, RecordError
@@ -41,7 +42,7 @@ class PublishedHead(TypedDict):
     search: NotRequired[SearchRules]
     samples: NotRequired[dict[str, str]]
     sweeps: NotRequired[dict[str, list[str]]]
-    claims: NotRequired[list[dict[str, Any]]]
+    claims: NotRequired[list[Composed]]
     runs: NotRequired[list[str]]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.store.record import Record
-from rnnbench.tracking.base import RunInfo, Tracker, record_row, record_summary
+from rnnbench.tracking.base import Row, RunInfo, Tracker, record_row, record_summary
 
 MISSING = "tracker=tensorboard needs the package tensorboard: pip install 'rnnbench[tensorboard]'"
 
@@ -52,6 +52,6 @@ class TensorboardTracker(Tracker):
             self._writer.close()
 
 
-def _block(values: Mapping[str, Any]) -> str:
+def _block(values: Row) -> str:
     """As indented JSON, which Markdown shows as it stands."""
     return "\n".join("    " + line for line in json.dumps(values, indent=2, default=str).splitlines())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.ablation.figures import draw, planned
@@ -17,6 +16,7 @@ from rnnbench.store.gathered import gather, the_sweep
 from rnnbench.store.manifests import Experiment
 from rnnbench.store.published import read_head, read_published
 from rnnbench.store.results import PublishedSet, Runs, Sweep, default_folder, resolve
+from rnnbench.store.rows import part
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -64,9 +64,11 @@ def read_ablation(store: Store, name: str, *, spec: Experiment | None = None) ->
     if not gathered.records:
         start = f"; start it: {gathered.command}" if gathered.command else "."
         raise BadInput(f"no run of {gathered.label} is finished{start}")
-    head: Mapping[str, Any] = gathered.head or {}
-    result = ablation(gathered.records, head.get("ablation") if spec is None else spec, name=found.name)
-    result = replace(result, not_run=head.get("not_run") or {})
+    head = gathered.head
+    if spec is None and head is not None:
+        spec = head.get("ablation")
+    result = ablation(gathered.records, spec, name=found.name)
+    result = replace(result, not_run=part(head or {}, "not_run"))
     folder = default_folder(store, found, f"ablation_{found.name}")
     return Reading(result, gathered.curves(), folder, gathered.remarks)
 

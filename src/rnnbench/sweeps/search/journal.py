@@ -67,7 +67,7 @@ def _cut_torn_line(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def me() -> dict[str, Any]:
+def me() -> dict[str, str | int | float]:
     """This process, so that another can tell whether it still lives."""
     process = psutil.Process()
     return {"host": platform.node(), "pid": process.pid, "born": process.create_time()}

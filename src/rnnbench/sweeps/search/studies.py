@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
@@ -18,6 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs.plan import Job
+from rnnbench.store.manifests import Values
 from rnnbench.store.record import Record, RecordError
 from rnnbench.sweeps.search.definition import Search, Study
 from rnnbench.sweeps.search.journal import gone, me
@@ -34,7 +34,7 @@ class Row:
     run: str | None
     state: str
     losses: tuple[float, ...]
-    parameters: dict[str, Any]
+    parameters: Values
     reason: str
 
 

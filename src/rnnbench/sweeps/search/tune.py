@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from rnnbench.errors import BadInput
 from rnnbench.runs.plan import Job
 from rnnbench.runs.space import Dimension
-from rnnbench.store.manifests import SpaceRow, TrialRow, read_manifest_file
+from rnnbench.store.manifests import SpaceRow, TrialRow, Values, read_manifest_file
 from rnnbench.store.record import FINAL, Record, RecordError
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.sweeps import control, stale
@@ -131,7 +131,7 @@ class Tune:
             self.plan.jobs.append(job)
         self.write_manifest()
 
-    def _values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _values(self, parameters: Values) -> Values:
         """What was sampled, as the overrides have it."""
         return {d.key: d.value(parameters[d.key]) for d in self.search.space if d.key in parameters}
 
