@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -16,6 +16,10 @@ class SkippedCells(TypedDict):
 
     reason: str
     cells: int
+
+
+Values = dict[str, Any]  # what was tried: searched key -> its value
+Experiment = dict[str, Any]  # what an experiment's yaml says of its ablation: `reports.ablation.design` checks it
 
 
 class StudyRow(TypedDict):
@@ -65,12 +69,8 @@ class SearchRules(TypedDict, total=False):
     final_seeds: int
     seed: int
     top: float
-    objectives: tuple[str, ...] | list[str]
+    objectives: Sequence[str]
     trials: list[TrialRow]
-
-
-Values = dict[str, Any]  # what was tried: searched key -> its value
-Experiment = dict[str, Any]  # what an experiment's yaml says of its ablation: `reports.ablation.design` checks it
 
 
 class Manifest(TypedDict):

@@ -14,7 +14,7 @@ from typing import Any
 from rnnbench.errors import BadInput
 from rnnbench.runs.plan import Job
 from rnnbench.runs.space import Dimension
-from rnnbench.store.manifests import SpaceRow, TrialRow, Values, read_manifest_file
+from rnnbench.store.manifests import Manifest, SpaceRow, TrialRow, Values, read_manifest_file
 from rnnbench.store.record import FINAL, Record, RecordError
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.sweeps import control, stale
@@ -32,7 +32,6 @@ ANSWERS = ("ok", "diverged", "pruned")  # ends that say something of the values 
 
 
 ANEW = ": the search begins anew"
-RULES = ("baseline", "sampler", "pruner", "final_seeds", "seed", "top", "objectives")
 
 
 @dataclass
@@ -150,17 +149,23 @@ class Tune:
         for row in rows:
             if row["id"]:
                 entries.setdefault(f"{row['study']} {row['stage']}s", []).append(row["id"])
-        content = {
+        content: Manifest = {
             "name": search.name,
             "command": search.command,
-            "runs": list(dict.fromkeys(row["id"] for row in rows if row["id"])),
+            "runs": list(dict.fromkeys(run for row in rows if (run := row["id"]))),
             "entries": entries,
             "skipped": [{"reason": reason, "cells": n} for reason, n in Counter(search.skipped).items()],
             "search": {
                 "studies": [{"key": study.key, "label": study.label} for study in search.studies],
                 "space": list(map(_dimension, search.space)),
                 "trials_each": search.trials,
-                **{key: getattr(search, key) for key in RULES},
+                "baseline": search.baseline,
+                "sampler": search.sampler,
+                "pruner": search.pruner,
+                "final_seeds": search.final_seeds,
+                "seed": search.seed,
+                "top": search.top,
+                "objectives": search.objectives,
                 "trials": rows,
             },
         }
