@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -17,6 +17,7 @@ from rnnbench.face.words import Words
 
 if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Table
+    from rnnbench.store.curves import Curves
 
 CURVES = {"id": "str", "dataset": "str", "label": "str", "seed": "Int64", "step": "Int64"}
 
@@ -173,13 +174,13 @@ def curves(*selection: Words, results: Results = None) -> pd.DataFrame:
     with undisturbed(torch=False):
         found = selected(selection, results, may_be_empty=True)[0]
         wanted = set(found.frame["id"])
-        histories: dict[str, list[dict[str, Any]]] = {}
+        histories: Curves = {}
         for place in found.places:  # of several that have a run, the one named first
             histories = place.curves((wanted & place.ids) - histories.keys()) | histories
         return _long(found.frame, histories)
 
 
-def _long(runs: pd.DataFrame, histories: Mapping[str, list[dict[str, Any]]]) -> pd.DataFrame:
+def _long(runs: pd.DataFrame, histories: Curves) -> pd.DataFrame:
     """The histories of a runs frame, one under the other."""
     known = runs[list(CURVES)[:-1]].to_dict("records")
     rows = [{**each, **row} for each in known for row in histories.get(str(each["id"]), [])]

@@ -17,7 +17,7 @@ from rnnbench.face.views import View, section, table
 from rnnbench.face.words import Words, overrides_of
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.frames import typed_frame
-from rnnbench.store.record import FINAL
+from rnnbench.store.record import FINAL, Record
 
 if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Table
@@ -40,7 +40,7 @@ def run(
     config_dir: str | Path | None = None,
     retry: bool = False,
     **named: Any,
-) -> dict[str, Any]:
+) -> Record:
     """Train and test one network in this process, and return its record.
 
     ``run("cell=gru dataset=digits")``, ``run(["cell=gru", "dataset=digits"])`` and ``run(cell="gru",

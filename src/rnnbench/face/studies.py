@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from rnnbench.face.selecting import Results, stale_remarks
 from rnnbench.face.surroundings import undisturbed
 from rnnbench.face.views import View, section, table
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 
 if TYPE_CHECKING:
     from rnnbench.reports.ablation.study import AblationResult, Study
@@ -227,7 +227,7 @@ def claims(*numbers: int, results: Results = None) -> Claims:
         )  # fmt: skip
 
 
-def _claim_row(each: Judged) -> dict[str, Any]:
+def _claim_row(each: Judged) -> Row:
     claim = each.claim
     return {
         "claim": claim.n, "text": claim.text, "source": claim.source, "experiments": ", ".join(claim.experiments),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -14,7 +13,9 @@ from rnnbench.errors import BadInput
 from rnnbench.runs.axes import leaves
 from rnnbench.runs.plan import prepare
 from rnnbench.store import record as records
+from rnnbench.store.config import Config
 from rnnbench.store.gathered import resolve_run, the_record
+from rnnbench.store.record import Record
 from rnnbench.store.store import Store
 
 ABSENT = "(absent)"
@@ -27,8 +28,8 @@ class Side:
 
     asked: str
     id: str
-    config: dict[str, Any]
-    record: dict[str, Any] | None
+    config: Config
+    record: Record | None
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,15 @@ def side(store: Store, asked: str) -> Side:
     return Side(asked, found.name, config, record)
 
 
-def _written(folder: Path) -> Any:
+def _written(folder: Path) -> Config | None:
     try:
-        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return None
+    return cast(Config, content) if isinstance(content, dict) else None
 
 
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+def differences(a: Config, b: Config) -> list[Difference]:
     """The keys in which two resolved configs differ, those of the id first. Values are compared as the id does: 1 is
     1.0, and null is no value."""
     first, second = leaves(dict(a)), leaves(dict(b))
@@ -92,7 +94,7 @@ def counts(key: str) -> bool:
     return len(parts) < 3 or parts[1] != "meta" or parts[2] in ("name", "version")
 
 
-def facts(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def facts(a: Record, b: Record) -> list[tuple[str, Any, Any]]:
     """What came of two recorded runs, side by side: metrics, then what they took."""
     names = sorted({*a["metrics"], *b["metrics"]}, key=lambda name: (not name.startswith("test/"), name))
     rows = [(name, a["metrics"].get(name), b["metrics"].get(name)) for name in names]

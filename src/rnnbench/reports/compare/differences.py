@@ -16,12 +16,12 @@ import pandas as pd
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import DRAWS, holm, paired, smallest_p
 from rnnbench.reports.statistics.two_samples import alike, t_p, welch
+from rnnbench.reports.tables.frames import Row
 from rnnbench.reports.tables.numbers import known
 
 ALPHA = 0.05
 FLIPS_FROM = 8  # pairs
 ALIKE_FROM = 5  # pairs that all differ by the same: fewer happen by chance where a metric has few values
-Row = dict[str, Any]
 
 
 def difference(a: pd.Series[Any], b: pd.Series[Any], *, sign: float) -> Row:

@@ -95,7 +95,8 @@ def fit(wins: np.ndarray) -> np.ndarray:
         theta += move * np.minimum(1.0, 1.0 / np.maximum(longest, 1e-300))
         if longest.max() < 1e-10:
             break
-    return theta - theta.mean(axis=1, keepdims=True)
+    centred: np.ndarray = theta - theta.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _anchored(theta: np.ndarray, anchor: int | None) -> np.ndarray:
