@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from rnnbench.errors import BadInput
+from rnnbench.errors import BadInput, nearest
 from rnnbench.face.selecting import Results, selected
 from rnnbench.face.surroundings import undisturbed
 from rnnbench.face.views import View
@@ -96,6 +96,8 @@ class Tables(View, Mapping[str, OneTable]):
     remarks: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> OneTable:
+        if name not in self.tables:
+            raise KeyError(f"no table is called {name!r}; {nearest(str(name), self.tables)}")
         return OneTable(self.tables[name], self.remarks)
 
     def __iter__(self) -> Iterator[str]:

@@ -136,6 +136,7 @@ def plan(
     results, config_dir, name: as of `sweep`. workers: runs at once, for the ETA; default: the cores. Raises BadInput.
     """
     words = overrides_of(overrides, named)
+    _at_least_one(workers=workers)
     with undisturbed(torch=False):
         from rnnbench.store.store import Store
         from rnnbench.sweeps.outlook import as_data, look_ahead, summary
@@ -222,6 +223,9 @@ def sweep(
     Raises BadInput before anything runs; a run that fails is in `failures`.
     """
     words = overrides_of(overrides, named)
+    _at_least_one(workers=workers, per_gpu=per_gpu, max_failures=max_failures)
+    if stale not in (None, "accept", "rerun"):
+        raise BadInput(f"stale={stale!r}: write {' or '.join(STALE)}, or leave it out.")
     with undisturbed(torch=False):
         from rnnbench.runs.host import passive_threads
         from rnnbench.sweeps.executors import check_options
@@ -245,6 +249,13 @@ def sweep(
             executor=executor, options=options, stale=stale,
         )  # fmt: skip
         return _ended(made, _done(doing, progress))
+
+
+def _at_least_one(**counts: int | None) -> None:
+    """Raises BadInput on an option that is no whole number of at least 1; None is the default of each."""
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise BadInput(f"{name} must be a whole number of at least 1, not {value!r}.")
 
 
 def _done(doing: Sweep, progress: bool) -> Result:
