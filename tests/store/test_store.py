@@ -108,7 +108,7 @@ def test_find_by_prefix(store):
         store.find("def334")
     for name in ("abc333", "abc444"):
         store.folder(name).mkdir(parents=True)
-    with pytest.raises(BadInput, match="known: abc111, abc222, abc333, abc444 and 1 more."):
+    with pytest.raises(BadInput, match="known: abc111, abc222, abc333, abc444 and 1 more"):
         store.find("zzz")
 
 
