@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 import rnnbench
-from rnnbench.runs.source_hash import ROOMS, hash_of, source_hash
+from rnnbench.runs import source_hash as hashing
+from rnnbench.runs.source_hash import ROOMS, hash_of, kept_hash, source_hash
 
 PACKAGE = Path(rnnbench.__file__).parent
 SIZES = '"""What."""\n\n\ndef size(n: int, *, of="a") -> int:\n    """How."""\n    return n + 1\n'
@@ -155,3 +157,34 @@ def test_todays_hash_moves_with_every_room(tmp_path, room):
     path = sorted((tmp_path / room).rglob("*.py"))[-1]
     path.write_text(path.read_text() + "more = 1\n")
     assert hash_of(tmp_path) != source_hash()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The user's cache, a folder of the test's own."""
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    return tmp_path / "cache" / "rnnbench" / "source_hash"
+
+
+def test_a_hash_that_was_kept_is_read_and_never_answers_for_other_source(package, cache, monkeypatch):
+    first = kept_hash(package)
+    assert first == hash_of(package)
+    assert [path.read_text() for path in cache.iterdir()] == [first]
+    with monkeypatch.context() as patch:
+        patch.setattr(hashing, "hash_of", lambda package: pytest.fail("it was kept"))
+        assert kept_hash(package) == first
+    change(package / "nn" / "sizes.py", "+ 1", "+ 3")
+    assert kept_hash(package) == hash_of(package) != first
+
+
+@pytest.mark.parametrize("content", ["", "0123", "0123456789ab\n", "not a hash..", "\xff" * 12])
+def test_what_is_no_hash_in_the_cache_is_not_believed(package, cache, content):
+    kept_hash(package)
+    (path,) = cache.iterdir()
+    path.write_text(content, encoding="latin-1")
+    assert kept_hash(package) == hash_of(package) == path.read_text()
+
+
+def test_without_a_place_to_keep_it_the_hash_is_the_same(package, cache):
+    cache.parent.parent.write_text("a file in the way")
+    assert kept_hash(package) == hash_of(package)
