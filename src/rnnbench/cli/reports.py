@@ -59,7 +59,9 @@ def add(commands: Commands) -> None:
     verify = commands.add(
         "verify", _verify, "Rebuild published tables from their records and compare; exit code 1 if not equal."
     )
-    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all of the store's own)")
+    verify.add_argument(
+        "names", nargs="*", metavar="NAME", help="published sets or their folders (default: all of your own)"
+    )
 
 
 def _leaderboard(args: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
     retry = commands.add(
         "retry", _retry, "Do failed runs again, of a sweep or of the whole store; their old records are set aside."
     )
-    retry.add_argument("name", nargs="?", metavar="NAME", help="the sweep (default: every failed run of the store)")
+    retry.add_argument("name", nargs="?", metavar="NAME", help="the sweep or its manifest (default: all of the store)")
     retry.add_argument(
         "--status", metavar="S[,S...]", default=None,
         help="which: oom, timeout, error, killed, diverged, pruned (default: all but the last two)",
@@ -47,7 +47,9 @@ def add(commands: Commands) -> None:
     stop = commands.add(
         "stop", _stop, "Ask a running sweep to stop, as Ctrl-C would: its runs write their checkpoints."
     )
-    stop.add_argument("name", metavar="SWEEP", help="its name: of the experiment, or what --name says")
+    stop.add_argument(
+        "name", metavar="SWEEP", help="its name (of the experiment, or what --name says), or its manifest"
+    )
     stop.add_argument("--now", action="store_true", help="as a second Ctrl-C would: end at once")
     clean = commands.add(
         "clean", _clean,
