@@ -12,7 +12,14 @@ from rnnbench.errors import LISTED, BadInput, nearest
 from rnnbench.store import published as sets
 from rnnbench.store.folder import Results
 from rnnbench.store.gathered import gather, resolve_run
-from rnnbench.store.manifests import all_manifest_runs, not_run, read_manifest, read_manifests, skipped_cells
+from rnnbench.store.manifests import (
+    all_manifest_runs,
+    not_run,
+    read_manifest,
+    read_manifests,
+    skipped_cells,
+    skipped_lines,
+)
 from rnnbench.store.results import (
     PublishedSet,
     Run,
@@ -182,6 +189,7 @@ def test_an_unknown_manifest_is_named_with_the_nearest(store, tmp_path):
 def test_what_a_manifest_skipped_and_lacks():
     cells = [{"reason": "a", "cells": 2}, {"reason": "b", "cells": 1}, {"reason": "a", "cells": 5}]
     assert skipped_cells(cells) == {"a": 5, "b": 1}
+    assert skipped_lines(skipped_cells(cells)) == ["skipped: 5 cells: a", "skipped: 1 cell: b"]
     manifest = MANIFEST | {"entries": {"": ["a"], "depth=2": ["b", "c"]}}
     assert not_run(manifest, {"b"}) == {"the defaults": "1 of 1 runs", "depth=2": "1 of 2 runs"}
     assert not_run(MANIFEST, {"a", "b"}) == {}

@@ -142,14 +142,15 @@ def _late(module: str, name: str) -> Callable[[str], Any]:
 
 
 def _sweep(args: argparse.Namespace) -> int:
+    from rnnbench.store.manifests import skipped_lines
     from rnnbench.sweeps.plan import plan
 
     made = plan(args.overrides, name=args.name)
     if args.dry_run:
         again = {"failed": args.retry_failed, "stale": args.stale == "rerun"}
         return show_plan(made, args, [state for state, asked in again.items() if asked])
-    for reason, cells in made.skip_reasons().items():
-        print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
+    for line in skipped_lines(made.skip_reasons()):
+        print(line, file=sys.stderr)
     if args.detach:
         _check(made, args, args.stale)
         return detach(args, made.key)

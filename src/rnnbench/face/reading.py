@@ -64,11 +64,11 @@ def leaderboard(*selection: Words, results: str | Path | None = None) -> Leaderb
     with undisturbed(torch=False):
         from rnnbench.reports.boards.leaderboard import leaderboard as ranked
         from rnnbench.reports.boards.leaderboard_table import leaderboard_table
+        from rnnbench.store.manifests import skipped_lines
 
         found, remarks = selected(selection, results)
-        lost = [f"skipped: {n} cell{'s' * (n != 1)}: {reason}" for reason, n in found.skipped.items()]
         made = leaderboard_table(ranked(found.frame))
-        return Leaderboard(made.frame, made, (*remarks, *lost))
+        return Leaderboard(made.frame, made, (*remarks, *skipped_lines(found.skipped)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -17,6 +17,7 @@ from rnnbench.face.views import View, section, table
 from rnnbench.face.words import Words, overrides_of
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.store.manifests import skipped_lines
 from rnnbench.store.record import FINAL
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ def _done(doing: Sweep, progress: bool) -> Result:
 
 def _ended(made: Made, result: Result) -> SweepResult:
     skipped = made.skip_reasons()
-    remarks = [f"skipped: {n} cell{'s' * (n != 1)}: {reason}" for reason, n in skipped.items()]
+    remarks = skipped_lines(skipped)
     if result.stopped:
         remarks.append(f"stopped: {result.stopped}")
     return SweepResult(
