@@ -123,8 +123,11 @@ def games(merits: list[np.ndarray]) -> np.ndarray:
         return result
     x = np.concatenate([merits[n] for n in some])
     starts = np.r_[0, np.cumsum(sizes[some])[:-1]]
-    sums = np.add.reduceat(np.add.reduceat(_won(x, x), starts, axis=0), starts, axis=1)
-    result[np.ix_(some, some)] = sums / np.outer(sizes[some], sizes[some])
+    for column in some:
+        theirs = np.sort(merits[column])
+        below, upto = (np.searchsorted(theirs, x, side) for side in ("left", "right"))
+        won = np.add.reduceat(below + upto, starts) / 2.0  # whole and half games: exact, in whatever order
+        result[some, column] = won / (sizes[some] * sizes[column])
     return result
 
 
