@@ -1,7 +1,7 @@
 """What the harness costs, and what a backend gains: two tables of `make bench`, and how all of them are measured.
 
 Interleaved in one process, medians, ratios. Absolute times are this machine's and this hour's; compare only what
-stands in one output. The command is runs/bench.py: it sets the process up as a run does, and this room knows no runs.
+stands in one output. The command is `bench.tables`: it sets the process up as a run does.
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ def add(commands: Commands) -> None:
     listing = commands.add("list", _list, "List what can be chosen.")
     listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, claims, or any group")
     show = commands.add("show", _show, "Everything about one run.")
-    show.add_argument("run", metavar="RUN", help="its id, or the beginning of it")
+    show.add_argument(
+        "run", metavar="RUN", help="its id, or the beginning of it; of the store, else of a published set"
+    )
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
 from rnnbench.runs import build, checkpoint, registry
 from rnnbench.store.config import Composed, Config
+from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import Record, config_of
 from rnnbench.store.store import Store
 
@@ -24,11 +25,16 @@ OURS = "rnnbench."
 def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
     """A finished run's network with the weights of its best validation, in eval mode, on the CPU.
 
-    No data is read. Raises BadInput where there is no such run, it did not end ok, or its cell or dataset is of a
-    folder that is no part of the registry.
+    run_id: of the store, or whatever else means one run (`store.gathered.resolve_run`). No data is read. Raises
+    BadInput where there is no such run, it did not end ok, it is a published one, or its cell or dataset is of a folder
+    that is no part of the registry.
     """
-    store = Store.open(results)
-    record = finished(store, run_id)
+    found = resolve_run(Store.open(results), run_id)
+    if not isinstance(found.where, Store):
+        command = the_record(found).get("command")
+        raise BadInput(f"run {found.name} is published, without its weights; the run makes them again: {command}")
+    store = found.where
+    record = finished(store, found.name)
     task = make_task(record)
     task.recall(str(record["dataset"]["protocol"]))
     return restored(store, record, task)

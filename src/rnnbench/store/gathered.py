@@ -88,8 +88,8 @@ def resolve_run(store: Store, name: str) -> Run:
         return found
     runs = _ids(found)
     if len(runs) != 1:
-        some = f": {', '.join(runs[:4])}{', ...' * (len(runs) > 4)}" if runs else ""
-        raise BadInput(f"{name!r} is {found.WHAT} of {len(runs)} runs; give the id of one{some}.")
+        some = f": {', '.join(runs[:4])}{' ...' * (len(runs) > 4)}" if runs else ""
+        raise BadInput(f"{name!r} is {found.WHAT} ({len(runs)} runs), and one run is needed here; give its id{some}.")
     return Run(found.where, runs[0])
 
 

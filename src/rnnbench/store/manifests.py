@@ -151,6 +151,11 @@ def skipped_cells(skipped: Iterable[SkippedCells]) -> dict[str, int]:
     return found
 
 
+def skipped_lines(reasons: Mapping[str, int]) -> list[str]:
+    """What skipped cells are said to be, a line a reason. reasons: their number, by reason."""
+    return [f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}" for reason, cells in reasons.items()]
+
+
 def not_run(manifest: Manifest, found: Container[str]) -> dict[str, str]:
     """What of a sweep has no record, by entry: "peephole=on clip=null" -> "3 of 8 runs"."""
     entries = manifest.get("entries") or {"its runs": manifest["runs"]}

@@ -24,6 +24,8 @@ from rnnbench.store.record import Record
 
 Line = dict[str, Any]  # one line of a JSON-lines file, unchecked: of a history, the metrics at one step
 
+FEW = 4  # ids in a sentence; they are no words that a reader would look through
+
 
 def write_atomic(path: Path, text: str | bytes, *, sync_folder: bool = True) -> None:
     """Write a file whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
@@ -182,7 +184,7 @@ class Store:
         if len(hits) == 1:
             return hits[0]
         if not hits:
-            hint = nearest(prefix, ids) if ids else "the store is empty: `rnnbench run` makes a first run."
+            hint = nearest(prefix, ids, FEW) if ids else "the store is empty: `rnnbench run` makes a first run."
             raise BadInput(f"no run {prefix!r} in {self.root}; {hint}")
-        some = ", ".join(hits[:4]) + (" ..." if len(hits) > 4 else "")
+        some = ", ".join(hits[:FEW]) + (" ..." if len(hits) > FEW else "")
         raise BadInput(f"{prefix!r} is the beginning of {len(hits)} runs ({some}); give more digits.")

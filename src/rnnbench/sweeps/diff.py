@@ -15,7 +15,9 @@ from rnnbench.runs.plan import prepare
 from rnnbench.store import record as records
 from rnnbench.store.config import Config
 from rnnbench.store.gathered import resolve_run, the_record
+from rnnbench.store.published import find_frozen
 from rnnbench.store.record import Record
+from rnnbench.store.results import Run
 from rnnbench.store.store import Store
 
 ABSENT = "(absent)"
@@ -53,7 +55,7 @@ def side(store: Store, asked: str) -> Side:
         except ValueError as error:
             raise BadInput(f"cannot read {asked!r}: {error}; close its quotes.") from None
         job = prepare(words)
-        return Side(asked, job.id, job.config, store.read(job.id))
+        return Side(asked, job.id, job.config, _recorded(store, job.id))
     found = resolve_run(store, asked)
     if isinstance(found.where, Store):
         record = found.where.read(found.name)
@@ -64,6 +66,14 @@ def side(store: Store, asked: str) -> Side:
     if not isinstance(config, dict):
         raise BadInput(f"run {found.name} has no config to compare; give its overrides instead.")
     return Side(asked, found.name, config, record)
+
+
+def _recorded(store: Store, run: str) -> Record | None:
+    """The record of a run: of the store, else of a published set; None where it is in neither."""
+    record = store.read(run)
+    if record is None and (frozen := find_frozen(store.results, run)):
+        record = the_record(Run(frozen[0][1], run))
+    return record
 
 
 def _written(folder: Path) -> Config | None:

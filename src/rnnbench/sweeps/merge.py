@@ -76,7 +76,8 @@ def _place(source: str, store: Store) -> Found:
     if isinstance(found, Sweep):
         read_manifest(found.store.results, found.name)  # which says what is wrong with a damaged one
     if isinstance(found.where, Store) and found.where.root.resolve() == store.root.resolve():
-        raise BadInput(f"{source} is the store itself; --results says where to, the folders say where from.")
+        here = "the store itself" if isinstance(found, Runs) else "in the store already"
+        raise BadInput(f"{source} is {here}; --results says where to, the names say where from.")
     return found
 
 

@@ -1,6 +1,6 @@
 """Published numbers beside ours: from one data file with sources, and only where protocol and metric are the same.
 
-`published.csv`, a row a number: dataset, protocol (ours, whole; * is anything up to the next comma, for a part that
+`literature.csv`, a row a number: dataset, protocol (ours, whole; * is anything up to the next comma, for a part that
 changes no comparison: a seed), metric, goal; network (its name
 in the source); cell, peephole, depth, params (which network of ours it is, empty where we have none); value; training
 (what the source did otherwise than we do); source. A number goes in only if somebody read it in the source.

@@ -1,7 +1,8 @@
 """Whether two sets of runs differ: gain, interval and p of one row of a comparison, and what may be said of it.
 
-A result is tested by sign flips of at least 8 pairs, as everywhere here (see `paired.py`), and only they give `better`
-and `worse`. A gate must notice a loss with five seeds too, so below that Student's t is asked, and says `perhaps`.
+A result is tested by sign flips of at least 8 pairs, as everywhere here (see `statistics/paired.py`), and only they
+give `better` and `worse`. A gate must notice a loss with five seeds too, so below that Student's t is asked, and says
+`perhaps`.
 """
 
 from __future__ import annotations
