@@ -216,8 +216,8 @@ def losses_of(record: Record | Refused, objectives: Sequence[str]) -> tuple[floa
     metric = record["metrics"].get(f"val/{record['metric']}")
     known = {
         "metric": None if metric is None else _loss(metric, record["goal"]),
-        "train_seconds": record["train_seconds"],
-        "params": record["params"],
+        "train_seconds": record.get("train_seconds"),
+        "params": record.get("params"),
     }
     values = [known[objective] for objective in objectives]
     if any(value is None or not math.isfinite(value) for value in values):
