@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import FAILED, OK, Commands, positive, show_report, whole
-from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, asked, mark_stale, print_tables
+from rnnbench.cli.selecting import EPILOG, PRINTED, add_selection, asked, print_tables
 from rnnbench.errors import BadInput
+from rnnbench.face.selecting import mark_stale
 
 if TYPE_CHECKING:
     from rnnbench.store.store import Store

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, console
-from rnnbench.face.selecting import mark_stale as mark_stale
 from rnnbench.face.selecting import marked
 
 if TYPE_CHECKING:

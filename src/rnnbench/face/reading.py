@@ -171,7 +171,8 @@ def curves(*selection: Words, results: str | Path | None = None) -> pd.DataFrame
     """Every run's history as one tidy DataFrame, a row a run and validation: id, dataset, label, seed, step, then the
     metrics by name (``train/loss``, ``val/loss``, ``val/accuracy``, ``lr``, ...), missing where a run has none.
 
-    ``curves("quickstart").groupby(["label", "step"])["val/accuracy"].mean()``. Words and errors as `records`.
+    ``curves("convlstm_peephole").groupby(["label", "step"])["val/mse_sum"].mean()``. Words and errors as `records`. A
+    published set has curves where it was frozen with them (``curves.jsonl``); runs without a history have no rows.
     """
     with undisturbed(torch=False):
         found = selected(selection, results, may_be_empty=True)[0]
