@@ -45,8 +45,11 @@ def record_is_stale(record: Mapping[str, Any]) -> bool:
 
 
 def stale_rows(frame: Any) -> list[bool]:
-    """The same of every row of a DataFrame."""
-    return [_stale(*values) for values in zip(*(frame[name] for name in COLUMNS), strict=True)]
+    """The same of every row of a DataFrame. Each source and work is judged once: most rows share theirs."""
+    numbers = frame.groupby(list(COLUMNS), dropna=False, sort=False).ngroup()
+    different = frame.loc[~numbers.duplicated().to_numpy(), list(COLUMNS)]
+    stale = [_stale(*values) for values in different.itertuples(index=False)]
+    return [stale[number] for number in numbers.tolist()]
 
 
 def _stale(source: Any, *work: Any) -> bool:
