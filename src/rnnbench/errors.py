@@ -26,11 +26,15 @@ def disk_full(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known ones, else all, or the first of very many."""
+def nearest(name: str, known: Iterable[str], most: int = LISTED) -> str:
+    """The end of a sentence about an unknown name: the nearest known ones, else all, or the first `most`."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if close:
-        return "did you mean " + " or ".join(close) + "?"
-    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
-    return "known: " + ", ".join(known[:LISTED]) + more + "."
+    return "did you mean " + " or ".join(close) + "?" if close else listed(known, most)
+
+
+def listed(known: Iterable[str], most: int = LISTED) -> str:
+    """The end of a sentence: what there is, or the first `most` of it."""
+    known = sorted(known)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return "known: " + ", ".join(known[:most]) + more + "."

@@ -65,7 +65,7 @@ def sentence(command: str, meaning: str) -> str:
     if command in ONE_RUN:
         counted = {"path of a store": "12", "path of its runs": "12"}.get(meaning, "6")
         said = {"unknown": "no run 'mime' in results/runs; ", "beginning of an id": ""}
-        return said.get(meaning, f"{WHAT.get(meaning)} of {counted} runs; give the id of one: ")
+        return said.get(meaning, f"{WHAT.get(meaning)} ({counted} runs), and one run is needed here; give its id: ")
     if command == "stop":
         said = {"unknown": "no sweep 'mime' is running; none is at all.", "sweep": "no sweep 'mine' is running; "}
         said["path of a sweep"] = said["sweep"]
@@ -76,7 +76,7 @@ def sentence(command: str, meaning: str) -> str:
     elif command == "verify":
         said = {"unknown": "no published set is called 'mime'; ", "published set": "", "path of a set": ""}
     elif command == "merge":
-        said = {"sweep": "mine is the store itself; ", "beginning of an id": "is the store itself; "}
+        said = {"sweep": "mine is in the store already; ", "beginning of an id": "is in the store already; "}
         said["unknown"] = "no sweep, published set, folder with runs or run is called 'mime'; did you mean mine"
     elif command in STUDIES:
         said = {"unknown": "no sweep, published set or folder with runs is called 'mime'; did you mean mine"}

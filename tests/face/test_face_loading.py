@@ -175,6 +175,13 @@ def test_a_record_that_names_any_function_calls_none(group, nested, tmp_path):
     assert not trap.exists()
 
 
+def test_what_has_no_weights_is_refused():
+    with pytest.raises(BadInput, match=r"run 06dc05e31926 is published, without its weights; .*: rnnbench run "):
+        rnnbench.load_model("06dc05")
+    with pytest.raises(BadInput, match=r"takes the id of a run, e.g. record\[\"id\"\], not a dict"):
+        rnnbench.load_model({"id": "06dc05"})  # type: ignore[arg-type]
+
+
 def test_weights_that_no_longer_fit_are_said_to(tmp_path):
     run, _ = recorded("cell=gru", results=tmp_path)
     checkpoint.save(Store.open(tmp_path).folder(run) / checkpoint.BEST, {"other": torch.zeros(2)})

@@ -223,7 +223,9 @@ def test_stale_records_are_asked_for_in_words_of_python(tmp_path):
     ("options", "sentence"),
     [({"timeout": "soon"}, "is no duration"), ({"memory": "much"}, "is no size"), ({"limit": "0runs"}, "a limit of 0"),
      ({"executor": "cloud"}, "unknown executor 'cloud'"), ({"gpus": [7]}, "torch sees"),
-     ({"executor": "ray", "per_gpu": 1}, "places its runs itself"), ({"name": "a/b"}, "a sweep's name is")],
+     ({"executor": "ray", "per_gpu": 1}, "places its runs itself"), ({"name": "a/b"}, "a sweep's name is"),
+     ({"workers": 0}, "workers must be a whole number of at least 1, not 0"), ({"max_failures": True}, "at least 1"),
+     ({"stale": "ignore"}, "stale='ignore': write stale=\"accept\" or stale=\"rerun\"")],
 )  # fmt: skip
 def test_a_sweep_that_cannot_be_is_refused_before_anything_runs(options, sentence):
     with pytest.raises(BadInput, match=sentence):

@@ -45,6 +45,14 @@ def test_a_quote_that_is_not_closed_is_refused():
         side_of("label='GRU")
 
 
+@pytest.mark.parametrize("word", [5, None, b"cell=gru", {"cell": "gru"}])
+def test_what_is_no_text_or_list_is_no_words(word):
+    with pytest.raises(BadInput, match="is no overrides: give one string, or a list of words"):
+        overrides_of([word], {})
+    with pytest.raises(BadInput, match="is no selection: give one string, or a list of words"):
+        selection_of([word])
+
+
 def test_a_folder_may_have_spaces_in_its_name(tmp_path):
     folder = tmp_path / "my results"
     folder.mkdir()

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from typing import NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -14,6 +15,7 @@ from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import registry
 from rnnbench.runs.compose import compose, expand, parse
 from rnnbench.runs.plan import prepare, reseed
+from rnnbench.store.config import CellNode, Config, DatasetNode, OptimizerNode, ScheduleNode, TrackerNode
 from rnnbench.store.record import run_id
 
 
@@ -547,3 +549,41 @@ def test_planning_imports_no_torch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# The config's type says what is composed.
+
+OPEN = (CellNode, DatasetNode, OptimizerNode, ScheduleNode, TrackerNode)  # with options of their own
+
+
+def differs(node, kind, where="config"):
+    """Where a node has not the keys of its type: those it lacks, and of a closed one those too many."""
+    hints = get_type_hints(kind, include_extras=True)
+    needed = {key for key, hint in hints.items() if get_origin(hint) is not NotRequired}
+    found = [f"{where}.{key} is missing" for key in sorted(needed - set(node))]
+    if kind not in OPEN:
+        found += [f"{where}.{key} is in no type" for key in sorted(set(node) - set(hints))]
+    for key, hint in hints.items():
+        inner = get_args(hint)[0] if get_origin(hint) is NotRequired else hint
+        for part in (inner, *get_args(inner)):
+            if is_typeddict(part) and node.get(key) is not None:
+                found += differs(node[key], part, f"{where}.{key}")
+    return found
+
+
+def test_a_config_has_the_keys_of_its_type():
+    assert differs(config(), Config) == []
+    assert differs(config("dataset=moving_digits", "cell=convlstm"), Config) == []
+
+
+@pytest.mark.parametrize("group", registry.GROUPS)
+def test_every_choice_has_the_keys_of_its_type(group):
+    made = config()
+    for choice in registry.choices(group):
+        assert differs({**made, group: registry.read(group, choice)}, Config) == [], choice
+
+
+def test_a_key_that_no_type_knows_is_seen():
+    made = {**config(), "depth": {"layers": 1, "width": 3}}
+    assert "config.depth.width is in no type" in differs(made, Config)
+    assert "config.depth.norm is missing" in differs(made, Config)

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from rnnbench.store import record as records
-from rnnbench.store.record import FINAL, KEYS, NOT_IN_ID, RecordError, canonical, dumps, entry_id, loads, run_id
+from rnnbench.store.record import (
+    FINAL,
+    KEYS,
+    NOT_IN_ID,
+    Record,
+    RecordError,
+    canonical,
+    config_of,
+    dumps,
+    entry_id,
+    loads,
+    run_id,
+)
 
 CONFIG = {
     "cell": {"name": "lstm", "version": 1, "options": {"forget_bias": 1.0}},
@@ -99,6 +111,22 @@ def test_numbers_that_json_has_not_become_null():
     by_hand = json.dumps(WHOLE | {"metrics": {"a": math.nan}})
     assert "NaN" in by_hand
     assert loads(by_hand)["metrics"] == {"a": None}
+
+
+def test_the_keys_are_those_of_the_type_and_of_the_document():
+    table = records.__doc__.split("======================  ")[1:]
+    rows = [line for line in "".join(table).splitlines() if line and not line.startswith(("=", " "))]
+    documented = [key for row in rows for key in re.split(r",? ", row.partition("  ")[0])]
+    assert sorted(documented) == sorted(KEYS)
+    assert tuple(Record.__annotations__) == KEYS
+
+
+def test_a_record_without_a_config_is_read_and_gives_none():
+    record = loads(json.dumps(WHOLE))
+    assert record["config"] is None
+    with pytest.raises(RecordError, match="run x has no config"):
+        config_of(record)
+    assert config_of(loads(json.dumps(WHOLE | {"config": CONFIG}))) == CONFIG
 
 
 def test_loads_gives_every_key():

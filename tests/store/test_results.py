@@ -12,7 +12,14 @@ from rnnbench.errors import LISTED, BadInput, nearest
 from rnnbench.store import published as sets
 from rnnbench.store.folder import Results
 from rnnbench.store.gathered import gather, resolve_run
-from rnnbench.store.manifests import all_manifest_runs, not_run, read_manifest, read_manifests, skipped_cells
+from rnnbench.store.manifests import (
+    all_manifest_runs,
+    not_run,
+    read_manifest,
+    read_manifests,
+    skipped_cells,
+    skipped_lines,
+)
 from rnnbench.store.results import (
     PublishedSet,
     Run,
@@ -23,6 +30,7 @@ from rnnbench.store.results import (
     meaning,
     resolve,
     resolve_own_sweep,
+    resolve_published,
 )
 from rnnbench.store.store import Store
 
@@ -100,8 +108,21 @@ def test_a_beginning_of_several_ids_asks_for_more(store):
 def test_a_place_of_one_run_is_that_run(store):
     freeze(store.results.published / "single", [make_record("mgu")])
     assert resolve_run(store, "single").name == make_record("mgu")["id"]
-    with pytest.raises(BadInput, match=r"'frozen' is a published set of 3 runs; give the id of one: \w{12}, "):
+    with pytest.raises(
+        BadInput, match=r"'frozen' is a published set \(3 runs\), and one run is needed here; give its id: \w{12}, "
+    ):
         resolve_run(store, "frozen")
+
+
+def test_only_a_name_that_may_be_misspelt_is_put_right(store):
+    """A path, or a name of another kind, is no misspelling: all that there is is listed."""
+    with pytest.raises(BadInput, match=r"no published set is called 'frozem'; did you mean frozen\?"):
+        resolve_published(store, "frozem")
+    with pytest.raises(BadInput, match=r"no published set is called 'there/frozem'; known: frozen"):
+        resolve_published(store, "there/frozem")
+    sweep(store, "frozenly", store.ids())
+    with pytest.raises(BadInput, match=r"'frozenly' is a sweep, and a published set is needed here; known: frozen"):
+        resolve_published(store, "frozenly")
 
 
 def test_a_sweep_elsewhere_is_not_written_into(store, tmp_path):
@@ -175,6 +196,7 @@ def test_an_unknown_manifest_is_named_with_the_nearest(store, tmp_path):
 def test_what_a_manifest_skipped_and_lacks():
     cells = [{"reason": "a", "cells": 2}, {"reason": "b", "cells": 1}, {"reason": "a", "cells": 5}]
     assert skipped_cells(cells) == {"a": 5, "b": 1}
+    assert skipped_lines(skipped_cells(cells)) == ["skipped: 5 cells: a", "skipped: 1 cell: b"]
     manifest = MANIFEST | {"entries": {"": ["a"], "depth=2": ["b", "c"]}}
     assert not_run(manifest, {"b"}) == {"the defaults": "1 of 1 runs", "depth=2": "1 of 2 runs"}
     assert not_run(MANIFEST, {"a", "b"}) == {}

@@ -106,6 +106,10 @@ def test_find_by_prefix(store):
         store.find("abc")
     with pytest.raises(BadInput, match="did you mean def333"):
         store.find("def334")
+    for name in ("abc333", "abc444"):
+        store.folder(name).mkdir(parents=True)
+    with pytest.raises(BadInput, match="known: abc111, abc222, abc333, abc444 and 1 more"):
+        store.find("zzz")
 
 
 def test_write_atomic_replaces_whole_files(tmp_path):

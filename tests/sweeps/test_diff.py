@@ -37,6 +37,11 @@ def test_the_keys_that_make_two_ids(store):
     assert "no record of A and B here" in text
 
 
+def test_overrides_of_a_published_run_have_its_record(store):
+    overrides = "cell=lstm dataset=digits seed=1"
+    assert side(store, overrides).record == side(store, prepare(overrides.split()).id).record is not None
+
+
 def test_quotes_that_are_not_closed_are_said(store):
     with pytest.raises(BadInput, match="No closing quotation; close its quotes"):
         side(store, "cell='lstm")

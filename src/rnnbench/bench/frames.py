@@ -1,7 +1,7 @@
 """What networks of frames cost: four tables of `make bench`. ConvLSTM against the form that public code has, bf16
 against float32, PredRNN's memory, and what twice as many steps cost.
 
-Here and not in training/, for processes are set up as a run's. Axes: B batch, T time, C channels, H W space.
+Axes: B batch, T time, C channels, H W space.
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ from rnnbench.reports.publish.freeze import publish
 from rnnbench.runs import registry, vouched
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.published import read_published
+from rnnbench.store.record import Record
+from rnnbench.store.rows import part
 from rnnbench.store.store import Store, write_atomic
 
 NAME = "baseline"
@@ -36,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PUBLISHED = ROOT / "results" / "published" / NAME
 LIST = vouched.FILE
 FRAMES, SIDE, SQUARE = 60, 16, 5
-Records = Mapping[str, Mapping[str, Any]]
+Records = Mapping[str, Record]
 
 
 def write_film(path: Path) -> None:
@@ -85,12 +87,12 @@ def _why_not(runs: Records, baseline: Records, alike: int) -> str:
             f"{len(runs) - alike} of {len(runs)} runs have other bits than the baseline: another processor or torch, "
             "or a number that moved"
         )
-    if not all(record["git"]["dirty"] is False for record in runs.values()):
+    if not all(part(record, "git").get("dirty") is False for record in runs.values()):
         return "the tree is not clean; commit first"
     return ""
 
 
-def _ends(record: Mapping[str, Any]) -> Any:
+def _ends(record: Record) -> Any:
     """What must be equal to the bit."""
     return record["status"], record["metrics"]
 
@@ -197,7 +199,7 @@ def _listed_yet(runs: Records) -> list[str]:
     return [run for run, record in runs.items() if today.covers(vouched.work_of(record))]
 
 
-def _by_id(folder: Path) -> dict[str, dict[str, Any]]:
+def _by_id(folder: Path) -> dict[str, Record]:
     return {record["id"]: record for record in read_published(folder)}
 
 

@@ -1,7 +1,7 @@
 """What the harness costs, and what a backend gains: two tables of `make bench`, and how all of them are measured.
 
 Interleaved in one process, medians, ratios. Absolute times are this machine's and this hour's; compare only what
-stands in one output. The command is runs/bench.py: it sets the process up as a run does, and this room knows no runs.
+stands in one output. The command is `bench.tables`: it sets the process up as a run does.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rnnbench.datasets import Digits
 from rnnbench.datasets.base.spec import Data
 from rnnbench.datasets.base.task import Task
 from rnnbench.nn import GRU, LSTM, RNN, SequenceModel, build_stack
+from rnnbench.runs.checkpoint import State
 from rnnbench.training.batches import Batches
 from rnnbench.training.fit import fit, quiet
 from rnnbench.training.module import FitOptions
@@ -84,7 +85,7 @@ class _NoHooks:
 
     def validated(self, row: dict[str, float]) -> None: ...
     def progress(self, update: int, row: dict[str, float]) -> None: ...
-    def save(self, state: dict[str, Any]) -> None: ...
+    def save(self, state: State) -> None: ...
     def stop_asked(self) -> str | None:
         return None
 

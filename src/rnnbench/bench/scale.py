@@ -17,12 +17,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rnnbench.runs.plan import Job, reseed
-from rnnbench.runs.recording import make_record
+from rnnbench.runs.recording import Facts, make_record
 from rnnbench.store import index
-from rnnbench.store.record import dumps
+from rnnbench.store.record import Record, dumps
 from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import Plan, plan, write_manifest
 
@@ -65,18 +64,20 @@ def fill(store: Store, jobs: Sequence[Job]) -> None:
         (folder / "record.json").write_text(dumps(made_up(job, chance)), encoding="utf-8")
 
 
-def made_up(job: Job, chance: random.Random) -> dict[str, Any]:
+def made_up(job: Job, chance: random.Random) -> Record:
     """A whole record of a run that never was."""
     seconds, updates = chance.uniform(1, 60), job.config["budget"]["updates"]
     lost = chance.random() < 0.05
     reason = f"loss is not finite at update {chance.randrange(updates)}" if lost else ""
-    facts: dict[str, Any] = {"reason": reason, "data_hash": "0123456789abcdef", "started": "2026-01-02T03:04:05+00:00"}
+    facts: Facts = {"reason": reason, "data_hash": "0123456789abcdef", "started": "2026-01-02T03:04:05+00:00"}
     facts |= {"updates": updates, "train_seconds": seconds, "params": 19_338, "live_params": 19_338}
     if not lost:
         names = [f"{split}/{name}" for split in ("val", "test") for name in ("accuracy", "loss")]
         facts |= {"best_step": updates, "metrics": {name: chance.random() for name in names}}
     record = make_record(job, "diverged" if lost else "ok", facts, [], seconds + 1)
-    return record | {"metric": "accuracy", "goal": "max", "protocol": "synthetic"}
+    record["metric"], record["goal"] = "accuracy", "max"
+    record["dataset"]["protocol"] = "synthetic"
+    return record
 
 
 def measure(runs: int, folder: Path) -> dict[str, tuple[float, float]]:

@@ -70,7 +70,7 @@ def measure(results: Path, runs: int, workers: int, do: Callable[[Path, int, int
     if len(records) != runs or any(record["status"] != "ok" for record in records.values()):
         raise RuntimeError(f"{len(records)} records where {runs} were expected in {results}")
     written = sorted(store.record_path(run_id).stat().st_mtime for run_id in records)
-    trained = sum(record["train_seconds"] for record in records.values()) / runs
+    trained = sum(record["train_seconds"] or 0.0 for record in records.values()) / runs
     between = (written[-1] - written[0]) * workers / (runs - workers)
     return Measured(runs, workers, wall, between - trained)
 

@@ -1,6 +1,6 @@
 """`make bench`: every table of harness.py and frames.py, in a process that is set up as a run's.
 
-Its memory allocator is tuned as a run's is, which moves these ratios by a fifth; only this room knows how.
+Its memory allocator is tuned as a run's is, which moves these ratios by a fifth.
 """
 
 from __future__ import annotations

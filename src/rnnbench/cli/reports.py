@@ -59,7 +59,9 @@ def add(commands: Commands) -> None:
     verify = commands.add(
         "verify", _verify, "Rebuild published tables from their records and compare; exit code 1 if not equal."
     )
-    verify.add_argument("names", nargs="*", metavar="NAME", help="published sets (default: all of the store's own)")
+    verify.add_argument(
+        "names", nargs="*", metavar="NAME", help="published sets or their folders (default: all of your own)"
+    )
 
 
 def _leaderboard(args: argparse.Namespace) -> int:
@@ -67,6 +69,7 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.boards.leaderboard_table import FORMATS, leaderboard_table
     from rnnbench.reports.selection.select import select
     from rnnbench.reports.tables.write import write_table
+    from rnnbench.store.manifests import skipped_lines
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
@@ -81,8 +84,8 @@ def _leaderboard(args: argparse.Namespace) -> int:
     table = leaderboard_table(leaderboard(found.frame), named)
     files = write_table(table, Path(args.output) if args.output else store.results.tables, FORMATS)
     print_tables([table], args.format)
-    for reason, cells in found.skipped.items():
-        print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
+    for line in skipped_lines(found.skipped):
+        print(line, file=sys.stderr)
     if stale:
         print(f"stale: {stale} of {len(found.frame)} runs were made by other source (see notes)", file=sys.stderr)
     print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, FAILED, INTERRUPTED, OK, OVERRIDES, Commands, console
 from rnnbench.errors import BadInput
+from rnnbench.store.record import Record
 
 if TYPE_CHECKING:
     from rnnbench.runs.plan import Job
@@ -24,7 +25,9 @@ def add(commands: Commands) -> None:
     listing = commands.add("list", _list, "List what can be chosen.")
     listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, claims, or any group")
     show = commands.add("show", _show, "Everything about one run.")
-    show.add_argument("run", metavar="RUN", help="its id, or the beginning of it")
+    show.add_argument(
+        "run", metavar="RUN", help="its id, or the beginning of it; of the store, else of a published set"
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -48,7 +51,7 @@ def _run(args: argparse.Namespace) -> int:
     return OK if record["status"] == "ok" else FAILED
 
 
-def _do(job: Job, store: Store) -> dict[str, Any] | None:
+def _do(job: Job, store: Store) -> Record | None:
     """Do the run; None where it was interrupted, which is said here."""
     from rnnbench.runs.run import attempt
     from rnnbench.training import Interrupted
@@ -60,7 +63,7 @@ def _do(job: Job, store: Store) -> dict[str, Any] | None:
         return None
 
 
-def _say_recorded(record: dict[str, Any], job: Job, store: Store, *, stale: bool) -> None:
+def _say_recorded(record: Record, job: Job, store: Store, *, stale: bool) -> None:
     """The run was done before: say so, and tell an agent of W&B that waits for its result."""
     from rnnbench.tracking.push import Mirrored, answer_agent
 

@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     plan.add_argument("--workers", type=positive, metavar="N", help="runs at once, for the ETA (default: the cores)")
     add_listing(plan)
     status = commands.add("status", _status, "How sweeps stand, from records and heartbeats; also while one runs.")
-    status.add_argument("name", nargs="?", metavar="NAME", help="this sweep only (default: all)")
+    status.add_argument("name", nargs="?", metavar="NAME", help="this sweep only, or that of a manifest (default: all)")
     status.add_argument("--watch", action="store_true", help="refresh in place until all is done, or Ctrl-C")
     status.add_argument("--format", choices=("text", "json"), default="text", help="what is printed")
     diff = commands.add(
@@ -42,7 +42,9 @@ def add(commands: Commands) -> None:
     merge = commands.add(
         "merge", _merge, "Copy finished runs of other stores or published sets into this one; nothing is overwritten."
     )
-    merge.add_argument("sources", nargs="+", metavar="DIR", help="results folders, published sets, a sweep's manifest")
+    merge.add_argument(
+        "sources", nargs="+", metavar="DIR", help="results folders, published sets, manifests of sweeps, runs"
+    )
     merge.add_argument("--unfinished", action="store_true", help="unfinished runs, too, with their checkpoints")
 
 

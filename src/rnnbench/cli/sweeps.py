@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
     retry = commands.add(
         "retry", _retry, "Do failed runs again, of a sweep or of the whole store; their old records are set aside."
     )
-    retry.add_argument("name", nargs="?", metavar="NAME", help="the sweep (default: every failed run of the store)")
+    retry.add_argument("name", nargs="?", metavar="NAME", help="the sweep or its manifest (default: all of the store)")
     retry.add_argument(
         "--status", metavar="S[,S...]", default=None,
         help="which: oom, timeout, error, killed, diverged, pruned (default: all but the last two)",
@@ -47,7 +47,9 @@ def add(commands: Commands) -> None:
     stop = commands.add(
         "stop", _stop, "Ask a running sweep to stop, as Ctrl-C would: its runs write their checkpoints."
     )
-    stop.add_argument("name", metavar="SWEEP", help="its name: of the experiment, or what --name says")
+    stop.add_argument(
+        "name", metavar="SWEEP", help="its name (of the experiment, or what --name says), or its manifest"
+    )
     stop.add_argument("--now", action="store_true", help="as a second Ctrl-C would: end at once")
     clean = commands.add(
         "clean", _clean,
@@ -140,14 +142,15 @@ def _late(module: str, name: str) -> Callable[[str], Any]:
 
 
 def _sweep(args: argparse.Namespace) -> int:
+    from rnnbench.store.manifests import skipped_lines
     from rnnbench.sweeps.plan import plan
 
     made = plan(args.overrides, name=args.name)
     if args.dry_run:
         again = {"failed": args.retry_failed, "stale": args.stale == "rerun"}
         return show_plan(made, args, [state for state, asked in again.items() if asked])
-    for reason, cells in made.skip_reasons().items():
-        print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
+    for line in skipped_lines(made.skip_reasons()):
+        print(line, file=sys.stderr)
     if args.detach:
         _check(made, args, args.stale)
         return detach(args, made.key)

@@ -22,8 +22,7 @@ SELECTION = """\
 SELECTION: names of sweeps (results/sweeps/), of published sets, folders of either, or ids of runs (their beginnings
 will do); without one every record of the store. A W&B run has its record's id; what was pushed is noted in
 results/wandb_pushed.jsonl and not pushed again unless it has changed. Offline, the default, makes folders in
-results/wandb/, which
-`wandb sync results/wandb/offline-run-*` uploads; online needs `wandb login` once.
+results/wandb/, which `wandb sync results/wandb/offline-run-*` uploads; online needs `wandb login` once.
 `wandb tables` makes one W&B run with the leaderboard and all tables of a selection (as `rnnbench tables` takes it).
 """
 

@@ -103,4 +103,5 @@ def enlarged_digits(side: int) -> NDArray[np.uint8]:
     share = at - low
     rows = images[:, low] * (1 - share)[:, None] + images[:, low + 1] * share[:, None]
     both = rows[:, :, low] * (1 - share) + rows[:, :, low + 1] * share
-    return np.rint(both * (255 / 16)).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(both * (255 / 16)).astype(np.uint8)
+    return pixels

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rnnbench.store.config import Composed
 
 if TYPE_CHECKING:
     from rnnbench.reports.claims.wording import Claim
@@ -16,11 +18,11 @@ def read(numbers: Sequence[int] = ()) -> list[Claim]:
     return asked(read_claims(content()), numbers)
 
 
-def content() -> dict[str, Any]:
+def content() -> Composed:
     """What stands in conf/claims.yaml."""
     import yaml
 
     from rnnbench.runs.registry import config_dir
 
-    found: dict[str, Any] = yaml.safe_load((config_dir() / "claims.yaml").read_text(encoding="utf-8"))
+    found: Composed = yaml.safe_load((config_dir() / "claims.yaml").read_text(encoding="utf-8"))
     return found

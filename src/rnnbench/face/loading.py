@@ -35,8 +35,11 @@ def load_model(run: str, *, results: str | Path | None = None, config_dir: str |
 
     config_dir: the folder with the cell or dataset of your own that the run was made with. A record names it, and never
     grants it: nothing is imported because a record says so, only from this folder or those of RNNBENCH_CONFIG_DIR.
-    Raises BadInput without it, naming the folder; where there is no such run; where it did not end ok.
+    Raises BadInput without it, naming the folder; where there is no such run; where it did not end ok; of a published
+    run, which has no weights, with the command that makes them again.
     """
+    if not isinstance(run, str):
+        raise BadInput(f'load_model takes the id of a run, e.g. record["id"], not a {type(run).__name__}.')
     with undisturbed(torch=True):
         from rnnbench.face.running import taken
         from rnnbench.runs.load import load_model as load

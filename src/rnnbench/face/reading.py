@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rnnbench.errors import BadInput
-from rnnbench.face.selecting import Results, selected
+from rnnbench.errors import BadInput, nearest
+from rnnbench.face.selecting import selected
 from rnnbench.face.surroundings import undisturbed
 from rnnbench.face.views import View
 from rnnbench.face.words import Words
 
 if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Table
+    from rnnbench.store.curves import Curves
 
 CURVES = {"id": "str", "dataset": "str", "label": "str", "seed": "Int64", "step": "Int64"}
 
 
-def records(*selection: Words, results: Results = None) -> pd.DataFrame:
+def records(*selection: Words, results: str | Path | None = None) -> pd.DataFrame:
     """Finished runs as one tidy DataFrame, a row a run, failures included; an empty store gives an empty typed frame.
 
     selection: words as on the command line: names of sweeps, of published sets or of folders, and ``key=value``:
@@ -56,7 +57,7 @@ class Leaderboard(View):
         return [self.table]
 
 
-def leaderboard(*selection: Words, results: Results = None) -> Leaderboard:
+def leaderboard(*selection: Words, results: str | Path | None = None) -> Leaderboard:
     """What is recorded, ranked: ``leaderboard("quickstart", "dataset=digits").frame``. Words and errors as `records`.
 
     Raises BadInput where there is no finished run.
@@ -64,11 +65,11 @@ def leaderboard(*selection: Words, results: Results = None) -> Leaderboard:
     with undisturbed(torch=False):
         from rnnbench.reports.boards.leaderboard import leaderboard as ranked
         from rnnbench.reports.boards.leaderboard_table import leaderboard_table
+        from rnnbench.store.manifests import skipped_lines
 
         found, remarks = selected(selection, results)
-        lost = [f"skipped: {n} cell{'s' * (n != 1)}: {reason}" for reason, n in found.skipped.items()]
         made = leaderboard_table(ranked(found.frame))
-        return Leaderboard(made.frame, made, (*remarks, *lost))
+        return Leaderboard(made.frame, made, (*remarks, *skipped_lines(found.skipped)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,6 +97,8 @@ class Tables(View, Mapping[str, OneTable]):
     remarks: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> OneTable:
+        if name not in self.tables:
+            raise KeyError(f"no table is called {name!r}; {nearest(str(name), self.tables)}")
         return OneTable(self.tables[name], self.remarks)
 
     def __iter__(self) -> Iterator[str]:
@@ -112,7 +115,7 @@ class Tables(View, Mapping[str, OneTable]):
         return f"<Tables: {', '.join(self.tables)}; [name].frame is a DataFrame>"
 
 
-def tables(*selection: Words, results: Results = None) -> Tables:
+def tables(*selection: Words, results: str | Path | None = None) -> Tables:
     """Entries beside each other across datasets, by name: across, tasks, axes, cost, coverage, published.
 
     Words and errors as `leaderboard`.
@@ -145,7 +148,7 @@ class Comparison(View):
         return [self.table]
 
 
-def compare(a: Words, b: Words, *, exact: bool = False, results: Results = None) -> Comparison:
+def compare(a: Words, b: Words, *, exact: bool = False, results: str | Path | None = None) -> Comparison:
     """What changed from a to b, by how much against the noise: ``compare("cell=lstm", "cell=gru")``.
 
     a, b: a selection each, in one string or as a list of words; a store or a published set will do. Runs of one seed
@@ -164,7 +167,7 @@ def compare(a: Words, b: Words, *, exact: bool = False, results: Results = None)
         )  # fmt: skip
 
 
-def curves(*selection: Words, results: Results = None) -> pd.DataFrame:
+def curves(*selection: Words, results: str | Path | None = None) -> pd.DataFrame:
     """Every run's history as one tidy DataFrame, a row a run and validation: id, dataset, label, seed, step, then the
     metrics by name (``train/loss``, ``val/loss``, ``val/accuracy``, ``lr``, ...), missing where a run has none.
 
@@ -173,13 +176,13 @@ def curves(*selection: Words, results: Results = None) -> pd.DataFrame:
     with undisturbed(torch=False):
         found = selected(selection, results, may_be_empty=True)[0]
         wanted = set(found.frame["id"])
-        histories: dict[str, list[dict[str, Any]]] = {}
+        histories: Curves = {}
         for place in found.places:  # of several that have a run, the one named first
             histories = place.curves((wanted & place.ids) - histories.keys()) | histories
         return _long(found.frame, histories)
 
 
-def _long(runs: pd.DataFrame, histories: Mapping[str, list[dict[str, Any]]]) -> pd.DataFrame:
+def _long(runs: pd.DataFrame, histories: Curves) -> pd.DataFrame:
     """The histories of a runs frame, one under the other."""
     known = runs[list(CURVES)[:-1]].to_dict("records")
     rows = [{**each, **row} for each in known for row in histories.get(str(each["id"]), [])]

@@ -17,7 +17,8 @@ from rnnbench.face.views import View, section, table
 from rnnbench.face.words import Words, overrides_of
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.frames import typed_frame
-from rnnbench.store.record import FINAL
+from rnnbench.store.manifests import skipped_lines
+from rnnbench.store.record import FINAL, Record
 
 if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Table
@@ -40,7 +41,7 @@ def run(
     config_dir: str | Path | None = None,
     retry: bool = False,
     **named: Any,
-) -> dict[str, Any]:
+) -> Record:
     """Train and test one network in this process, and return its record.
 
     ``run("cell=gru dataset=digits")``, ``run(["cell=gru", "dataset=digits"])`` and ``run(cell="gru",
@@ -136,6 +137,7 @@ def plan(
     results, config_dir, name: as of `sweep`. workers: runs at once, for the ETA; default: the cores. Raises BadInput.
     """
     words = overrides_of(overrides, named)
+    _at_least_one(workers=workers)
     with undisturbed(torch=False):
         from rnnbench.store.store import Store
         from rnnbench.sweeps.outlook import as_data, look_ahead, summary
@@ -222,6 +224,9 @@ def sweep(
     Raises BadInput before anything runs; a run that fails is in `failures`.
     """
     words = overrides_of(overrides, named)
+    _at_least_one(workers=workers, per_gpu=per_gpu, max_failures=max_failures)
+    if stale not in (None, "accept", "rerun"):
+        raise BadInput(f"stale={stale!r}: write {' or '.join(STALE)}, or leave it out.")
     with undisturbed(torch=False):
         from rnnbench.runs.host import passive_threads
         from rnnbench.sweeps.executors import check_options
@@ -247,6 +252,13 @@ def sweep(
         return _ended(made, _done(doing, progress))
 
 
+def _at_least_one(**counts: int | None) -> None:
+    """Raises BadInput on an option that is no whole number of at least 1; None is the default of each."""
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise BadInput(f"{name} must be a whole number of at least 1, not {value!r}.")
+
+
 def _done(doing: Sweep, progress: bool) -> Result:
     from rich.console import Console
 
@@ -262,7 +274,7 @@ def _done(doing: Sweep, progress: bool) -> Result:
 
 def _ended(made: Made, result: Result) -> SweepResult:
     skipped = made.skip_reasons()
-    remarks = [f"skipped: {n} cell{'s' * (n != 1)}: {reason}" for reason, n in skipped.items()]
+    remarks = skipped_lines(skipped)
     if result.stopped:
         remarks.append(f"stopped: {result.stopped}")
     return SweepResult(

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from rnnbench.reports.selection.select import Selected
     from rnnbench.store.store import Store
 
-Results = str | Path | None
-
 
 def mark_stale(found: Selected) -> int:
     """Add the column `stale`, true of runs that other source than today's made; how many these are."""
@@ -51,7 +49,7 @@ def stale_remarks(store: Store, name: str) -> list[str]:
 
 
 def selected(
-    selection: Sequence[Words], results: Results, *, may_be_empty: bool = False
+    selection: Sequence[Words], results: str | Path | None, *, may_be_empty: bool = False
 ) -> tuple[Selected, tuple[str, ...]]:
     """The runs that were asked for, and the remarks on them. Raises BadInput as `select` does."""
     from rnnbench.reports.selection.select import select

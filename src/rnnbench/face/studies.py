@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rnnbench.face.selecting import Results, stale_remarks
+from rnnbench.face.selecting import stale_remarks
 from rnnbench.face.surroundings import undisturbed
 from rnnbench.face.views import View, section, table
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 
 if TYPE_CHECKING:
     from rnnbench.reports.ablation.study import AblationResult, Study
@@ -58,7 +59,7 @@ class Ablation(View):
         return self.tables
 
 
-def ablation(name: str, *, results: Results = None) -> Ablation:
+def ablation(name: str, *, results: str | Path | None = None) -> Ablation:
     """A sweep's variants, or a published set's, compared pairwise by seed: ``ablation("convlstm_peephole").verdicts``.
 
     name: of the sweep or experiment, or of a published set. The same readings as `rnnbench ablation`, which writes
@@ -141,7 +142,7 @@ class Search(View):
         return [_search_table(self.result, self.shares)]
 
 
-def search(name: str, *, results: Results = None) -> Search:
+def search(name: str, *, results: str | Path | None = None) -> Search:
     """What a search, or a published one, found: ``search("odyssey").studies``. `rnnbench tune` makes one.
 
     name: of the search or experiment, or of a published set. Raises BadInput where there is no such search, or nothing
@@ -198,7 +199,7 @@ class Claims(View):
         return [self.table]
 
 
-def claims(*numbers: int, results: Results = None) -> Claims:
+def claims(*numbers: int, results: str | Path | None = None) -> Claims:
     """What tutorials say of recurrent networks, judged by the records: ``claims(5, 19).checks``; without numbers all.
 
     Runs nothing (`rnnbench claims --run` makes what is missing). Raises BadInput on a number that is no claim.
@@ -227,7 +228,7 @@ def claims(*numbers: int, results: Results = None) -> Claims:
         )  # fmt: skip
 
 
-def _claim_row(each: Judged) -> dict[str, Any]:
+def _claim_row(each: Judged) -> Row:
     claim = each.claim
     return {
         "claim": claim.n, "text": claim.text, "source": claim.source, "experiments": ", ".join(claim.experiments),

@@ -20,15 +20,15 @@ def overrides_of(words: Iterable[Words], named: Mapping[str, Any]) -> list[str]:
     """
     found: list[str] = []
     for each in words:
-        found += _split(str(each), "overrides") if isinstance(each, str | Path) else map(str, each)
+        found += _split(str(each), "overrides") if isinstance(each, str | Path) else _items(each, "overrides")
     return found + [f"{key}={_value(key, value)}" for key, value in named.items()]
 
 
 def selection_of(words: Iterable[Words]) -> list[str]:
-    """The words of a selection; a folder may have spaces in its name."""
+    """The words of a selection; a folder may have spaces in its name. Raises BadInput on what is no text or list."""
     found: list[str] = []
     for each in words:
-        found += side_of(str(each)) if isinstance(each, str | Path) else map(str, each)
+        found += side_of(str(each)) if isinstance(each, str | Path) else _items(each, "selection")
     return found
 
 
@@ -42,6 +42,13 @@ def _split(text: str, what: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise BadInput(f"{text!r} is no {what} ({error}).") from None
+
+
+def _items(words: Any, what: str) -> list[str]:
+    """The items of a list of words, as they are."""
+    if not isinstance(words, Iterable) or isinstance(words, Mapping | bytes):
+        raise BadInput(f"{words!r} is no {what}: give one string, or a list of words.")
+    return [str(word) for word in words]
 
 
 def _value(key: str, value: Any) -> str:

@@ -58,7 +58,8 @@ class Output(nn.Module):
         self.map: nn.Module = nn.Linear(in_size, out_size, bias) if flat else nn.Conv2d(in_size, out_size, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.map(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+        mapped: Tensor = self.map(x.flatten(0, 1))
+        return cast(Tensor, mapped.unflatten(0, x.shape[:2]))
 
 
 class EncoderForecaster(nn.Module):

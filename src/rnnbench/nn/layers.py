@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +118,7 @@ class Layer(nn.Module):
 
     def final(self, state: Any) -> Tensor:
         """The hidden state after the sequence, (B, H, *space)."""
-        return state[0]
+        return cast(Tensor, state[0])
 
     def extra_repr(self) -> str:
         return f"reverse={self.reverse}, backend={self.backend}"

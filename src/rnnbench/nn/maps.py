@@ -117,7 +117,8 @@ class Map(nn.Module):
 
     def sequence(self, x: Tensor) -> Tensor:
         """All time steps at once, hoisted out of the loop: (T, B, C, *space) -> (T, B, n*C, *space)."""
-        return cast(Tensor, self(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+        fused: Tensor = self(x.flatten(0, 1))
+        return cast(Tensor, fused.unflatten(0, x.shape[:2]))
 
     def extra_repr(self) -> str:
         text = f"{self.in_size} -> {' '.join(self.gates._fields)} of {self.out_size}, bias={self.bias is not None}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.tables.numbers import count, known, short, with_arrow
 from rnnbench.store.gathered import resolve_run, the_record
-from rnnbench.store.record import NOT_IN_ID, RecordError
+from rnnbench.store.record import NOT_IN_ID, Parsed, Record, RecordError
 from rnnbench.store.rows import compact, device_kind, number, part
 from rnnbench.store.store import Store
 
@@ -56,7 +56,7 @@ def show_run(store: Store, run_id: str) -> Group:
     return Group(*parts)
 
 
-def _recorded(record: Mapping[str, Any]) -> list[Any]:
+def _recorded(record: Record) -> list[Any]:
     """How a finished run ended, and the sections of its record."""
     from rich.text import Text
 
@@ -80,7 +80,7 @@ def _section(title: str, pairs: Pairs) -> Table:
     return table
 
 
-def _finished(record: Mapping[str, Any]) -> list[Table]:
+def _finished(record: Record) -> list[Table]:
     """The sections of a run that has its record."""
     task = _pairs(record, {"seed": "seed"})
     task[:0] = [(name, text) for name in ("dataset", "budget") if (text := compact(part(record, name)))]
@@ -90,7 +90,7 @@ def _finished(record: Mapping[str, Any]) -> list[Table]:
     return [_section(name, pairs) for name, pairs in sections.items() if pairs]
 
 
-def _metrics(record: Mapping[str, Any]) -> Pairs:
+def _metrics(record: Record) -> Pairs:
     """Every metric, the main one on test first and beside the floors and the target."""
     metrics, metric = part(record, "metrics"), record.get("metric")
     main = [name for name in (f"test/{metric}", f"val/{metric}") if name in metrics]
@@ -101,7 +101,7 @@ def _metrics(record: Mapping[str, Any]) -> Pairs:
     return pairs + _pairs(record, {"best_step": "best step"})
 
 
-def _scale(record: Mapping[str, Any]) -> Pairs:
+def _scale(record: Record) -> Pairs:
     """Every floor and the target, with what is score 0 and what score 1."""
     pairs = []
     for name, value in part(record, "floors").items():
@@ -115,7 +115,7 @@ def _scale(record: Mapping[str, Any]) -> Pairs:
     return pairs
 
 
-def _pairs(record: Mapping[str, Any], names: Mapping[str, str], unit: str = "") -> Pairs:
+def _pairs(record: Record, names: Mapping[str, str], unit: str = "") -> Pairs:
     """The named values of a record that are there, whole numbers in full, others with 4 digits."""
     pairs = []
     for key, name in names.items():
@@ -135,7 +135,7 @@ def _text(value: Any) -> str:
     return short(value) if isinstance(value, float) else str(value)
 
 
-def _cost(record: Mapping[str, Any]) -> Pairs:
+def _cost(record: Record) -> Pairs:
     names = {key: key.replace("_", " ") for key in ("params", "live_params", "state_size", "flops_per_step", "updates")}
     pairs = _pairs(record, names)
     pairs += _pairs(record, {"train_seconds": "training", "wall_seconds": "wall time"}, " s")
@@ -143,7 +143,7 @@ def _cost(record: Mapping[str, Any]) -> Pairs:
     return pairs + _pairs(record, {"peak_memory_mb": "peak memory"}, " MB")
 
 
-def _provenance(record: Mapping[str, Any]) -> Pairs:
+def _provenance(record: Record) -> Pairs:
     """On what, from which source, when; and the command that makes the run again."""
     git, device = part(record, "git"), record.get("device")
     words = compact(device) if isinstance(device, Mapping) else device
@@ -220,9 +220,9 @@ def _attempt(folder: Path) -> str:
     return "; ".join(filter(None, [end or "no outcome", compact(rest), *traces]))
 
 
-def _said(folder: Path) -> dict[str, Any]:
+def _said(folder: Path) -> Parsed:
     """What the JSON files of an attempt say, and when it began and last gave a sign of life."""
-    said: dict[str, Any] = {}
+    said: Parsed = {}
     for path in sorted(folder.glob("*.json")):
         try:
             content = json.loads(path.read_bytes())
@@ -237,7 +237,7 @@ def _said(folder: Path) -> dict[str, Any]:
     return said
 
 
-def run_summary(record: Mapping[str, Any], folder: Path) -> Group:
+def run_summary(record: Record, folder: Path) -> Group:
     """What a finished run says on the terminal: its metrics beside floor and target, its cost, and where it is."""
     from rich.console import Group
     from rich.text import Text

@@ -18,7 +18,6 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -100,7 +99,8 @@ def _alive(pid: int, born: float) -> bool:
     """Whether the very process that claimed still runs; a new process with the old number does not count."""
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - born) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(float(process.create_time()) - born) < 2.0
+        return same and bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
@@ -176,7 +176,7 @@ def write_outcome(folder: Path, status: str, reason: str, seconds: float, *, own
     path = folder / "outcome.json"
     if path.exists():
         return
-    outcome: dict[str, Any] = {"status": status, "reason": reason, "seconds": round(seconds, 3)}
+    outcome: dict[str, object] = {"status": status, "reason": reason, "seconds": round(seconds, 3)}
     if own_death:
         outcome["own_death"] = True
     write_atomic(path, json.dumps(outcome))

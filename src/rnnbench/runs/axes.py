@@ -8,13 +8,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.runs import registry
-from rnnbench.store.record import canonical
+from rnnbench.store.config import Composed, Config, DatasetNode, DirectionNode, ForecastNode, Options, PeepholeNode
+from rnnbench.store.record import Axes, canonical
 from rnnbench.store.rows import is_network
+
+Word = TypeVar("Word", str, str | None)  # null where an axis is none of this task's
 
 DEFAULT_HIDDEN = 64
 WAYS = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}  # direction.way -> what it adds to the display name
@@ -40,7 +43,7 @@ def parse_count(value: Any, name: str = "params") -> int:
     return int(count)
 
 
-def resolve(config: dict[str, Any]) -> dict[str, Any]:
+def resolve(config: Config) -> Config:
     """The config as it is recorded: every `auto` replaced by what it stands for. Raises BadInput, AxisRefused."""
     _check_values(config)
     check_axes(config)
@@ -61,7 +64,7 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def settle(config: dict[str, Any]) -> dict[str, Any]:
+def settle(config: Config) -> Config:
     """The config with every `auto` replaced, unchecked: two ways to ask for one run are equal from here on."""
     config = {**config}
     if config["params"] is not None:
@@ -83,30 +86,31 @@ def settle(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _dataset(node: Mapping[str, Any]) -> dict[str, Any]:
+def _dataset(node: DatasetNode) -> DatasetNode:
     """The dataset as it is recorded: which of Moving MNIST's two test sets `auto` is, for they do not compare."""
-    node = dict(node)
+    options: Composed = {**node}
     if node["meta"]["name"] == "moving_mnist":
-        steps, clips = [node["input_steps"], node["output_steps"]], node["test"]
+        steps, clips = [options["input_steps"], options["output_steps"]], options["test"]
         if all(isinstance(n, int) for n in (*steps, clips or 0)):  # else its task refuses it
-            node["test_set"] = moving_mnist_file.settled(node["test_set"], node["protocol"], sum(steps), clips)
-    return node
+            options["test_set"] = moving_mnist_file.settled(options["test_set"], options["protocol"], sum(steps), clips)
+    return cast(DatasetNode, options)
 
 
-def _forecast(config: Mapping[str, Any]) -> dict[str, Any]:
+def _forecast(config: Config) -> ForecastNode:
     """What of the forecast options the chosen network reads; the others are null and in no id."""
-    node = dict(config["forecast"])
-    needs = config["cell"]["meta"].get("needs", "encoder_forecaster")
-    node["kind"] = _auto(node["kind"], needs)
-    unread = ("sampling", "decouple") if node["kind"] == "encoder_forecaster" else ("reads",)
-    return node | dict.fromkeys(unread)
+    node = config["forecast"]
+    assert node is not None  # it is null of sequences only
+    kind = _auto(node["kind"], config["cell"]["meta"].get("needs", "encoder_forecaster"))
+    if kind == "encoder_forecaster":
+        return {**node, "kind": kind, "sampling": None, "decouple": None}
+    return {**node, "kind": kind, "reads": None}
 
 
-def _auto(value: str, stands_for: str) -> str:
+def _auto(value: Word, stands_for: str) -> Word:
     return stands_for if value == "auto" else value
 
 
-def _no_kernel(config: Mapping[str, Any]) -> str | None:
+def _no_kernel(config: Config) -> str | None:
     """Why torch has no kernel for these axes; None if it has. The rule behind backend=auto; never a timing."""
     meta = config["cell"]["meta"]
     if not meta.get("kernel"):
@@ -151,10 +155,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _check_values(config: Mapping[str, Any]) -> None:
+def _check_values(config: Config) -> None:
     """Refuse values that no run can have, whatever its axes. Raises BadInput."""
+    values: Mapping[str, object] = config
     for key, known in WORDS.items():
-        if (value := str(config[key])) not in known:
+        if (value := str(values[key])) not in known:
             raise BadInput(f"unknown {key} {value!r}; {nearest(value, known)}")
     _check_whole_numbers(config)
     _check_other_numbers(config)
@@ -162,7 +167,7 @@ def _check_values(config: Mapping[str, Any]) -> None:
     _check_direction(config["direction"])
 
 
-def _check_whole_numbers(config: Mapping[str, Any]) -> None:
+def _check_whole_numbers(config: Config) -> None:
     """Refuse what counts nothing."""
     nullable = {"budget.patience"} if config["params"] is None else {"budget.patience", "hidden_size"}
     flat = leaves(dict(config))
@@ -174,7 +179,7 @@ def _check_whole_numbers(config: Mapping[str, Any]) -> None:
             raise BadInput(f"{key} must be a whole number of at least {least}, not {value!r}.")
 
 
-def _check_other_numbers(config: Mapping[str, Any]) -> None:
+def _check_other_numbers(config: Config) -> None:
     dropout, clip, timeout = config["depth"]["dropout"], config["clip"], config["harness"]["timeout"]
     if not 0 <= dropout < 1:
         raise BadInput(f"depth.dropout must be at least 0 and below 1, not {dropout!r}.")
@@ -184,7 +189,7 @@ def _check_other_numbers(config: Mapping[str, Any]) -> None:
         raise BadInput(f"harness.timeout must be seconds above 0 (null: no limit), not {timeout!r}.")
 
 
-def _check_noise(config: Mapping[str, Any]) -> None:
+def _check_noise(config: Config) -> None:
     """Refuse noise that is no standard deviation, or that a dataset's inputs cannot have."""
     noise, data = config["input_noise"], config["dataset"]["meta"]
     if noise is None:
@@ -197,7 +202,7 @@ def _check_noise(config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_direction(direction: Mapping[str, Any]) -> None:
+def _check_direction(direction: DirectionNode) -> None:
     """Refuse a way that there is not, and a merge that does not belong to it."""
     way, merge = direction["way"], direction["merge"]
     if way not in WAYS:
@@ -208,7 +213,7 @@ def _check_direction(direction: Mapping[str, Any]) -> None:
         raise BadInput(f"direction.merge must be null with direction={way}, not {merge!r}.")
 
 
-def check_axes(config: Mapping[str, Any]) -> None:
+def check_axes(config: Config) -> None:
     """Refuse an axis the cell or the task cannot take. Raises AxisRefused with the reason in one sentence."""
     cell, peephole, direction = config["cell"]["meta"], config["peephole"], config["direction"]
     if peephole["shape"] != "none":
@@ -239,12 +244,12 @@ def check_axes(config: Mapping[str, Any]) -> None:
         )
 
 
-def is_rival(config: Mapping[str, Any]) -> bool:
+def is_rival(config: Config) -> bool:
     """Whether the chosen cell is none, but a network over whole sequences (mlp, tcn, transformer)."""
     return not config["cell"]["meta"].get("recurrent", True)
 
 
-def _check_rival(config: Mapping[str, Any]) -> None:
+def _check_rival(config: Config) -> None:
     """Refuse what a network without recurrence cannot be. Raises AxisRefused with the reason in one sentence."""
     cell, direction, depth = config["cell"]["meta"], config["direction"], config["depth"]
     name = f"cell={cell['name']}"
@@ -258,8 +263,9 @@ def _check_rival(config: Mapping[str, Any]) -> None:
         raise AxisRefused(f"{name} has no depth.residual and no depth.norm: its layers are its paper's as they are.")
 
 
-def _check_frames(config: Mapping[str, Any]) -> None:
+def _check_frames(config: Config) -> None:
     """Refuse what a network that predicts frames cannot be."""
+    assert config["forecast"] is not None
     cell, depth, kind = config["cell"]["meta"], config["depth"], config["forecast"]["kind"]
     if kind not in ("auto", "encoder_forecaster", "rollout"):
         raise BadInput(f"unknown forecast.kind {kind!r}; {nearest(str(kind), ['encoder_forecaster', 'rollout'])}")
@@ -280,7 +286,7 @@ def cuda_present() -> bool:
     return torch.cuda.is_available()
 
 
-def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+def describe(config: Config, options: Options) -> Axes:
     """The record's `axes`: what was compared, with the display name computed from it.
 
     options: what differs from the defaults of the chosen groups, by dotted key (see `differences`).
@@ -305,13 +311,14 @@ def describe(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _layers(config: Mapping[str, Any]) -> int:
+def _layers(config: Config) -> int:
     """How many layers the network has: those of forecast.sizes, where each has its own."""
-    sizes = (config["forecast"] or {}).get("sizes")
+    forecast = config["forecast"]
+    sizes = forecast["sizes"] if forecast else None
     return len(sizes) if sizes else int(config["depth"]["layers"])
 
 
-def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+def label(config: Config, options: Options) -> str:
     """The display name: `LSTM`, `BiGRU x2`, `LSTM +peephole(detach) h=128 [cell.forget_bias=1]`.
 
     Options that say what the network is stand in it; how it was trained (optimizer, clip ...) is searched over.
@@ -335,7 +342,7 @@ def label(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def peephole_label(peephole: Mapping[str, Any]) -> str:
+def peephole_label(peephole: PeepholeNode) -> str:
     """off | on | how it differs from `on`: "detach", "gates=if", "hadamard, detach" ..."""
     if peephole["shape"] == "none":
         return "off"
@@ -351,11 +358,12 @@ def peephole_label(peephole: Mapping[str, Any]) -> str:
         "output_sees": lambda v: f"o sees {v}",
         "start": lambda v: f"start={v}",
     }
-    found = [words.get(k, str)(peephole[k]) for k in on if peephole[k] != on[k]]
+    chosen: Mapping[str, object] = peephole
+    found = [words.get(k, str)(chosen[k]) for k in on if chosen[k] != on[k]]
     return ", ".join(found) or "on"
 
 
-def differences(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
+def differences(config: Config, reference: Config) -> Options:
     """What of a settled config was overridden by value: dotted key -> value.
 
     Left out is what record and label have a place for: dataset, budget, seed, sizes, peephole, direction.
@@ -368,9 +376,10 @@ def differences(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict
     return {k: canonical(v) for k, v in leaves(config).items() if not k.startswith(skip) and base.get(k) != v}
 
 
-def title(axes: Mapping[str, Any], dataset: str, seed: int) -> str:
+def title(axes: Axes, dataset: str, seed: int) -> str:
     """A run in words, for progress lines and trackers: what it is, on what, how it is trained where that was chosen."""
-    chosen = [str(axes[key]) for key, usual in (("optimizer", "adam"), ("schedule", "constant")) if axes[key] != usual]
+    trained = ((axes["optimizer"], "adam"), (axes["schedule"], "constant"))
+    chosen = [str(name) for name, usual in trained if name != usual]
     options = {k: v for k, v in axes["options"].items() if not is_network(k)}
     chosen += [f"{k}={'null' if v is None else v}" for k, v in sorted(options.items())]
     return " · ".join([axes["label"], dataset, *([", ".join(chosen)] if chosen else []), f"seed {seed}"])

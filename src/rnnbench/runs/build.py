@@ -29,12 +29,11 @@ from rnnbench.nn import (
 from rnnbench.runs import registry
 from rnnbench.runs.axes import is_rival
 from rnnbench.seeds import derive
+from rnnbench.store.config import Composed, Config, OptimizerNode
 from rnnbench.training.module import FitOptions
 
-Config = Mapping[str, Any]
 
-
-def _make(node: Mapping[str, Any], what: str, *, but: str = "meta", **extra: Any) -> Any:
+def _make(node: Mapping[str, object], what: str, *, but: str = "meta", **extra: Any) -> Any:
     """Instantiate a config node without its key `but`; a wrong option is BadInput, not a traceback."""
     kept = {k: v for k, v in node.items() if k != but}
     registry.import_extra_dirs()
@@ -61,10 +60,11 @@ def cell_factory(config: Config, space: tuple[int, int] | None = None) -> Callab
     """
     node = config["cell"]
     name = f"cell={node['meta']['name']}"
-    extra: dict[str, Any] = {}
+    extra: Composed = {}
     if node["meta"].get("peephole_gates"):
         try:
-            extra["peephole"] = Peephole(**{k: v for k, v in config["peephole"].items() if k != "meta"})
+            chosen: Composed = {k: v for k, v in config["peephole"].items() if k != "meta"}
+            extra["peephole"] = Peephole(**chosen)
         except (TypeError, ValueError) as error:
             raise BadInput(str(error)) from None
         if space is not None and "hadamard" in node["meta"].get("peephole_shapes", ()):
@@ -85,7 +85,10 @@ def make_model(config: Config, task: Task) -> nn.Module:
     """The network, started from the run's own stream (see nn.start), on the CPU."""
     network = _forecaster(config, task) if task.spec.inputs == "frames" else _sequence_model(config, task)
     try:
-        hidden = config["hidden_size"] or solve_hidden_size(network, config["params"])
+        hidden, params = config["hidden_size"], config["params"]
+        if not hidden:
+            assert params is not None  # one of the two is given
+            hidden = solve_hidden_size(network, params)
         model = network(hidden)
     except ValueError as error:
         raise error if isinstance(error, BadInput) else BadInput(str(error)) from None
@@ -99,15 +102,18 @@ def _sequence_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
     if is_rival(config):
         return _rival_model(config, task)
     cell = cell_factory(config)
+    named, head = config["encoder"], config["head"]
+    assert named is not None
+    assert head is not None
 
     def network(hidden_size: int) -> nn.Module:
-        encoder, size = make_encoder(config["encoder"], spec.input_size, config["encoder_size"] or 0)
+        encoder, size = make_encoder(named, spec.input_size, config["encoder_size"] or 0)
         stack = build_stack(
             cell, size, hidden_size, layers=depth["layers"], dropout=depth["dropout"], residual=depth["residual"],
             norm=depth["norm"], direction=direction["way"], merge=direction["merge"] or "concat",
             backend=config["backend"],
         )  # fmt: skip
-        return SequenceModel(encoder, stack, head=config["head"], output_size=spec.output_size)
+        return SequenceModel(encoder, stack, head=head, output_size=spec.output_size)
 
     return network
 
@@ -115,18 +121,21 @@ def _sequence_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
 def _rival_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
     """hidden size -> encoder, network without recurrence, head."""
     name = f"cell={config['cell']['meta']['name']}"
+    named, head = config["encoder"], config["head"]
+    assert named is not None
+    assert head is not None
     make = _make(
         config["cell"], name, _partial_=True, layers=config["depth"]["layers"], dropout=config["depth"]["dropout"],
-        causal=config["direction"]["way"] == "forward", last_only=config["head"] == "last", steps=task.spec.max_length,
+        causal=config["direction"]["way"] == "forward", last_only=head == "last", steps=task.spec.max_length,
     )  # fmt: skip
 
     def network(hidden_size: int) -> nn.Module:
-        encoder, size = make_encoder(config["encoder"], task.spec.input_size, config["encoder_size"] or 0)
+        encoder, size = make_encoder(named, task.spec.input_size, config["encoder_size"] or 0)
         try:
             rival: Rival = make(size, hidden_size)
         except (TypeError, ValueError) as error:
             raise BadInput(f"{name}: {error}") from None
-        return SequenceModel(encoder, rival, head=config["head"], output_size=task.spec.output_size)
+        return SequenceModel(encoder, rival, head=head, output_size=task.spec.output_size)
 
     return network
 
@@ -135,21 +144,25 @@ def _forecaster(config: Config, task: Task) -> Callable[[int], nn.Module]:
     """hidden size -> Shi's encoder-forecaster, or the rollout."""
     spec, node = task.spec, config["forecast"]
     frame = spec.frame_shape
+    assert node is not None
     assert frame is not None
     assert spec.output_steps is not None
     patch, flat = node["patch"], config["cell"]["meta"]["operator"] == "dense"
     space = (frame[1] // patch, frame[2] // patch)
     cell = cell_factory(config, space)
-    common = {"steps": spec.output_steps, "patch": patch, "flat": flat, "bias": node["bias"]}
+    common: Composed = {"steps": spec.output_steps, "patch": patch, "flat": flat, "bias": node["bias"]}
 
     def network(hidden_size: int) -> nn.Module:
         sizes = node["sizes"] or [hidden_size] * config["depth"]["layers"]
         if node["kind"] == "encoder_forecaster":
+            assert node["reads"] is not None
             return EncoderForecaster(cell, frame, sizes, reads=node["reads"], **common)
-        options = node["sampling"]
-        stop = config["budget"]["updates"] if options["stop"] is None else options["stop"]
-        sampling = Sampling(**options | {"stop": stop})
-        return Rollout(cell, frame, sizes, sampling=sampling, decouple=node["decouple"], **common)
+        assert node["sampling"] is not None
+        assert node["decouple"] is not None
+        options: Composed = {**node["sampling"]}
+        if options["stop"] is None:
+            options["stop"] = config["budget"]["updates"]
+        return Rollout(cell, frame, sizes, sampling=Sampling(**options), decouple=node["decouple"], **common)
 
     return network
 
@@ -158,7 +171,7 @@ def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim
     return partial(_make_optimizer, config["optimizer"])
 
 
-def _make_optimizer(node: Mapping[str, Any], params: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _make_optimizer(node: OptimizerNode, params: list[nn.Parameter]) -> torch.optim.Optimizer:
     what = f"optimizer={node['name']}"
     optimizer: torch.optim.Optimizer = _call(_make(node, what, but="name", _partial_=True), what, params)
     return optimizer

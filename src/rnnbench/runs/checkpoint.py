@@ -10,21 +10,23 @@ import torch
 
 from rnnbench.store.store import write_atomic
 
+State = dict[str, Any]  # tensors and plain values, by name
+
 LAST = "last.ckpt"  # everything a resume needs; removed when the record is written
 BEST = "best.pt"  # the network's state_dict at the best validation
 
 
-def save(path: Path, state: dict[str, Any], *, sync_folder: bool = True) -> None:
+def save(path: Path, state: State, *, sync_folder: bool = True) -> None:
     """Write a state of tensors and plain values (sync_folder: see `write_atomic`)."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomic(path, buffer.getvalue(), sync_folder=sync_folder)
 
 
-def load(path: Path) -> dict[str, Any] | None:
+def load(path: Path) -> State | None:
     """Read a state onto the CPU; None where there is none, or where it cannot be read (the run then starts over)."""
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # of a damaged file the unpickler may raise anything
         return None
     return state

@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import hydra_groups, registry
 from rnnbench.runs.axes import is_number, leaves
+from rnnbench.store.config import Config
 
 Choices = tuple[tuple[str, str], ...]  # group -> choice, sorted
 ADDABLE = ("cell", "dataset", "optimizer", "schedule")  # their options go to a constructor, which knows more than ours
@@ -125,7 +126,7 @@ def _literal(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def compose(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
     """The config of one run, interpolations resolved, and the choice of each group.
 
     Raises BadInput on an unknown group, choice or option (with the nearest names), or a value of the wrong type.
@@ -138,7 +139,7 @@ def compose(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise _explain(error, parsed) from None
     assert isinstance(config, dict)
-    resolved: dict[str, Any] = {str(k): v for k, v in config.items()}
+    resolved = cast(Config, {str(k): v for k, v in config.items()})
     reference = resolved if not _plain_keys(parsed) else defaults(tuple(sorted(picked.items())))
     for override in parsed:
         if override.key_or_group not in registry.GROUPS:
@@ -147,7 +148,7 @@ def compose(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 @functools.cache
-def defaults(choices: Choices) -> dict[str, Any]:
+def defaults(choices: Choices) -> Config:
     """The config of these choices with nothing else overridden: what an option is compared with."""
     return compose([f"{group}={choice}" for group, choice in choices])[0]
 
@@ -167,7 +168,7 @@ def last_value(overrides: Iterable[str], key: str) -> Any:
     return _unquoted(found[-1]) if found else None
 
 
-def _check_type(override: Override, reference: dict[str, Any]) -> None:
+def _check_type(override: Override, reference: Config) -> None:
     """Refuse a value that is plainly of another type than the default; Hydra would carry it deep into the run."""
     key, value = override.key_or_group, _unquoted(override.value())
     if isinstance(value, str) and value.lower() in ("on", "off", "yes", "no"):

@@ -11,7 +11,8 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+from rnnbench.store.record import Git, Host
 
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "rnnbench")
 
@@ -50,7 +51,7 @@ def peak_memory_mb(device: str) -> float:
 
 
 @functools.cache
-def git_state() -> dict[str, Any]:
+def git_state() -> Git:
     """The commit of rnnbench's checkout and whether its code or configs differ from it; nulls for a wheel.
 
     The list of sources that the gate has vouched for is neither: it is written after the runs it is about.
@@ -97,11 +98,11 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe(device: str, malloc_tuned: bool) -> dict[str, Any]:
+def describe(device: str, malloc_tuned: bool) -> Host:
     """The record's `host`: what a speed, and on a CPU the last bits, depend on beside device, precision and backend."""
     import torch
 
-    found: dict[str, Any] = {
+    found: Host = {
         "cpu": cpu_name(),
         "simd": torch.backends.cpu.get_cpu_capability(),  # processors of one name may differ in it
         "system": f"{platform.system()} {platform.machine()}",

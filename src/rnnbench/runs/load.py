@@ -6,13 +6,16 @@ import itertools
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
 from rnnbench.runs import build, checkpoint, registry
+from rnnbench.store.config import Composed, Config
+from rnnbench.store.gathered import resolve_run, the_record
+from rnnbench.store.record import Record, config_of
 from rnnbench.store.store import Store
 
 MADE = ("cell", "dataset")  # the groups of a record's config that a network is made from
@@ -22,17 +25,22 @@ OURS = "rnnbench."
 def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
     """A finished run's network with the weights of its best validation, in eval mode, on the CPU.
 
-    No data is read. Raises BadInput where there is no such run, it did not end ok, or its cell or dataset is of a
-    folder that is no part of the registry.
+    run_id: of the store, or whatever else means one run (`store.gathered.resolve_run`). No data is read. Raises
+    BadInput where there is no such run, it did not end ok, it is a published one, or its cell or dataset is of a folder
+    that is no part of the registry.
     """
-    store = Store.open(results)
-    record = finished(store, run_id)
+    found = resolve_run(Store.open(results), run_id)
+    if not isinstance(found.where, Store):
+        command = the_record(found).get("command")
+        raise BadInput(f"run {found.name} is published, without its weights; the run makes them again: {command}")
+    store = found.where
+    record = finished(store, found.name)
     task = make_task(record)
     task.recall(str(record["dataset"]["protocol"]))
     return restored(store, record, task)
 
 
-def finished(store: Store, run_id: str) -> dict[str, Any]:
+def finished(store: Store, run_id: str) -> Record:
     """The record of a run that ended ok, by its id or the beginning of it. Raises BadInput where there is none."""
     full = store.find(run_id)
     record = store.read(full)
@@ -42,12 +50,12 @@ def finished(store: Store, run_id: str) -> dict[str, Any]:
     return record
 
 
-def make_task(record: Mapping[str, Any]) -> Task:
+def make_task(record: Record) -> Task:
     """The dataset of a record. Raises BadInput as `granted` does."""
     return build.make_task(granted(record))
 
 
-def restored(store: Store, record: Mapping[str, Any], task: Task) -> nn.Module:
+def restored(store: Store, record: Record, task: Task) -> nn.Module:
     """The network of a record with its best weights. Raises BadInput, with the way to make them again, without any."""
     folder = store.folder(record["id"])
     model = build.make_model(granted(record), task)
@@ -66,13 +74,13 @@ def restored(store: Store, record: Mapping[str, Any], task: Task) -> nn.Module:
     return model.eval()
 
 
-def granted(record: Mapping[str, Any]) -> dict[str, Any]:
+def granted(record: Record) -> Config:
     """A record's config with the classes that the registry has for its cell and dataset; the options are the record's.
 
     A record may come from anywhere, and a class that it names (`_target_`) would be imported and called. Raises
     BadInput where the registry does not have the choice, or has another class for it.
     """
-    config = dict(record["config"])
+    config: Composed = {**config_of(record)}
     for group in MADE:
         node = config[group]
         if not isinstance(node, Mapping) or not isinstance(node.get("meta"), Mapping):
@@ -87,7 +95,7 @@ def granted(record: Mapping[str, Any]) -> dict[str, Any]:
             if target != known.get(place):
                 raise BadInput(_not_granted(record, f"{group}={name}", target, known.get(place)))
         config[group] = {**node, "_target_": known["_target_"]}
-    return config
+    return cast(Config, config)
 
 
 def _texts(node: Any) -> Iterator[str]:
@@ -109,7 +117,7 @@ def _targets(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _targets(value, where)
 
 
-def _not_granted(record: Mapping[str, Any], choice: str, named: str, target: str | None) -> str:
+def _not_granted(record: Record, choice: str, named: str, target: str | None) -> str:
     """Why a record's own class is not made, with the folder that its command knows."""
     folders = _folders(str(record.get("command") or ""))
     here = f"is {target} here" if target else "is none of rnnbench's"

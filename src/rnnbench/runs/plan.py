@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rnnbench.runs import axes, registry
 from rnnbench.runs.compose import compose, defaults, parse
-from rnnbench.store.record import run_id
+from rnnbench.store.config import Config
+from rnnbench.store.record import Axes, run_id
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Job:
     """One run to do: its id, resolved config, axes, and the overrides that ask for it."""
 
     id: str
-    config: dict[str, Any]
-    axes: dict[str, Any]
+    config: Config
+    axes: Axes
     overrides: tuple[str, ...]
     group: str | None = None  # the sweep's name, for trackers
 
@@ -53,7 +53,7 @@ def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
     return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
 
 
-def _reference(config: Mapping[str, Any], picked: Mapping[str, str]) -> dict[str, Any]:
+def _reference(config: Config, picked: Mapping[str, str]) -> Config:
     """What the options of a resolved config are told against: the defaults of the chosen groups.
 
     Of `forecast` the plain ones with the kind it has: only the kind is an axis, so what a published setting (openstl,
@@ -62,6 +62,7 @@ def _reference(config: Mapping[str, Any], picked: Mapping[str, str]) -> dict[str
     base = defaults(tuple(sorted(picked.items())))
     if config["forecast"]:
         plain = defaults(tuple(sorted({**picked, "forecast": "auto"}.items())))["forecast"]
+        assert plain is not None
         base = {**base, "forecast": {**plain, "kind": config["forecast"]["kind"]}}
     return axes.settle(base)
 
@@ -75,5 +76,5 @@ def _follows(key: str, picked: Mapping[str, str]) -> bool:
 
 def reseed(job: Job, overrides: Sequence[str], seed: int) -> Job:
     """The same job with another seed: composing is what planning costs, and a seed needs none."""
-    config = {**job.config, "seed": seed}
+    config: Config = {**job.config, "seed": seed}
     return Job(run_id(config), config, job.axes, tuple(overrides), job.group)

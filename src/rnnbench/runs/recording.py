@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import NotRequired, TypedDict
 
+from rnnbench.datasets.base.spec import TaskSpec
 from rnnbench.runs import attempts, host
 from rnnbench.runs.plan import Job
 from rnnbench.runs.source_hash import source_hash
-from rnnbench.store.record import SCHEMA_VERSION
+from rnnbench.store.record import SCHEMA_VERSION, Diagnostics, Record
 from rnnbench.store.store import Store
+
+
+class Facts(TypedDict):
+    """What became known of a run, as far as it came. spec: the dataset's, as its task gives it."""
+
+    reason: str
+    started: NotRequired[str]
+    malloc_tuned: NotRequired[bool]
+    spec: NotRequired[TaskSpec]
+    floors: NotRequired[dict[str, float]]
+    data_hash: NotRequired[str]
+    params: NotRequired[int]
+    hidden_size: NotRequired[int]
+    state_size: NotRequired[int]
+    flops_per_step: NotRequired[int]
+    best_step: NotRequired[int | None]
+    updates: NotRequired[int]
+    train_seconds: NotRequired[float]
+    live_params: NotRequired[int]
+    diagnostics: NotRequired[Diagnostics]
+    metrics: NotRequired[dict[str, float]]
+    peak_memory_mb: NotRequired[float]
 
 
 def now() -> str:
@@ -18,9 +40,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def make_record(
-    job: Job, status: str, facts: Mapping[str, Any], seen: list[attempts.Seen], seconds: float
-) -> dict[str, Any]:
+def make_record(job: Job, status: str, facts: Facts, seen: list[attempts.Seen], seconds: float) -> Record:
     """The record of a finished run; what a failed run never came to know is null."""
     config, spec = job.config, facts.get("spec")
     train_seconds, updates = facts.get("train_seconds"), facts.get("updates")
@@ -37,14 +57,23 @@ def make_record(
             "data_hash": facts.get("data_hash"),
         },
         "seed": job.seed,
-        "budget": {k: config["budget"][k] for k in ("name", "updates", "batch_size")},
+        "budget": {
+            "name": config["budget"]["name"],
+            "updates": config["budget"]["updates"],
+            "batch_size": config["budget"]["batch_size"],
+        },
         "metrics": facts.get("metrics", {}),
         "metric": getattr(spec, "metric", None),
         "goal": getattr(spec, "goal", None),
         "best_step": facts.get("best_step"),
         "floors": facts.get("floors", {}),
-        **{key: getattr(spec, key, None) for key in ("floor", "target", "target_source")},
-        **{key: facts.get(key) for key in ("params", "live_params", "state_size", "flops_per_step")},
+        "floor": getattr(spec, "floor", None),
+        "target": getattr(spec, "target", None),
+        "target_source": getattr(spec, "target_source", None),
+        "params": facts.get("params"),
+        "live_params": facts.get("live_params"),
+        "state_size": facts.get("state_size"),
+        "flops_per_step": facts.get("flops_per_step"),
         "diagnostics": facts.get("diagnostics", {}),
         "updates": updates,
         "train_seconds": train_seconds,
@@ -68,7 +97,7 @@ def make_record(
     }
 
 
-def record_from_outside(job: Job, store: Store, status: str, reason: str) -> dict[str, Any]:
+def record_from_outside(job: Job, store: Store, status: str, reason: str) -> Record:
     """The record of a run that never got to write its own: killed too often, or hanging. Written by its sweep."""
     seen = attempts.look(store.folder(job.id))
     record = make_record(job, status, {"reason": reason}, seen, 0.0)

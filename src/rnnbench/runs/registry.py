@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from rnnbench.errors import BadInput, nearest
+from rnnbench.store.config import Composed
 
 # The groups of config.yaml's defaults list; `experiment` holds whole sweeps by name and is no part of a run.
 GROUPS = ("cell", "depth", "direction", "peephole", "dataset", "forecast", "optimizer", "schedule", "budget", "tracker")
@@ -112,7 +112,7 @@ def choice_path(group: str, name: str) -> Path:
     return known[name]
 
 
-def read(group: str, name: str) -> dict[str, Any]:
+def read(group: str, name: str) -> Composed:
     """A choice's yaml as it stands, without composing. Raises BadInput on an unknown name or broken yaml."""
     path = choice_path(group, name)
     stat = path.stat()
@@ -120,7 +120,7 @@ def read(group: str, name: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _read(path: Path, stamp: tuple[int, int]) -> dict[str, Any]:
+def _read(path: Path, stamp: tuple[int, int]) -> Composed:
     """stamp: of the file's last writing, so that an edited one is read anew by a process that goes on (a notebook)."""
     try:
         loaded = yaml.safe_load(path.read_text())

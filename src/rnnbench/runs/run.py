@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -23,10 +23,12 @@ from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
 from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
-from rnnbench.runs.recording import make_record, now
+from rnnbench.runs.recording import Facts, make_record, now
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
-from rnnbench.store.record import OPEN
+from rnnbench.store.config import Config
+from rnnbench.store.record import OPEN, Diagnostics, Record
+from rnnbench.store.samples import FILE as SAMPLES_FILE
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.tracking import RunInfo, Tracker, make_tracker
 from rnnbench.training import Diverged, Interrupted, TimedOut
@@ -46,7 +48,7 @@ class OutOfMemory(Exception):
     """A run's memory was not enough, for the first time: nothing is recorded yet, its sweep tries it once more."""
 
 
-def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker: str = "none") -> dict[str, Any]:
+def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker: str = "none") -> Record:
     """Do one run in this process and return its record; a recorded one is returned as it is.
 
     tracker: which one, unless the overrides name it. Raises BadInput; Interrupted after Ctrl-C (resumable).
@@ -62,7 +64,7 @@ def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker:
 
 def attempt(
     job: Job, store: Store, *, stop: StopRequest | None = None, own_output: bool = False, oom_again: bool = False
-) -> dict[str, Any]:
+) -> Record:
     """Claim a job, do it, write its record. A run that fails by itself is a record too, with its reason.
 
     own_output: send this process's stdout and stderr to the attempt's folder (a sweep's worker).
@@ -76,7 +78,7 @@ def attempt(
     claim = _claim(job, store)
     if own_output:
         _redirect(claim.folder / "stdout.txt")
-    facts: dict[str, Any] = {"reason": ""}
+    facts: Facts = {"reason": ""}
     trace = None
     try:
         if (record := store.read(job.id)) is not None:  # it was finished between the look and the claim
@@ -160,7 +162,7 @@ def _classify(error: Exception) -> tuple[str, str]:
     return "error", f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
 
 
-def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: Tracker, stop: StopRequest) -> None:
+def _execute(job: Job, claim: attempts.Attempt, facts: Facts, tracker: Tracker, stop: StopRequest) -> None:
     """Build, train, test once; what becomes known goes into `facts`, so that a failed run's record has it too."""
     config, folder = job.config, claim.folder.parents[1]
     facts["started"] = now()
@@ -193,7 +195,7 @@ def _execute(job: Job, claim: attempts.Attempt, facts: dict[str, Any], tracker: 
         facts.setdefault("updates", hooks.update)
 
 
-def _resumable(folder: Path) -> dict[str, Any] | None:
+def _resumable(folder: Path) -> checkpoint.State | None:
     """The run's checkpoint; None where there is none, or where other source made it: half a run of each is neither."""
     saved = checkpoint.load(folder / checkpoint.LAST)
     if saved is not None and saved.get("source_hash", source_hash()) != source_hash():
@@ -216,7 +218,7 @@ def _spent(folder: Path) -> float:
     return spent
 
 
-def _prepare_process(config: dict[str, Any], facts: dict[str, Any]) -> torch.device:
+def _prepare_process(config: Config, facts: Facts) -> torch.device:
     """Threads, memory and determinism of this process, as the config asks."""
     harness = config["harness"]
     facts["malloc_tuned"] = harness["malloc_tuning"] and host.tune_malloc()
@@ -234,7 +236,7 @@ def _longest(task: Task, train: Split) -> torch.Tensor:
     return task.batch(train, index).x
 
 
-def _measure_network(model: nn.Module, example: torch.Tensor, facts: dict[str, Any]) -> None:
+def _measure_network(model: nn.Module, example: torch.Tensor, facts: Facts) -> None:
     """What is known of a network before it is trained. example: (1, T, F)."""
     facts |= {
         "params": count_params(model),
@@ -244,7 +246,7 @@ def _measure_network(model: nn.Module, example: torch.Tensor, facts: dict[str, A
     }
 
 
-def _measure_training(module: FitModule, facts: dict[str, Any]) -> None:
+def _measure_training(module: FitModule, facts: Facts) -> None:
     state = module.state
     facts |= {
         "best_step": state.best_step,
@@ -256,7 +258,7 @@ def _measure_training(module: FitModule, facts: dict[str, Any]) -> None:
     }
 
 
-def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path, facts: dict[str, Any]) -> None:
+def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path, facts: Facts) -> None:
     """The best weights by validation, tested once, saved, diagnosed."""
     model = module.model
     model.load_state_dict(module.state.best_weights)
@@ -272,7 +274,7 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
         index = torch.arange(size, device=data.val.x.device)
         found = gradient_diagnostics(model, task, task.batch(data.val, index))
         write_atomic(folder / "diagnostics.json", json.dumps(found), sync_folder=False)
-        facts["diagnostics"] |= summary(found)
+        facts["diagnostics"] |= cast(Diagnostics, summary(found))
     if isinstance(task, FrameTask):
         _keep_samples(model, task, data.test, job, folder)
 
@@ -282,7 +284,7 @@ def _keep_samples(model: nn.Module, task: FrameTask, test: Split, job: Job, fold
     try:
         samples.keep(samples.take(model, task, test, run=job.id, precision=job.config["precision"]), folder)
     except Exception as error:
-        _warn(f"run {job.id} keeps no {samples.FILE} ({type(error).__name__}: {' '.join(str(error).split())}).")
+        _warn(f"run {job.id} keeps no {SAMPLES_FILE} ({type(error).__name__}: {' '.join(str(error).split())}).")
 
 
 def _to(data: Data, device: torch.device) -> Data:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from rnnbench.datasets.film.task import FrameTask
 from rnnbench.datasets.radar import BRIGHTEST
 from rnnbench.errors import BadInput
 from rnnbench.runs import load
-from rnnbench.store.record import canonical
+from rnnbench.store.record import Record, canonical, config_of
 from rnnbench.store.samples import FILE, Samples, Scale, dumps
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.training.evaluate import autocast, predict
@@ -106,14 +105,14 @@ def make_missing(store: Store, runs: Iterable[str]) -> dict[str, str]:
     return problems
 
 
-def _make(store: Store, record: Mapping[str, Any], read: dict[str, tuple[Task, Data]]) -> Path:
+def _make(store: Store, record: Record, read: dict[str, tuple[Task, Data]]) -> Path:
     """read: tasks with their data, by dataset options; what had to be read is added."""
-    config, run = dict(record["config"]), str(record["id"])
+    config, run = config_of(record), str(record["id"])
     key = json.dumps(canonical(config["dataset"]), sort_keys=True)
     task, data = read.get(key) or (load.make_task(record), None)
     if not isinstance(task, FrameTask):
         raise BadInput(f"run {run} predicts no frames: it has no samples to show.")
-    model = load.restored(store, dict(record), task)  # before the data: what is missing is said at once
+    model = load.restored(store, record, task)  # before the data: what is missing is said at once
     if data is None:
         data = task.load()
         read[key] = (task, data)

@@ -12,7 +12,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from rnnbench.store.record import Record
 
 FILE = Path(__file__).with_name("vouched.jsonl")
 
@@ -81,7 +83,7 @@ def _parsed(text: bytes) -> Line | None:
     return found if isinstance(found.source, str) and _versions(found.cells) and _versions(found.datasets) else None
 
 
-def _versions(value: Any) -> bool:
+def _versions(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(version, str) for version in value.values())
 
 
@@ -93,7 +95,7 @@ def equal(a: str, b: str, work: Work) -> bool:
     return a in known and b in known and known[a].covers(work) and known[b].covers(work)
 
 
-def work_of(record: Mapping[str, Any]) -> Work:
+def work_of(record: Record) -> Work:
     """What a record's run computed."""
     axes, dataset = record["axes"], record["dataset"]
     return Work(

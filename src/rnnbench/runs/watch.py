@@ -9,10 +9,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 from rnnbench.runs import checkpoint
 from rnnbench.runs.source_hash import source_hash
@@ -86,7 +86,7 @@ class RunHooks:
     """The training loop's hooks for one run in one folder."""
 
     def __init__(
-        self, folder: Path, tracker: Tracker, line: ProgressLine, stop: StopRequest, saved: Mapping[str, Any]
+        self, folder: Path, tracker: Tracker, line: ProgressLine, stop: StopRequest, saved: checkpoint.State
     ) -> None:
         """saved: the checkpoint's progress, {} where the run starts anew."""
         self.folder, self.tracker, self.line, self.stop = folder, tracker, line, stop
@@ -117,7 +117,7 @@ class RunHooks:
         self.update = update
         self.line.show(update, row)
 
-    def save(self, state: dict[str, Any]) -> None:
+    def save(self, state: checkpoint.State) -> None:
         checkpoint.save(self.folder / checkpoint.LAST, {**state, "source_hash": source_hash()})
 
     def stop_asked(self) -> str | None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from rnnbench.store.record import dumps
 from rnnbench.store.rows import number
-from rnnbench.store.store import Store, read_jsonl, write_atomic
+from rnnbench.store.store import Line, Store, read_jsonl, write_atomic
 
 FILE = "curves.jsonl"
-Curves = dict[str, list[dict[str, Any]]]
+Curves = dict[str, list[Line]]
 
 
 def read_curves(source: Store | Path, ids: Iterable[str]) -> Curves:
@@ -40,6 +39,6 @@ def write_curves(store: Store, ids: Iterable[str], folder: Path) -> Path:
     return path
 
 
-def _by_step(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _by_step(rows: Iterable[Line]) -> list[Line]:
     steps = {number(row.get("step")): dict(row) for row in rows}
     return [steps[step] for step in sorted(step for step in steps if step == step)]  # NaN is not equal to itself

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.store.curves import Curves, read_curves
 from rnnbench.store.manifests import read_manifest, read_manifests
 from rnnbench.store.published import Head, read_head, read_what_can_be
-from rnnbench.store.record import RecordError
+from rnnbench.store.record import Record, RecordError
 from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep, meaning
 from rnnbench.store.store import Store
 
@@ -27,7 +26,7 @@ class Gathered:
 
     label: str
     where: Store | Path
-    records: Sequence[dict[str, Any]]
+    records: Sequence[Record]
     head: Head | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
     lacking: int = 0
@@ -67,7 +66,7 @@ def gather(found: Found) -> Gathered:
     return Gathered(found.label, found.where, [the_record(found)])
 
 
-def the_record(found: Run) -> dict[str, Any]:
+def the_record(found: Run) -> Record:
     """A run's record. Raises BadInput where it is not finished, RecordError where the record cannot be read."""
     if not isinstance(found.where, Store):
         return read_what_can_be(found.where)[0][found.name]
@@ -89,8 +88,8 @@ def resolve_run(store: Store, name: str) -> Run:
         return found
     runs = _ids(found)
     if len(runs) != 1:
-        some = f": {', '.join(runs[:4])}{', ...' * (len(runs) > 4)}" if runs else ""
-        raise BadInput(f"{name!r} is {found.WHAT} of {len(runs)} runs; give the id of one{some}.")
+        some = f": {', '.join(runs[:4])}{' ...' * (len(runs) > 4)}" if runs else ""
+        raise BadInput(f"{name!r} is {found.WHAT} ({len(runs)} runs), and one run is needed here; give its id{some}.")
     return Run(found.where, runs[0])
 
 
@@ -103,9 +102,9 @@ def _ids(found: Sweep | PublishedSet | Runs) -> list[str]:
     return found.store.ids()
 
 
-def read_runs(store: Store, runs: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def read_runs(store: Store, runs: Iterable[str]) -> tuple[dict[str, Record], dict[str, str]]:
     """The records of those of these runs that are finished, by id; and by path, why a record cannot be read."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Record] = {}
     problems: dict[str, str] = {}
     for run in dict.fromkeys(runs):
         try:

@@ -11,15 +11,15 @@ import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnbench.store.record import RecordError
-from rnnbench.store.rows import COLUMNS, columns, fitting, metrics_of, number, row
+from rnnbench.store.record import Record, RecordError
+from rnnbench.store.rows import COLUMNS, Row, columns, fitting, metrics_of, number, row
 from rnnbench.store.store import Store, write_atomic
 
 FILE = "index.parquet"
@@ -58,13 +58,13 @@ class Index:
         """Some columns as lists of plain values, None where a record has none."""
         return {name: _plain_values(self.table[name]) for name in names}
 
-    def by_folder(self, *names: str) -> dict[str, dict[str, Any]]:
+    def by_folder(self, *names: str) -> dict[str, Row]:
         """Some columns of every readable record by the name of its folder, which is its id."""
         found = self.columns("folder", *names)
         rows = zip(*(found[name] for name in names), strict=True)
         return {run: dict(zip(names, values, strict=True)) for run, values in zip(found["folder"], rows, strict=True)}
 
-    def of(self, runs: Iterable[str], *names: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    def of(self, runs: Iterable[str], *names: str) -> tuple[dict[str, Row], dict[str, str]]:
         """Some columns of those of these runs that have a record, and why a record cannot be read; both by id."""
         rows = self.by_folder(*names)
         damaged = {Path(path).parent.name: why for path, why in self.problems.items()}
@@ -102,7 +102,7 @@ def load(store: Store) -> Index:
     return Index(table.filter(pc.is_null(table["problem"])), seen.unfinished, problems)
 
 
-def of_runs(store: Store, runs: Sequence[str], *names: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def of_runs(store: Store, runs: Sequence[str], *names: str) -> tuple[dict[str, Row], dict[str, str]]:
     """Some columns of the runs that have a record, and why a record cannot be read; both by id.
 
     A few are read themselves: a sweep of ten runs does not wait for an index of a hundred thousand.
@@ -199,7 +199,7 @@ def _read_rows(store: Store, folders: Sequence[str], keys: np.ndarray) -> Any:
     return pa.table({name: pa.array(values, _type(name)) for name, values in own} | made)
 
 
-def _record(store: Store, folder: str) -> tuple[dict[str, Any] | None, str]:
+def _record(store: Store, folder: str) -> tuple[Record | None, str]:
     """A folder's record, else why it cannot be read."""
     try:
         record = store.read(folder)
@@ -208,7 +208,7 @@ def _record(store: Store, folder: str) -> tuple[dict[str, Any] | None, str]:
     return record, GONE  # it was set aside between the look and the reading
 
 
-def _by_metric(metrics: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+def _by_metric(metrics: Sequence[Row]) -> dict[str, list[float | None]]:
     """The metrics of some records by name: NaN where one is no finite number, None where a record has none."""
     names = dict.fromkeys(name for some in metrics for name in some)
     return {name: [number(some[name]) if name in some else None for some in metrics] for name in names}

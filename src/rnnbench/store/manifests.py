@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -17,6 +17,61 @@ class SkippedCells(TypedDict):
 
     reason: str
     cells: int
+
+
+Values = dict[str, Any]  # what was tried: searched key -> its value
+Experiment = dict[str, Any]  # what an experiment's yaml says of its ablation: `reports.ablation.design` checks it
+
+
+class StudyRow(TypedDict):
+    """One study of a search. key: the overrides that make it."""
+
+    key: str
+    label: str
+
+
+class SpaceRow(TypedDict):
+    """One key that is searched. kind: `float`, `int` or `choice`; text: the space as it was written."""
+
+    key: str
+    text: str
+    kind: str
+    low: float
+    high: float
+    step: float | None
+    scale: str
+    choices: list[Any]
+
+
+class TrialRow(TypedDict):
+    """A trial, or a run of a winner on fresh seeds.
+
+    id: null of a trial that was refused; stage: trial, final, or former final; values: what was tried, by key.
+    """
+
+    id: str | None
+    study: str
+    number: int
+    stage: str
+    values: Values
+    state: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class SearchRules(TypedDict, total=False):
+    """A search as it was planned, and what it has tried. Of a manifest of other making anything may be missing."""
+
+    studies: list[StudyRow]
+    space: list[SpaceRow]
+    trials_each: int
+    baseline: str | None
+    sampler: str
+    pruner: str
+    final_seeds: int
+    seed: int
+    top: float
+    objectives: Sequence[str]
+    trials: list[TrialRow]
 
 
 class Manifest(TypedDict):
@@ -35,8 +90,8 @@ class Manifest(TypedDict):
     earlier: NotRequired[list[str]]
     entries: NotRequired[dict[str, list[str]]]
     skipped: list[SkippedCells]
-    ablation: NotRequired[dict[str, Any] | None]
-    search: NotRequired[dict[str, Any]]
+    ablation: NotRequired[Experiment | None]
+    search: NotRequired[SearchRules]
 
 
 def read_manifest(results: Results, name: str) -> Manifest:
@@ -96,6 +151,11 @@ def skipped_cells(skipped: Iterable[SkippedCells]) -> dict[str, int]:
     return found
 
 
+def skipped_lines(reasons: Mapping[str, int]) -> list[str]:
+    """What skipped cells are said to be, a line a reason. reasons: their number, by reason."""
+    return [f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}" for reason, cells in reasons.items()]
+
+
 def not_run(manifest: Manifest, found: Container[str]) -> dict[str, str]:
     """What of a sweep has no record, by entry: "peephole=on clip=null" -> "3 of 8 runs"."""
     entries = manifest.get("entries") or {"its runs": manifest["runs"]}
@@ -119,7 +179,7 @@ def all_manifest_runs(results: Results) -> set[str]:
     return {run for manifest in manifests.values() for run in all_runs(manifest)}
 
 
-def _is_manifest(content: Mapping[str, Any]) -> bool:
+def _is_manifest(content: Mapping[str, object]) -> bool:
     """Whether what was read has the keys of a manifest, each of its kind."""
     return (
         isinstance(content.get("command"), str)

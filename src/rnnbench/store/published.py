@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from rnnbench.errors import BadInput
 from rnnbench.store import record as records
+from rnnbench.store.config import Composed
 from rnnbench.store.folder import Results
-from rnnbench.store.manifests import Manifest, SkippedCells, are_skipped, is_search
-from rnnbench.store.record import RecordError
+from rnnbench.store.manifests import Experiment, Manifest, SearchRules, SkippedCells, are_skipped, is_search
+from rnnbench.store.record import Record, RecordError
 
 RECORDS, HEAD = "records.jsonl", "sweep.json"
 
@@ -37,11 +38,11 @@ class PublishedHead(TypedDict):
     command: str
     skipped: list[SkippedCells]
     not_run: NotRequired[dict[str, str]]
-    ablation: NotRequired[dict[str, Any] | None]
-    search: NotRequired[dict[str, Any]]
+    ablation: NotRequired[Experiment | None]
+    search: NotRequired[SearchRules]
     samples: NotRequired[dict[str, str]]
     sweeps: NotRequired[dict[str, list[str]]]
-    claims: NotRequired[list[dict[str, Any]]]
+    claims: NotRequired[list[Composed]]
     runs: NotRequired[list[str]]
 
 
@@ -116,7 +117,7 @@ def read_head(folder: Path) -> PublishedHead:
     return cast(PublishedHead, {"name": folder.resolve().name, "command": "", "skipped": [], **content})
 
 
-def _is_head(content: Mapping[str, Any]) -> bool:
+def _is_head(content: Mapping[str, object]) -> bool:
     """Whether what was read has the keys of a head, each of its kind; an old or a small set may lack some."""
     objects = ("not_run", "samples", "sweeps")
     return (
@@ -129,14 +130,14 @@ def _is_head(content: Mapping[str, Any]) -> bool:
     )
 
 
-def read_published(folder: Path) -> list[dict[str, Any]]:
+def read_published(folder: Path) -> list[Record]:
     """A published set's records, old schemas upgraded. Raises RecordError where a line is damaged."""
     return [_record(line, place) for place, line in _lines(folder)]
 
 
-def read_what_can_be(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def read_what_can_be(folder: Path) -> tuple[dict[str, Record], dict[str, str]]:
     """A published set's records by id, each once; and by place, why a line cannot be read."""
-    good: dict[str, dict[str, Any]] = {}
+    good: dict[str, Record] = {}
     problems = {}
     for place, line in _lines(folder):
         try:
@@ -172,7 +173,7 @@ def _lines(folder: Path) -> Iterator[tuple[str, bytes]]:
         yield f"{folder.name}, line {n}", line
 
 
-def _record(line: bytes, place: str) -> dict[str, Any]:
+def _record(line: bytes, place: str) -> Record:
     try:
         return records.loads(line.decode("utf-8"), name=place)
     except UnicodeDecodeError as error:

@@ -23,12 +23,14 @@ diagnostics             grad_norm{median p99 max share_above_10x_median first_no
                         validation batch at the best weights, by layer: h_grad_norm[t], cell_state_max[t],
                         saturation{gate{low high}}, peephole_abs{gate} (nn.probe, training.diagnostics)
 updates                 optimizer steps done
-train_seconds           in the training loop, validation excluded; wall_seconds: everything, over all attempts
+train_seconds           in the training loop, validation excluded
+wall_seconds            everything, over all attempts
 steps_per_second        updates / train_seconds
 peak_memory_mb          of the process (CPU) or of the device's allocator (CUDA), in training and test
 device precision backend threads deterministic host     what it was computed on and with
 git source_hash packages                                {commit dirty}; hash of nn/ datasets/ training/; versions
-attempts                how often it was started; started, finished: ISO 8601, UTC
+attempts                how often it was started
+started, finished       ISO 8601, UTC
 command                 the one command that makes this run again
 config                  the resolved config the id was made from
 ======================  ==============================================================================================
@@ -40,8 +42,9 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
+from rnnbench.store.config import Config, Options
 from rnnbench.store.folder import is_id
 
 SCHEMA_VERSION = 1
@@ -61,12 +64,141 @@ KEYS = (
 
 EVERY_KEY = frozenset(KEYS)
 
+
+class Axes(TypedDict, total=False):
+    """What was compared. encoder and head are null of frames, forecast of sequences; a later axis may be missing."""
+
+    label: str
+    cell: str
+    cell_version: int
+    operator: str
+    peephole: str
+    direction: str
+    depth: int
+    hidden_size: int | None
+    params_budget: int | None
+    encoder: str | None
+    head: str | None
+    forecast: str | None
+    backend: str
+    optimizer: str
+    schedule: str
+    options: Options
+
+
+class DatasetPart(TypedDict, total=False):
+    """What was learned, and by which rules; a run that never loaded its data knows no protocol and no hash."""
+
+    name: str
+    version: int
+    protocol: str | None
+    data_hash: str | None
+
+
+class BudgetPart(TypedDict):
+    """How long was trained, at most."""
+
+    name: str
+    updates: int
+    batch_size: int
+
+
+class GradNorm(TypedDict):
+    """The gradient's norm over training; of a run without an update only where it first was no number."""
+
+    median: NotRequired[float]
+    p99: NotRequired[float]
+    max: NotRequired[float]
+    share_above_10x_median: NotRequired[float]
+    first_non_finite: float | None
+
+
+class Diagnostics(TypedDict, total=False):
+    """Gradients, states and gates. By layer: a curve over the steps, or values by gate; see `training.diagnostics`."""
+
+    grad_norm: GradNorm
+    h_grad_norm: Mapping[str, list[float]]
+    cell_state_max: Mapping[str, list[float]]
+    saturation: Mapping[str, Mapping[str, Mapping[str, float]]]
+    peephole_abs: Mapping[str, Mapping[str, float]]
+
+
+class Host(TypedDict):
+    """The machine, as far as a speed depends on it, and on a CPU the last bits."""
+
+    cpu: str
+    simd: NotRequired[str]
+    system: str
+    malloc_tuned: bool
+    omp_wait_policy: str | None
+    gpu: NotRequired[str]
+
+
+class Git(TypedDict):
+    """The checkout of rnnbench that computed; nulls for a wheel."""
+
+    commit: str | None
+    dirty: bool | None
+
+
+class Record(TypedDict):
+    """One finished run; the keys are explained above.
+
+    What `upgrade` has checked is always there, and all else may be null: in a run that failed early, or was recorded
+    before there was such a key. A part is typed as it is written, and nobody checks it when it is read: who reads
+    records of strangers takes it by `rows.part` and `rows.number`.
+    """
+
+    schema_version: int
+    id: str
+    status: str
+    reason: str | None
+    axes: Axes
+    dataset: DatasetPart
+    seed: int
+    budget: BudgetPart | None
+    metrics: Mapping[str, float | None]
+    metric: str | None
+    goal: str | None
+    best_step: int | None
+    floors: Mapping[str, float] | None
+    floor: str | None
+    target: float | None
+    target_source: str | None
+    params: int | None
+    live_params: int | None
+    state_size: int | None
+    flops_per_step: float | None
+    diagnostics: Diagnostics | None
+    updates: int | None
+    train_seconds: float | None
+    wall_seconds: float | None
+    steps_per_second: float | None
+    peak_memory_mb: float | None
+    device: str | None
+    precision: str | None
+    backend: str | None
+    threads: int | None
+    deterministic: bool | None
+    host: Host | None
+    git: Git | None
+    source_hash: str | None
+    packages: Mapping[str, str] | None
+    attempts: int | None
+    started: str | None
+    finished: str | None
+    command: str | None
+    config: Config | None
+
+
+Parsed = dict[str, Any]  # an object as JSON has it: any keys, unchecked
+
 # Top-level parts of a config that never change a result: who watches, where it is written, how long it may take.
 NOT_IN_ID = ("tracker", "harness")
 
 
 # By schema_version: a record of that schema as the next one has it. A new schema adds its step, and none ever goes.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPGRADES: dict[int, Callable[[Parsed], Parsed]] = {}
 
 
 class RecordError(ValueError):
@@ -89,7 +221,7 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def run_id(config: Mapping[str, Any]) -> str:
+def run_id(config: Mapping[str, object]) -> str:
     """12 hex digits over everything in a resolved config that changes the result.
 
     In: the axes with their options, cell and dataset versions, resolved backend and device kind, precision, seed.
@@ -107,12 +239,12 @@ def _without_notes(node: Any) -> Any:
     return node
 
 
-def entry_id(config: Mapping[str, Any]) -> str:
+def entry_id(config: Mapping[str, object]) -> str:
     """The id of a run's entry: the same hash without the seed. Runs of one entry differ by seed only."""
     return run_id({k: v for k, v in config.items() if k != "seed"})
 
 
-def dumps(record: Mapping[str, Any]) -> str:
+def dumps(record: Mapping[str, object]) -> str:
     """A record as JSON text. NaN and infinities become null: JSON has none, and `status` says why they are missing."""
 
     def clean(value: Any) -> Any:
@@ -131,7 +263,7 @@ def dumps(record: Mapping[str, Any]) -> str:
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
-def loads(text: str, *, name: str = "record") -> dict[str, Any]:
+def loads(text: str, *, name: str = "record") -> Record:
     """Read one record, of this schema or an older one. Raises RecordError, which names it and says what is wrong."""
     try:
         record = _DECODER.decode(text)
@@ -142,7 +274,7 @@ def loads(text: str, *, name: str = "record") -> dict[str, Any]:
     return upgrade(record, name=name)
 
 
-def upgrade(record: dict[str, Any], *, name: str = "record") -> dict[str, Any]:
+def upgrade(record: Parsed, *, name: str = "record") -> Record:
     """The record as today's schema has it. Old records are read for ever; they are never rewritten."""
     version = record["schema_version"]
     if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
@@ -164,5 +296,13 @@ def upgrade(record: dict[str, Any], *, name: str = "record") -> dict[str, Any]:
         if not isinstance(record[key], dict):
             raise RecordError(f"{name} has {record[key]!r} for {key}, which is an object in every record")
     if record.keys() >= EVERY_KEY:  # as nearly all: the copy would take as long as all of the above
-        return record
-    return {key: record.get(key) for key in KEYS} | record
+        return cast(Record, record)
+    return cast(Record, {key: record.get(key) for key in KEYS} | record)
+
+
+def config_of(record: Record) -> Config:
+    """The config that a record was made from. Raises RecordError where it has none."""
+    config = record["config"]
+    if not isinstance(config, dict):
+        raise RecordError(f"the record of run {record['id']} has no config: this run cannot be made again from it")
+    return config

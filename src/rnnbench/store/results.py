@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import BadInput, listed, nearest
 from rnnbench.store.folder import Results
 from rnnbench.store.published import find_frozen, is_own, is_published, published
 from rnnbench.store.store import Store
@@ -102,8 +102,8 @@ def resolve(store: Store, name: str, wanted: tuple[Kind, ...] = ANY) -> Found:
     if other is None and Run not in wanted:  # an id is no name here, and known as one nevertheless
         other = _a_run(store, name)
     if other is not None:
-        raise BadInput(f"{name!r} is {other.WHAT}, and {_words(wanted)} is needed here; {_hint(store, name, wanted)}")
-    raise BadInput(f"no {_words(wanted, article=False)} is called {name!r}; {_hint(store, name, wanted)}")
+        raise BadInput(f"{name!r} is {other.WHAT}, and {_words(wanted)} is needed here; {_hint(store, wanted)}")
+    raise BadInput(f"no {_words(wanted, article=False)} is called {name!r}; {_hint(store, wanted, name)}")
 
 
 def meaning(store: Store, name: str) -> Found | None:
@@ -236,9 +236,9 @@ def _words(wanted: tuple[Kind, ...], *, article: bool = True) -> str:
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _hint(store: Store, name: str, wanted: tuple[Kind, ...]) -> str:
-    """What there is instead."""
+def _hint(store: Store, wanted: tuple[Kind, ...], unknown: str = "") -> str:
+    """What there is instead. unknown: a name that may be misspelt; a path is like no name."""
     names = known(store, wanted)
     if not names:
         return f"none is in {store.results.root}: `rnnbench sweep experiment=quickstart` makes one."
-    return nearest(name, names)
+    return nearest(unknown, names) if os.path.basename(unknown) == unknown else listed(names)

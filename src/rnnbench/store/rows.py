@@ -9,9 +9,9 @@ import marshal
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from rnnbench.store.record import NOT_IN_ID, canonical, entry_id
+from rnnbench.store.record import NOT_IN_ID, Record, canonical, entry_id
 
 TIME = "datetime64[us, UTC]"
 NOT_IN_ENTRY = frozenset({*NOT_IN_ID, "seed"})  # of a config: what `entry_id` leaves out
@@ -46,7 +46,12 @@ COLUMNS: dict[str, str] = {
 }  # fmt: skip
 
 
-def row(record: Mapping[str, Any]) -> dict[str, Any]:
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+Row = dict[str, Any]  # columns of one record by name, each a value of any kind
+
+
+def row(record: Record) -> Row:
     """The fixed columns of one record, in their order, as plain Python values."""
     axes, dataset, budget = part(record, "axes"), part(record, "dataset"), part(record, "budget")
     metrics, git, config = part(record, "metrics"), part(record, "git"), part(record, "config")
@@ -80,26 +85,26 @@ def row(record: Mapping[str, Any]) -> dict[str, Any]:
     return plain | _of_axes(axes) | derived
 
 
-def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Some rows (of `row`) by column, each value as its column holds it (`fitting`)."""
     values = zip(*(each.values() for each in rows), strict=True) if rows else ((),) * len(COLUMNS)
     return {name: fitted(of, dtype) for (name, dtype), of in zip(COLUMNS.items(), values, strict=True)}
 
 
-def metrics_of(record: Mapping[str, Any]) -> dict[str, Any]:
+def metrics_of(record: Record) -> Row:
     """The metrics of a record by names that a table can hold."""
     return {fitting(name, "str"): value for name, value in part(record, "metrics").items()}
 
 
-def once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def once(function: Callable[[Given], Made]) -> Callable[[Given], Made]:
     """function of one JSON value, computed once for equal values: most records share axes, config and machine.
 
     Known results are handed out again, so nobody may change them.
     """
-    known: dict[bytes, Any] = {}
+    known: dict[bytes, Made] = {}
 
     @functools.wraps(function)
-    def looked_up(value: Any) -> Any:
+    def looked_up(value: Any) -> Made:
         try:
             key = marshal.dumps(value, 2)  # equal bytes are equal values and types; json.dumps takes five times as long
         except ValueError:  # what no JSON parser returns
@@ -117,7 +122,7 @@ def once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 @once
-def _of_axes(axes: Mapping[str, Any]) -> dict[str, Any]:
+def _of_axes(axes: Mapping[str, object]) -> Row:
     """The columns that follow from a record's axes."""
     same = ("cell", "cell_version", "operator", "peephole", "direction", "depth", "hidden_size")
     derived = {
@@ -130,7 +135,7 @@ def _of_axes(axes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @once
-def _entry(config: Mapping[str, Any]) -> str:
+def _entry(config: Mapping[str, object]) -> str:
     return entry_id(config)
 
 
@@ -149,7 +154,7 @@ def _device_kind(device: Any) -> str | None:
     return device_kind(device)
 
 
-def part(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def part(record: Mapping[str, object], key: str) -> Mapping[str, Any]:
     """A nested part of a record; empty where it is missing (a run that failed early), {name: it} where it is a name."""
     value = record.get(key)
     if isinstance(value, (dict, Mapping)):
@@ -186,7 +191,7 @@ def parts(text: str | None) -> list[str]:
     return re.split(r", (?![^\[\]]*\])", text) if text else []
 
 
-def compact_json(value: Mapping[str, Any]) -> str:
+def compact_json(value: Mapping[str, object]) -> str:
     """value as canonical JSON on one line: equal text for equal values."""
     return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -206,7 +211,7 @@ def is_network(option: str) -> bool:
     return option.startswith(NETWORK_OPTIONS) and not option.startswith(TRAINING_OPTIONS)
 
 
-def _network(axes: Mapping[str, Any]) -> dict[str, Any]:
+def _network(axes: Mapping[str, object]) -> dict[str, object]:
     """The axes that make the network. The label is computed from them; a size solved from a budget is no choice."""
     left_out = {"label", "options", *TRAINING_AXES}
     if axes.get("params_budget") is not None:
@@ -216,7 +221,7 @@ def _network(axes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in axes.items() if key not in left_out} | {"options": options}
 
 
-def _training(axes: Mapping[str, Any]) -> str | None:
+def _training(axes: Mapping[str, object]) -> str | None:
     """How the network was trained, as far as it was chosen: "adam, optimizer.lr=0.01"."""
     chosen = [str(axes[name]) for name in TRAINING_AXES if axes.get(name)]
     given = _options(axes).items()
@@ -224,12 +229,12 @@ def _training(axes: Mapping[str, Any]) -> str | None:
     return ", ".join(filter(None, [*chosen, compact(options)])) or None
 
 
-def _options(axes: Mapping[str, Any]) -> dict[str, Any]:
+def _options(axes: Mapping[str, object]) -> dict[str, object]:
     """The options that were given. One that was set to nothing (clip=null) is given, too."""
     return {key: "null" if value is None else value for key, value in part(axes, "options").items()}
 
 
-def _label(axes: Mapping[str, Any]) -> str:
+def _label(axes: Mapping[str, object]) -> str:
     """A name for axes that came without one."""
     return compact({key: value for key, value in _network(axes).items() if key != "backend"}) or "unknown"
 

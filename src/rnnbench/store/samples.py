@@ -18,12 +18,13 @@ import zipfile
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.errors import BadInput
+from rnnbench.store.record import Parsed
 
 FILE = "samples.npz"
 SCHEMA_VERSION = 1
@@ -75,7 +76,7 @@ def read(path: Path) -> Samples:
     """Samples from a file. Raises BadInput where there is none, or where it is no whole samples file."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:  # a torn file is closed, too
-            about: dict[str, Any] = json.loads(str(content["about"]))
+            about: Parsed = json.loads(str(content["about"]))
             arrays = {name: content[name] for name in ARRAYS}
         if about["schema_version"] > SCHEMA_VERSION:
             raise BadInput(f"{path} has schema_version {about['schema_version']}; update rnnbench.")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,11 @@ from typing import Any
 from rnnbench.errors import BadInput, nearest
 from rnnbench.store import record as records
 from rnnbench.store.folder import Results
+from rnnbench.store.record import Record
+
+Line = dict[str, Any]  # one line of a JSON-lines file, unchecked: of a history, the metrics at one step
+
+FEW = 4  # ids in a sentence; they are no words that a reader would look through
 
 
 def write_atomic(path: Path, text: str | bytes, *, sync_folder: bool = True) -> None:
@@ -48,7 +53,7 @@ def write_atomic(path: Path, text: str | bytes, *, sync_folder: bool = True) -> 
         os.close(folder)
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path) -> list[Line]:
     """The rows of a JSON-lines file, [] where there is none. A torn line (the process was killed) is left out.
 
     A torn line need not be the last: a resumed run appends behind it. Bytes, because a tear may split a character.
@@ -103,7 +108,7 @@ class Store:
             return []
         return sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
-    def read(self, run_id: str) -> dict[str, Any] | None:
+    def read(self, run_id: str) -> Record | None:
         """A run's record; None while the run is not finished. Raises RecordError where the file is damaged."""
         path = f"{self.root}/{run_id}/record.json"  # a Path would take as long as the reading
         try:
@@ -115,7 +120,7 @@ class Store:
             raise records.RecordError(f"{path} is not whole text ({error})") from None
         return records.loads(text, name=path)
 
-    def iterate(self) -> Iterator[dict[str, Any]]:
+    def iterate(self) -> Iterator[Record]:
         """Every readable record, by id. What cannot be read goes to `problems` and never stops the rest."""
         self.problems.clear()
         for run_id in self.ids():
@@ -127,11 +132,11 @@ class Store:
             if record is not None:
                 yield record
 
-    def records(self) -> dict[str, dict[str, Any]]:
+    def records(self) -> dict[str, Record]:
         """Every readable record by id."""
         return {record["id"]: record for record in self.iterate()}
 
-    def write(self, record: Mapping[str, Any]) -> Path:
+    def write(self, record: Record) -> Path:
         """Write a run's record, once. Raises FileExistsError on a second one: the first is never overwritten.
 
         Raises RecordError, and writes nothing, where the record could not be read back.
@@ -157,7 +162,7 @@ class Store:
         os.replace(path, aside)
         return aside
 
-    def last_aside(self, run_id: str) -> dict[str, Any] | None:
+    def last_aside(self, run_id: str) -> Record | None:
         """The record that was set aside last of a run that has no record now; None where there is none to read."""
         folder = self.folder(run_id)
         if self.record_path(run_id).exists():
@@ -168,7 +173,7 @@ class Store:
         except (records.RecordError, UnicodeDecodeError, OSError):
             return None
 
-    def history(self, run_id: str) -> list[dict[str, Any]]:
+    def history(self, run_id: str) -> list[Line]:
         """A run's metrics by step, as far as they were written."""
         return read_jsonl(self.folder(run_id) / "history.jsonl")
 
@@ -179,7 +184,7 @@ class Store:
         if len(hits) == 1:
             return hits[0]
         if not hits:
-            hint = nearest(prefix, ids) if ids else "the store is empty: `rnnbench run` makes a first run."
+            hint = nearest(prefix, ids, FEW) if ids else "the store is empty: `rnnbench run` makes a first run."
             raise BadInput(f"no run {prefix!r} in {self.root}; {hint}")
-        some = ", ".join(hits[:4]) + (" ..." if len(hits) > 4 else "")
+        some = ", ".join(hits[:FEW]) + (" ..." if len(hits) > FEW else "")
         raise BadInput(f"{prefix!r} is the beginning of {len(hits)} runs ({some}); give more digits.")

@@ -55,7 +55,8 @@ class Seen:
             return False
         try:
             process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.born) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(float(process.create_time()) - self.born) < 2.0
+            return same and bool(process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -14,7 +13,11 @@ from rnnbench.errors import BadInput
 from rnnbench.runs.axes import leaves
 from rnnbench.runs.plan import prepare
 from rnnbench.store import record as records
+from rnnbench.store.config import Config
 from rnnbench.store.gathered import resolve_run, the_record
+from rnnbench.store.published import find_frozen
+from rnnbench.store.record import Record
+from rnnbench.store.results import Run
 from rnnbench.store.store import Store
 
 ABSENT = "(absent)"
@@ -27,8 +30,8 @@ class Side:
 
     asked: str
     id: str
-    config: dict[str, Any]
-    record: dict[str, Any] | None
+    config: Config
+    record: Record | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def side(store: Store, asked: str) -> Side:
         except ValueError as error:
             raise BadInput(f"cannot read {asked!r}: {error}; close its quotes.") from None
         job = prepare(words)
-        return Side(asked, job.id, job.config, store.read(job.id))
+        return Side(asked, job.id, job.config, _recorded(store, job.id))
     found = resolve_run(store, asked)
     if isinstance(found.where, Store):
         record = found.where.read(found.name)
@@ -65,14 +68,23 @@ def side(store: Store, asked: str) -> Side:
     return Side(asked, found.name, config, record)
 
 
-def _written(folder: Path) -> Any:
+def _recorded(store: Store, run: str) -> Record | None:
+    """The record of a run: of the store, else of a published set; None where it is in neither."""
+    record = store.read(run)
+    if record is None and (frozen := find_frozen(store.results, run)):
+        record = the_record(Run(frozen[0][1], run))
+    return record
+
+
+def _written(folder: Path) -> Config | None:
     try:
-        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return None
+    return cast(Config, content) if isinstance(content, dict) else None
 
 
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+def differences(a: Config, b: Config) -> list[Difference]:
     """The keys in which two resolved configs differ, those of the id first. Values are compared as the id does: 1 is
     1.0, and null is no value."""
     first, second = leaves(dict(a)), leaves(dict(b))
@@ -92,7 +104,7 @@ def counts(key: str) -> bool:
     return len(parts) < 3 or parts[1] != "meta" or parts[2] in ("name", "version")
 
 
-def facts(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def facts(a: Record, b: Record) -> list[tuple[str, Any, Any]]:
     """What came of two recorded runs, side by side: metrics, then what they took."""
     names = sorted({*a["metrics"], *b["metrics"]}, key=lambda name: (not name.startswith("test/"), name))
     rows = [(name, a["metrics"].get(name), b["metrics"].get(name)) for name in names]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rnnbench.errors import BadInput
+from rnnbench.store.record import Record
+from rnnbench.sweeps.source import Refused
 
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -86,7 +86,7 @@ class Brakes:
         self.started = self.failed = self.quick = 0
         self.any_ok = False
 
-    def ended(self, record: Mapping[str, Any], seconds: float) -> None:
+    def ended(self, record: Record | Refused, seconds: float) -> None:
         """A run is over, with its record (or what stands for one where it was refused)."""
         status = record["status"]
         self.any_ok = self.any_ok or status == "ok"
@@ -106,7 +106,7 @@ class Brakes:
             return f"the time of --limit {limit.text} is over"
         return None
 
-    def too_many_failures(self, last: str) -> str | None:
+    def too_many_failures(self, last: str | None) -> str | None:
         """The sentence, once there were too many. last: the reason of the latest."""
         most = self.limits.max_failures
         if most is not None and self.failed >= most:

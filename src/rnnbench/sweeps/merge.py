@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
@@ -26,6 +25,7 @@ from rnnbench.store.manifests import (
     skipped_cells,
 )
 from rnnbench.store.published import PublishedHead, read_head, read_what_can_be
+from rnnbench.store.record import Record
 from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep, resolve
 from rnnbench.store.store import Store, write_atomic
 
@@ -76,7 +76,8 @@ def _place(source: str, store: Store) -> Found:
     if isinstance(found, Sweep):
         read_manifest(found.store.results, found.name)  # which says what is wrong with a damaged one
     if isinstance(found.where, Store) and found.where.root.resolve() == store.root.resolve():
-        raise BadInput(f"{source} is the store itself; --results says where to, the folders say where from.")
+        here = "the store itself" if isinstance(found, Runs) else "in the store already"
+        raise BadInput(f"{source} is {here}; --results says where to, the names say where from.")
     return found
 
 
@@ -121,7 +122,7 @@ def _merge_runs(store: Store, other: Store, runs: Iterable[str], found: Merged, 
             found.copied += 1
 
 
-def _check(record: Mapping[str, Any], run: str) -> None:
+def _check(record: Record, run: str) -> None:
     """Refuse a record that is not what its place or its config says. Raises RecordError."""
     if not ID.fullmatch(str(record["id"])) or record["id"] != run:
         raise records.RecordError(f"its record has the id {record['id']!r}; it was not made by rnnbench, or was moved")
@@ -132,7 +133,7 @@ def _check(record: Mapping[str, Any], run: str) -> None:
         )
 
 
-def _wanted(store: Store, record: Mapping[str, Any], source: Path, found: Merged) -> bool:
+def _wanted(store: Store, record: Record, source: Path, found: Merged) -> bool:
     """Whether a finished run is to be copied; counts and names it where not. Our unfinished one steps aside for it."""
     run = str(record["id"])
     try:
@@ -156,7 +157,7 @@ def _wanted(store: Store, record: Mapping[str, Any], source: Path, found: Merged
     return True
 
 
-def _said(record: Mapping[str, Any]) -> str:
+def _said(record: Record) -> str:
     value = record["metrics"].get(f"test/{record.get('metric')}")
     return f"{record['status']}" + (f" with test/{record['metric']} {value!r}" if value is not None else "")
 
@@ -258,7 +259,7 @@ def _as_manifest(head: PublishedHead, runs: list[str]) -> Manifest:
     return manifest
 
 
-def _copy_record(store: Store, record: Mapping[str, Any], folder: Path, found: Merged) -> None:
+def _copy_record(store: Store, record: Record, folder: Path, found: Merged) -> None:
     """A run of a published set: its record, and a note on where it comes from."""
     note = {"from": str(folder), "weights": False, "why": "a published set holds records, no weights or curves"}
     _copy(store, folder, record["id"], {NOTE: json.dumps(note) + "\n", "record.json": records.dumps(record)})

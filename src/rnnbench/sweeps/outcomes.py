@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
 from rnnbench.runs.recording import record_from_outside
-from rnnbench.store.record import FINAL, RecordError
+from rnnbench.store.record import FINAL, Record, RecordError
 from rnnbench.store.store import Store
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors.base import Ended
@@ -29,7 +28,7 @@ class Result:
     interrupted: by a person or a limit, so that the same command is to go on; stopped: the reason in a sentence.
     """
 
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
     open: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
     stopped: str | None = None
@@ -124,7 +123,7 @@ class Judge:
             return self._give_up(ended, "timeout", f"the time limit of {limit:g} s is over and no update ended since")
         return self._out_of_memory(ended) if ended.word == "oom" else self._died(ended)
 
-    def recorded(self, job: Job, record: dict[str, Any], seconds: float | None) -> None:
+    def recorded(self, job: Job, record: Record, seconds: float | None) -> None:
         """A run has its record: count and show it. seconds: None where another sweep has done it."""
         self.result.records[job.id] = record
         self.show.finished(job.title, record["status"], outcome_text(record, self.split), seconds)
@@ -171,7 +170,7 @@ class Judge:
         return "recorded"
 
 
-def outcome_text(record: Mapping[str, Any], split: str = "test") -> str:
+def outcome_text(record: Record, split: str = "test") -> str:
     """A record's main figure, or why there is none."""
     if record["status"] != "ok":
         return str(record["reason"])

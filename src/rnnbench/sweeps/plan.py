@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +19,9 @@ from rnnbench.runs import registry
 from rnnbench.runs.axes import is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare, reseed
+from rnnbench.store.config import Composed
 from rnnbench.store.folder import Results
-from rnnbench.store.manifests import Manifest, all_runs, read_manifest_file
+from rnnbench.store.manifests import Experiment, Manifest, all_runs, read_manifest_file
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import make_tracker
 
@@ -42,7 +43,7 @@ class Plan:
 
     name: str | None
     overrides: tuple[str, ...]
-    ablation: dict[str, Any] | None = None  # what an experiment says of its ablation (reports.ablation)
+    ablation: Experiment | None = None  # what an experiment says of its ablation (reports.ablation)
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     asked: str | None = None
@@ -131,7 +132,7 @@ def experiment_grids(name: str, budget: str | None = None) -> list[list[str]]:
     return [_overrides({**base, **more, **grid}) for grid in grids]
 
 
-def size_of(name: str, content: Mapping[str, Any], budget: Any, part: str) -> dict[str, Any]:
+def size_of(name: str, content: Composed, budget: Any, part: str) -> Composed:
     """What an experiment says otherwise with a budget; {} where it says nothing. part: what may stand beside `base`.
 
     Raises BadInput where `budgets` is not as it should be.
@@ -142,7 +143,7 @@ def size_of(name: str, content: Mapping[str, Any], budget: Any, part: str) -> di
     return dict(sizes.get(str(budget)) or {})
 
 
-def _overrides(mapping: Mapping[str, Any]) -> list[str]:
+def _overrides(mapping: Composed) -> list[str]:
     return [f"{key}={_plain(key, value)}" for key, value in mapping.items()]
 
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Literal, Protocol, TypedDict, final
 
 from rnnbench.runs.plan import Job
+from rnnbench.store.record import Record
 from rnnbench.sweeps.executors.base import Running
+
+
+@final
+class Refused(TypedDict):
+    """What is told of a run that was never possible, and so has no record."""
+
+    id: str
+    status: Literal["refused"]
+    reason: str
+    metrics: Mapping[str, float]
 
 
 class Source(Protocol):
@@ -25,9 +36,8 @@ class Source(Protocol):
     def put_back(self, job: Job) -> None:
         """A run that was taken and is to be done again: its worker died, or another sweep has it."""
 
-    def tell(self, job: Job, record: Mapping[str, Any]) -> None:
-        """How a run ended, failures included. One that was never possible has no record in the store; what is told is
-        {"id", "status": "refused", "reason", "metrics": {}}. One that is recorded already is told when it is taken."""
+    def tell(self, job: Job, record: Record | Refused) -> None:
+        """How a run ended, failures included. One that is recorded already is told when it is taken."""
 
     def rest(self) -> Sequence[Job]:
         """The runs that are known and were never taken, asked for when the sweep ends early."""
@@ -54,7 +64,7 @@ class Listed:
     def put_back(self, job: Job) -> None:
         self._jobs.append(job)
 
-    def tell(self, job: Job, record: Mapping[str, Any]) -> None:
+    def tell(self, job: Job, record: Record | Refused) -> None:
         """Nothing to learn: the list is what it is."""
 
     def rest(self) -> Sequence[Job]:

@@ -16,6 +16,7 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import attempts, vouched
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store import index
+from rnnbench.store.record import Record
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ COLUMNS = (
 )  # of an index or a frame: what is asked of a run
 
 
-def is_stale(row: Mapping[str, Any]) -> bool:
+def is_stale(row: Mapping[str, object]) -> bool:
     """Whether a run's `COLUMNS` say that source made it which may compute otherwise; False where they name none."""
     return _stale(*(row[name] for name in COLUMNS))
 
 
-def record_is_stale(record: Mapping[str, Any]) -> bool:
+def record_is_stale(record: Record) -> bool:
     """The same of a record."""
     source = record.get("source_hash")
     if not isinstance(source, str):  # none, or what no version of ours has written
@@ -89,7 +90,7 @@ def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: s
     return stale
 
 
-def recorded(job: Job, store: Store, *, retry: bool) -> tuple[dict[str, Any] | None, bool]:
+def recorded(job: Job, store: Store, *, retry: bool) -> tuple[Record | None, bool]:
     """A job's record, and whether other source made it.
 
     retry: a failed or stale one is set aside, what its run died of is forgiven, and there is none.

@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from rnnbench.runs import attempts
 from rnnbench.store import index
-from rnnbench.store.manifests import Manifest, read_manifest, read_manifests
+from rnnbench.store.manifests import Manifest, SearchRules, read_manifest, read_manifests
 from rnnbench.store.results import resolve_sweep
+from rnnbench.store.rows import Row
 from rnnbench.store.store import Store, read_jsonl
 from rnnbench.sweeps import stale
 
@@ -102,7 +102,7 @@ def look(store: Store, name: str | None = None) -> list[State]:
 
 @dataclass(frozen=True)
 class _Known:
-    records: Mapping[str, Mapping[str, Any]]
+    records: Mapping[str, Row]
     damaged: set[str]
     live: Mapping[str, Live]
     open: set[str]  # tried, in nobody's hand, not finished
@@ -162,7 +162,7 @@ def _state(name: str, runs: Iterable[str], known: _Known, manifest: Manifest | N
     return state
 
 
-def _not_asked(search: Mapping[str, Any], *, finished: bool) -> int:
+def _not_asked(search: SearchRules, *, finished: bool) -> int:
     """How many runs of a search have no values yet: trials, and while there are any to come, one winner's finals."""
     try:
         studies, stages = len(search["studies"]), [row["stage"] for row in search["trials"]]
@@ -173,6 +173,6 @@ def _not_asked(search: Mapping[str, Any], *, finished: bool) -> int:
     return trials + (finals if trials or not (finished or "final" in stages) else 0)
 
 
-def _failure(run: str, row: Mapping[str, Any]) -> Failure:
+def _failure(run: str, row: Row) -> Failure:
     title = f"{row['label']} · {row['dataset']} · seed {row['seed']}"
     return Failure(run, title, str(row["status"]), str(row["reason"] or ""), str(row["finished"] or ""))

@@ -11,12 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rnnbench.errors import BadInput, disk_full
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
-from rnnbench.store.record import FINAL, RecordError
+from rnnbench.store.config import Config, HarnessNode
+from rnnbench.store.record import FINAL, Record, RecordError
 from rnnbench.store.store import Store
 from rnnbench.sweeps import control, devices, stale
 from rnnbench.sweeps.display import Display
@@ -25,7 +25,7 @@ from rnnbench.sweeps.executors.base import Ended, Executor
 from rnnbench.sweeps.limits import Brakes, Limits
 from rnnbench.sweeps.outcomes import Judge, Result, outcome_text
 from rnnbench.sweeps.plan import Plan, is_search, write_manifest
-from rnnbench.sweeps.source import Listed, Source
+from rnnbench.sweeps.source import Listed, Refused, Source
 
 GRACE_SECONDS = 9.0  # what a worker has to checkpoint in when asked to stop
 HANG_SECONDS = 30.0  # beyond its own time limit, before a worker counts as hanging
@@ -117,7 +117,7 @@ class Sweep:
                 todo.append(job)
         return todo
 
-    def _look_up(self, job: Job) -> dict[str, Any] | None:
+    def _look_up(self, job: Job) -> Record | None:
         """A job's record. At the first look one to be retried is set aside; a damaged one leaves its run open."""
         first = job.id not in self._seen
         self._seen.add(job.id)
@@ -234,8 +234,9 @@ class Sweep:
         """The job with the sweep's time limit: no part of its id."""
         if self.limits.timeout is None:
             return job
-        harness = {**job.config["harness"], "timeout": self.limits.timeout}
-        return replace(job, config={**job.config, "harness": harness})
+        harness: HarnessNode = {**job.config["harness"], "timeout": self.limits.timeout}
+        config: Config = {**job.config, "harness": harness}
+        return replace(job, config=config)
 
     def _after(self, ended: Ended, source: Source, pool: Executor, show: Display) -> None:
         """A worker ended: put its run where it belongs."""
@@ -290,7 +291,7 @@ class Sweep:
                 pool.kill(running)
 
 
-def refused(job: Job, reason: str) -> dict[str, Any]:
+def refused(job: Job, reason: str) -> Refused:
     """What a source is told of a run that is not possible, and so has no record."""
     return {"id": job.id, "status": "refused", "reason": reason, "metrics": {}}
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rnnbench.errors import BadInput, nearest
+from rnnbench.store.config import TrackerNode
 from rnnbench.tracking.base import NoTracker, RunInfo, Tracker, TrackerError
 from rnnbench.tracking.guard import LIMIT_SECONDS, Guarded
 from rnnbench.tracking.tensorboard_tracker import MISSING, TensorboardTracker
@@ -29,7 +30,7 @@ __all__ = ["LIMIT_SECONDS", "Guarded", "NoTracker", "RunInfo", "Tracker", "Track
 TRACKERS: dict[str, type[Tracker]] = {"none": NoTracker, "wandb": WandbTracker, "tensorboard": TensorboardTracker}
 
 
-def make_tracker(cfg: Mapping[str, Any], warn: Callable[[str], None] | None = None) -> Tracker:
+def make_tracker(cfg: TrackerNode, warn: Callable[[str], None] | None = None) -> Tracker:
     """The tracker that a config of the group ``tracker`` describes, guarded: it cannot raise or hold a run up.
 
     cfg: ``name`` (none, wandb, tensorboard) and that tracker's options. warn: gets the one sentence a tracker may say;
@@ -38,7 +39,7 @@ def make_tracker(cfg: Mapping[str, Any], warn: Callable[[str], None] | None = No
     Raises BadInput on an unknown name, option or mode and where TensorBoard is asked for but not installed: these are
     the user's to mend, and before the run is the time to say so.
     """
-    options = dict(cfg)
+    options: dict[str, Any] = {**cfg}
     name = options.pop("name", None)
     if name not in TRACKERS:
         raise BadInput(f"tracker.name={name!r} is not a tracker; {nearest(str(name), TRACKERS)}")

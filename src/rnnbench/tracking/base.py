@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rnnbench.store.config import Config
+from rnnbench.store.record import Record
+
 
 class TrackerError(RuntimeError):
     """A tracker cannot go on (no server, no key, a dead helper). `Guarded` turns it into one warning."""
@@ -27,7 +30,7 @@ class RunInfo:
     """For people: the display label, the dataset and the seed."""
     group: str | None
     """The sweep's name; None for a single run."""
-    config: Mapping[str, Any]
+    config: Config
     """The resolved config."""
     attempt: int
     """Which attempt at the run this is, from 1: a resumed run is a new attempt."""
@@ -50,7 +53,7 @@ class Tracker(ABC):
         """One point of each curve. step: the number of updates so far; it never decreases."""
 
     @abstractmethod
-    def finish(self, record: Mapping[str, Any] | None, ok: bool) -> None:
+    def finish(self, record: Record | None, ok: bool) -> None:
         """End. record: the run's record, None where the attempt ended without one. ok: was this a success."""
 
     def abandon(self) -> None:
@@ -70,11 +73,14 @@ class NoTracker(Tracker):
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         pass
 
-    def finish(self, record: Mapping[str, Any] | None, ok: bool) -> None:
+    def finish(self, record: Record | None, ok: bool) -> None:
         pass
 
 
-def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+Row = dict[str, Any]  # one row of a table, or a summary: names and plain values
+
+
+def _flat(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(f"{prefix}{key}.", value)
@@ -84,19 +90,19 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", str(value)
 
 
-def record_row(record: Mapping[str, Any]) -> dict[str, Any]:
+def record_row(record: Record) -> Row:
     """A record as one table row: id, status, seed, dataset, the axes, then the metrics under their own names.
 
     Nested axes are joined by a dot (``options.groups``), lists become their text: a cell of a table is one value.
     """
-    row: dict[str, Any] = {key: record.get(key) for key in ("id", "status", "seed")}
+    row: Row = {key: record.get(key) for key in ("id", "status", "seed")}
     row["dataset"] = (record.get("dataset") or {}).get("name")
     row.update(_flat("", record.get("axes") or {}))
     row.update(_flat("", record.get("metrics") or {}))
     return row
 
 
-def record_summary(record: Mapping[str, Any]) -> dict[str, Any]:
+def record_summary(record: Record) -> Row:
     """A record's final values: its metrics under their own names, and how the run ended."""
     return {
         **dict(_flat("", record.get("metrics") or {})),

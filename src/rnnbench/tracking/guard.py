@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from rnnbench.store.record import Record
 from rnnbench.tracking.base import RunInfo, Tracker
 
 LIMIT_SECONDS = 10.0  # all that a tracker may cost one attempt
@@ -80,7 +81,7 @@ class Guarded(Tracker):
             return
         self._queue.put(_Job(self.tracker.log, (dict(metrics), step), None))
 
-    def finish(self, record: Mapping[str, Any] | None, ok: bool) -> None:
+    def finish(self, record: Record | None, ok: bool) -> None:
         if not self._on:
             return
         self._call_and_wait("finish", self.tracker.finish, (record, ok))

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rnnbench.store.record import dumps
+from rnnbench.store.config import TrackerNode
+from rnnbench.store.record import Record, dumps
 from rnnbench.store.store import read_jsonl
 from rnnbench.tracking.base import TrackerError, record_row, record_summary
 from rnnbench.tracking.guard import LIMIT_SECONDS
@@ -35,7 +36,7 @@ FACTS = (
 class Mirrored:
     """One record with its curves. group: its sweep; name: for people."""
 
-    record: Mapping[str, Any]
+    record: Record
     history: Sequence[Mapping[str, float]] = ()
     group: str | None = None
 
@@ -83,7 +84,7 @@ class WandbMirror(WandbTracker):
         }
         if agent:
             init = {key: init[key] for key in ("mode", "dir", "tags", "config")}
-        summary = record_summary(record) | {key: record[key] for key in FACTS if record.get(key) is not None}
+        summary = record_summary(record) | {key: value for key in FACTS if (value := record.get(key)) is not None}
         finish = {"summary": summary, "row": record_row(record), "exit_code": 0 if record["status"] == "ok" else 1}
         self._whole_run(init, one.history, finish, patience, OF_THE_AGENT if agent else frozenset())
 
@@ -185,14 +186,15 @@ def push_tables(
     return done
 
 
-def answer_agent(one: Mirrored, tracker: Mapping[str, Any], folder: Path) -> str | None:
+def answer_agent(one: Mirrored, tracker: TrackerNode, folder: Path) -> str | None:
     """``wandb agent`` asked for a run that is recorded already: give its W&B run the record. Returns what went wrong.
 
     tracker: the config's; nothing is done unless it is W&B and an agent waits. folder: the run's.
     """
     if agent_run() is None or tracker.get("name") != "wandb":
         return None
-    mirror = WandbMirror(**{key: value for key, value in tracker.items() if key != "name"})
+    options: dict[str, Any] = {key: value for key, value in tracker.items() if key != "name"}
+    mirror = WandbMirror(**options)
     try:
         if mirror.mode != "disabled":
             mirror.push(one, folder.absolute(), LIMIT_SECONDS / 2, agent=True)

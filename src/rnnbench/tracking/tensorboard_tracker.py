@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnnbench.errors import BadInput
-from rnnbench.tracking.base import RunInfo, Tracker, record_row, record_summary
+from rnnbench.store.record import Record
+from rnnbench.tracking.base import Row, RunInfo, Tracker, record_row, record_summary
 
 MISSING = "tracker=tensorboard needs the package tensorboard: pip install 'rnnbench[tensorboard]'"
 
@@ -37,7 +38,7 @@ class TensorboardTracker(Tracker):
         for name, value in metrics.items():
             self._writer.add_scalar(name, float(value), global_step=step)
 
-    def finish(self, record: Mapping[str, Any] | None, ok: bool) -> None:
+    def finish(self, record: Record | None, ok: bool) -> None:
         if self._writer is None:
             return
         try:
@@ -51,6 +52,6 @@ class TensorboardTracker(Tracker):
             self._writer.close()
 
 
-def _block(values: Mapping[str, Any]) -> str:
+def _block(values: Row) -> str:
     """As indented JSON, which Markdown shows as it stands."""
     return "\n".join("    " + line for line in json.dumps(values, indent=2, default=str).splitlines())

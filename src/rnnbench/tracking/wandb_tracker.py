@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rnnbench.errors import BadInput, nearest
+from rnnbench.store.record import Record
 from rnnbench.tracking.base import RunInfo, Tracker, TrackerError, record_row, record_summary
 
 Mode = Literal["offline", "online", "disabled"]
@@ -110,7 +111,7 @@ class WandbTracker(Tracker):
         with self._busy:
             self._send(["log", int(step), {name: float(value) for name, value in metrics.items()}])
 
-    def finish(self, record: Mapping[str, Any] | None, ok: bool) -> None:
+    def finish(self, record: Record | None, ok: bool) -> None:
         if self._process is None:
             return
         message = {

@@ -13,6 +13,7 @@ from rnnbench.datasets.base.task import Task
 from rnnbench.nn import Layer, tracing
 from rnnbench.nn.peephole import NoPeep
 from rnnbench.nn.probe import probing
+from rnnbench.store.record import GradNorm
 from rnnbench.training.evaluate import predict
 
 
@@ -71,7 +72,7 @@ def _peepholes(model: nn.Module) -> dict[str, dict[str, float]]:
     return found
 
 
-def norm_statistics(norms: Sequence[float], first_non_finite: int | None = None) -> dict[str, float | int | None]:
+def norm_statistics(norms: Sequence[float], first_non_finite: int | None = None) -> GradNorm:
     """The gradient's norm over training: median, 99th percentile, max, the share above ten times the median."""
     if not norms:
         return {"first_non_finite": first_non_finite}

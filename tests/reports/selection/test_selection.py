@@ -187,6 +187,7 @@ def test_a_folder_s_title_is_its_end_and_its_tag_is_no_path(store, tmp_path, mon
                                               f"{tmp_path.name}/other"]  # fmt: skip
     assert [each.tag for each in found[1:]] == ["other", "selection"]
     assert "/" not in found[0].tag
+    assert select(store, [str(store.results.manifest("mine"))]).tag.endswith("-results-sweeps-mine")
     assert len(select(store, [f"seed={','.join(map(str, range(60)))}"]).tag) == 100
 
 

@@ -165,3 +165,13 @@ def test_an_entry_between_two_that_differ_is_in_both_of_their_cliques():
     assert cliques(means) == [[0], [0], [1]]
     chain = np.array([[False, False, True], [False, False, False], [True, False, False]])
     assert _runs_alike(chain) == [range(2), range(1, 3)]
+
+
+def test_games_are_the_shares_of_pairs_won_with_ties_as_halves():
+    rng = np.random.default_rng(5)
+    merits = [np.round(rng.normal(size=n), 1) for n in (7, 0, 1, 30, 30)]  # rounded: many ties
+    found = games(merits)
+    for i, ours in enumerate(merits):
+        for j, theirs in enumerate(merits):
+            pairs = [(a > b) + (a == b) / 2 for a in ours for b in theirs]
+            assert found[i, j] == sum(pairs) / len(pairs) if pairs else np.isnan(found[i, j])

@@ -46,7 +46,8 @@ class Attention(nn.Module):
         # Padding stands after the end: a causal step never looks there, any other must be told.
         seen = None if self.causal or real is None else real[:, None, None, :]
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=self.causal)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class EncoderLayer(nn.Module):
@@ -60,9 +61,10 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, real: Tensor | None) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm_attention(x), real))
-        fed = self.feed_out(self.dropout(F.relu(self.feed_in(self.norm_feed(x)))))
-        return x + self.dropout(fed)
+        attended: Tensor = x + self.dropout(self.attention(self.norm_attention(x), real))
+        fed = self.feed_out(self.dropout(F.relu(self.feed_in(self.norm_feed(attended)))))
+        out: Tensor = attended + self.dropout(fed)
+        return out
 
 
 class Transformer(Rival):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rnnbench.reports.ablation.effects import LARGER
 from rnnbench.reports.ablation.gradients import NONE, PROBLEM, UNKNOWN
+from rnnbench.reports.tables.frames import Row
 from rnnbench.reports.tables.numbers import missing, ratio
 
 HELPS, HURTS, SAME = "helps", "hurts", "does not matter"
@@ -36,9 +36,9 @@ class Case:
     base: str
     sign: float
     margin: float
-    main: Mapping[str, Mapping[str, Any]]
-    costs: Mapping[str, Mapping[str, Any]]
-    ends: Mapping[str, Mapping[str, Any]]
+    main: Mapping[str, Row]
+    costs: Mapping[str, Row]
+    ends: Mapping[str, Row]
     effects: dict[str, Verdict]
     gradients: dict[str, Verdict]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.ablation.figures import draw, planned
@@ -14,8 +13,10 @@ from rnnbench.reports.ablation.table import write_ablation
 from rnnbench.reports.ablation.terminal import to_rich
 from rnnbench.store.curves import Curves, read_curves
 from rnnbench.store.gathered import gather, the_sweep
+from rnnbench.store.manifests import Experiment
 from rnnbench.store.published import read_head, read_published
 from rnnbench.store.results import PublishedSet, Runs, Sweep, default_folder, resolve
+from rnnbench.store.rows import part
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main_ablation(
     name: str,
     output: str | Path | None = None,
     *,
-    spec: Mapping[str, Any] | None = None,
+    spec: Experiment | None = None,
     figures: bool = True,
 ) -> tuple[Group, list[Path], list[str]]:
     """The ablation of a sweep: (what to print, the files written, remarks for the error stream).
@@ -56,16 +57,18 @@ def main_ablation(
     return to_rich(read.result, files), files, read.remarks
 
 
-def read_ablation(store: Store, name: str, *, spec: Mapping[str, Any] | None = None) -> Reading:
+def read_ablation(store: Store, name: str, *, spec: Experiment | None = None) -> Reading:
     """The ablation of a sweep, as a result: nothing is written. Arguments and errors as of `main_ablation`."""
     found = the_sweep(resolve(store, name, TAKEN), "ablation", "an ablation")
     gathered = gather(found)
     if not gathered.records:
         start = f"; start it: {gathered.command}" if gathered.command else "."
         raise BadInput(f"no run of {gathered.label} is finished{start}")
-    head: Mapping[str, Any] = gathered.head or {}
-    result = ablation(gathered.records, head.get("ablation") if spec is None else spec, name=found.name)
-    result = replace(result, not_run=head.get("not_run") or {})
+    head = gathered.head
+    if spec is None and head is not None:
+        spec = head.get("ablation")
+    result = ablation(gathered.records, spec, name=found.name)
+    result = replace(result, not_run=part(head or {}, "not_run"))
     folder = default_folder(store, found, f"ablation_{found.name}")
     return Reading(result, gathered.curves(), folder, gathered.remarks)
 

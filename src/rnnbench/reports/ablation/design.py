@@ -13,7 +13,8 @@ import pandas as pd
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.selection.coverage import fill_unknown
 from rnnbench.reports.selection.frame import records_frame
-from rnnbench.store.record import canonical
+from rnnbench.store.manifests import Experiment
+from rnnbench.store.record import Record, canonical
 from rnnbench.store.rows import BLOCK, device_kind, number, part
 
 # Runs are paired only where all of these are equal.
@@ -42,7 +43,7 @@ class Spec:
         of comparisons; then this one's baseline is not used
     """
 
-    baseline: Mapping[str, Any]
+    baseline: Flat
     margin: float
     questions: Mapping[str, str]
     only: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class Spec:
     parts: Sequence[Spec] = ()
 
     @classmethod
-    def read(cls, content: Mapping[str, Any] | None) -> Spec:
+    def read(cls, content: Experiment | None) -> Spec:
         """A spec from yaml. Raises BadInput on what it does not know.
 
         A part has the keys of a spec; what it does not say it has from the whole. `questions` is a list of keys
@@ -74,19 +75,19 @@ class Spec:
             parts=_parts(content),
         )
 
-    def takes(self, axes: Mapping[str, Any]) -> bool:
+    def takes(self, axes: Flat) -> bool:
         """Does an entry with these axes take part?"""
         return all(axes.get(key) in values for key, values in self.only.items())
 
 
-def _baseline(content: Mapping[str, Any]) -> dict[str, Any]:
+def _baseline(content: Experiment) -> Flat:
     baseline = content.get("baseline") or DEFAULT_BASELINE
     if not isinstance(baseline, Mapping):
         raise BadInput(f"ablation.baseline is a mapping such as {{peephole: off}}, not {baseline!r}.")
     return {str(key): _word(value) for key, value in baseline.items()}
 
 
-def _margin(content: Mapping[str, Any]) -> float:
+def _margin(content: Experiment) -> float:
     margin = content.get("margin", DEFAULT_MARGIN)
     is_number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
     if not is_number or not 0 < margin < 1:
@@ -94,14 +95,14 @@ def _margin(content: Mapping[str, Any]) -> float:
     return float(margin)
 
 
-def _only(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _only(content: Experiment) -> dict[str, list[Any]]:
     only = content.get("only") or {}
     if not isinstance(only, Mapping) or not all(isinstance(values, list) for values in only.values()):
         raise BadInput(f"ablation.only is a mapping of lists such as {{peephole: [off, on]}}, not {only!r}.")
     return {str(key): [_word(value) for value in values] for key, values in only.items()}
 
 
-def _parts(content: Mapping[str, Any]) -> list[Spec]:
+def _parts(content: Experiment) -> list[Spec]:
     parts = content.get("parts") or []
     if not isinstance(parts, list) or not all(isinstance(p, Mapping) and "parts" not in p for p in parts):
         raise BadInput("ablation.parts is a list of mappings with baseline, only, margin or questions.")
@@ -145,8 +146,8 @@ class Arm:
     runs: pd.DataFrame
 
 
-Axes = Mapping[str, Any]  # of one entry, flat: what it differs from others in
-Record = Mapping[str, Any]
+# Axes of one entry with its options, flat, or the conditions of a study: what may differ from others, by name.
+Flat = Mapping[str, Any]
 
 
 def design(records: Iterable[Record], spec: Spec) -> list[tuple[str, list[Arm], Spec]]:
@@ -193,7 +194,7 @@ def _studies(frame: pd.DataFrame, records: Mapping[str, Record], spec: Spec) -> 
             yield _title(block, block["entry"] == baseline), _arms(baseline, members, entries, block, spec)
 
 
-def _axes(record: Record, spec: Spec) -> dict[str, Any]:
+def _axes(record: Record, spec: Spec) -> Flat:
     """The axes of a record with its options, flat; what follows from another axis is left out."""
     axes = part(record, "axes")
     left_out = {"label", "options"}
@@ -207,7 +208,7 @@ def _axes(record: Record, spec: Spec) -> dict[str, Any]:
     return {key: _word(value) for key, value in flat.items()}
 
 
-def _assigned(entries: Mapping[str, Axes], runs: pd.Series[int], spec: Spec) -> dict[str, list[str]]:
+def _assigned(entries: Mapping[str, Flat], runs: pd.Series[int], spec: Spec) -> dict[str, list[str]]:
     """Baseline -> its other entries, for the entries of one block; empty where it has no baseline or nothing else.
 
     runs: how many runs an entry has.
@@ -225,11 +226,11 @@ def _assigned(entries: Mapping[str, Axes], runs: pd.Series[int], spec: Spec) -> 
     return {baseline: members for baseline, members in found.items() if members}
 
 
-def _is_at_baseline(axes: Axes, spec: Spec) -> bool:
+def _is_at_baseline(axes: Flat, spec: Spec) -> bool:
     return all(axes.get(key) == value for key, value in spec.baseline.items())
 
 
-def _baselines(entries: Mapping[str, Axes], runs: pd.Series[int], spec: Spec) -> list[str]:
+def _baselines(entries: Mapping[str, Flat], runs: pd.Series[int], spec: Spec) -> list[str]:
     """Of the entries at the baseline's values those that others are paired with (see `design`), sorted."""
     at_baseline = [entry for entry, axes in entries.items() if _is_at_baseline(axes, spec)]
     others = [entry for entry in entries if entry not in at_baseline]
@@ -250,14 +251,14 @@ def _baselines(entries: Mapping[str, Axes], runs: pd.Series[int], spec: Spec) ->
     return sorted(at_baseline, key=distance)[:1]
 
 
-def _beside(one: Axes, two: Axes, spec: Spec) -> list[str]:
+def _beside(one: Flat, two: Flat, spec: Spec) -> list[str]:
     """The axes in which two entries differ beside the factor."""
     compared = {*one, *two} - set(spec.baseline)
     return sorted(key for key in compared if one.get(key) != two.get(key))
 
 
 def _arms(
-    baseline: str, members: Iterable[str], entries: Mapping[str, Axes], block: pd.DataFrame, spec: Spec
+    baseline: str, members: Iterable[str], entries: Mapping[str, Flat], block: pd.DataFrame, spec: Spec
 ) -> list[Arm]:
     """The arms of one study, with names that say what is special about each."""
     found: list[tuple[str, str, str]] = [(baseline, "baseline", _name(entries[baseline], (), spec))]
@@ -276,7 +277,7 @@ def _arms(
     return sorted(arms, key=lambda arm: (order[arm.role], arm.name))
 
 
-def _name(axes: Axes, beside: Iterable[str], spec: Spec) -> str:
+def _name(axes: Flat, beside: Iterable[str], spec: Spec) -> str:
     """ "hadamard detach", or "off (hidden_size=70)": the factor's values and what else differs from the baseline."""
     value = " ".join(str(axes.get(key, "default")).replace(", ", " ") for key in spec.baseline)
     solved = {"hidden_size"} if "params_budget" in axes else set()  # by the budget, which is named
@@ -306,7 +307,7 @@ def told_apart(studies: Sequence[tuple[str, Record]]) -> list[str]:
     return list(_numbered(found))
 
 
-def _setting(record: Record) -> dict[str, Any]:
+def _setting(record: Record) -> Flat:
     """Under which conditions a study was made: training, precision, device, the dataset's options."""
     axes, config = part(record, "axes"), part(record, "config")
     data = {key: value for key, value in part(config, "dataset").items() if key not in ("meta", "_target_")}
@@ -323,7 +324,7 @@ def _setting(record: Record) -> dict[str, Any]:
 ABSENT = "default"  # said of an option that a setting does not name
 
 
-def _unusual(settings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _unusual(settings: Sequence[Flat]) -> Iterator[str]:
     """For each setting, in words, what most of the others have otherwise; an optimizer goes with its options."""
     keys = list(dict.fromkeys(key for setting in settings for key in setting))
     usual = {key: _usual([_told(setting, key) for setting in settings]) for key in keys}
@@ -338,7 +339,7 @@ def _without_owned(keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key in owners or key.partition(".")[0] not in owners]
 
 
-def _told(setting: Mapping[str, Any], key: str) -> str | None:
+def _told(setting: Flat, key: str) -> str | None:
     """A value as something to count; None where the setting does not have it."""
     return repr(setting[key]) if key in setting else None
 

@@ -13,7 +13,7 @@ from rnnbench.reports.ablation.design import Arm
 from rnnbench.reports.selection.coverage import coverage, failures
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import Paired, holm, paired, sign_flip_p
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 
 # A control is of a variant's size where it has as many parameters, as shares: a little fewer, or rather more, which
 # makes it the harder one to beat. Sizes come in steps, and no width may lie nearer.
@@ -57,7 +57,7 @@ def effects_frame(arms: Sequence[Arm]) -> pd.DataFrame:
     return typed_frame([*against_baseline, *against_control], EFFECTS)
 
 
-def _effect(arm: Arm, base: Arm) -> dict[str, Any]:
+def _effect(arm: Arm, base: Arm) -> Row:
     both = pd.DataFrame({"v": ok_runs(arm.runs)["value"], "b": ok_runs(base.runs)["value"]}).dropna()
     row = _paired_row(paired(both["v"] - both["b"]), "difference")
     names = {"variant": arm.name, "label": arm.label, "role": arm.role, "against": base.name}
@@ -83,11 +83,11 @@ def _params(arm: Arm) -> float:
     return float(known.iloc[0]) if len(known) else math.nan
 
 
-def _paired_row(result: Paired, effect: str) -> dict[str, Any]:
+def _paired_row(result: Paired, effect: str) -> Row:
     return {"n": result.n, effect: result.mean, "low": result.low, "high": result.high, "p": result.p}
 
 
-def _adjust(rows: Sequence[dict[str, Any]]) -> None:
+def _adjust(rows: Sequence[Row]) -> None:
     """Add Holm's p over a family, and its size, to its rows."""
     adjusted = holm([row["p"] for row in rows])
     size = sum(not math.isnan(p) for p in adjusted)
@@ -104,7 +104,7 @@ def diagnostics_frame(arms: Sequence[Arm], measures: pd.DataFrame, broke: Mappin
     for run, measure, layer, value in measures.itertuples(index=False):
         by_run.setdefault((measure, layer), {})[run] = value
     broken = [run for run, update in broke.items() if not math.isnan(update)]
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for measure, layer in sorted(by_run, key=_place):
         values = by_run[(measure, layer)]
         if measure in ("grad.max", "grad.max_over_median"):
@@ -131,7 +131,7 @@ def _by_seed(arm: Arm, values: Mapping[str, float]) -> dict[int, float]:
     return {seed: values[run] for seed, run in seeds if run in values}
 
 
-def _measured(of_arm: Mapping[int, float], base: Mapping[int, float], measure: str) -> dict[str, Any]:
+def _measured(of_arm: Mapping[int, float], base: Mapping[int, float], measure: str) -> Row:
     """One measure of one arm by seed: by difference for a share, else on the logarithm, given back as a ratio."""
     if measuring.is_share(measure):
         return {"scale": "difference", "runs": len(of_arm)} | _pairs(of_arm, base)
@@ -145,7 +145,7 @@ def _logarithms(by_seed: Mapping[int, float]) -> dict[int, float]:
     return {seed: math.log(value) for seed, value in by_seed.items() if value > 0}
 
 
-def _pairs(of_arm: Mapping[int, float], base: Mapping[int, float]) -> dict[str, Any]:
+def _pairs(of_arm: Mapping[int, float], base: Mapping[int, float]) -> Row:
     """Effect and means over the pairs; where there is none the means are over all runs."""
     both = sorted(set(of_arm) & set(base))
     row = _paired_row(paired(of_arm[seed] - base[seed] for seed in both), "effect")
@@ -176,10 +176,10 @@ def cost_frame(arms: Sequence[Arm]) -> tuple[pd.DataFrame, list[str]]:
     return typed_frame(rows, COST), notes
 
 
-def _cost(arm: Arm, one_machine: bool) -> dict[str, Any]:
+def _cost(arm: Arm, one_machine: bool) -> Row:
     """Sizes, and medians of what was measured, missing where there were several machines."""
     ok = ok_runs(arm.runs)
-    row: dict[str, Any] = {"variant": arm.name, "role": arm.role}
+    row: Row = {"variant": arm.name, "role": arm.role}
     for key in ("params", "live_params", "flops_per_step"):
         row[key] = _known(arm.runs[key])
     for key in ("train_seconds", "peak_memory_mb"):
@@ -223,7 +223,7 @@ def coverage_frame(arms: Sequence[Arm], broke: Mapping[str, float]) -> pd.DataFr
     return typed_frame(rows, COVERAGE)
 
 
-def _divergence(own: pd.Series[Any], base: pd.Series[Any]) -> dict[str, Any]:
+def _divergence(own: pd.Series[Any], base: pd.Series[Any]) -> Row:
     """How often a variant and its baseline diverged (see `_diverged`), and the p of the difference."""
     both = pd.DataFrame({"own": own, "base": base}).dropna()
     unequal = both["own"] - both["base"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from rnnbench.reports.tables.frames import Row
 from rnnbench.reports.tables.numbers import missing, p_text, points, ratio, share
 
-Row = Mapping[str, Any]
 Sign = Callable[[Row], tuple[bool, bool, str]]  # is it large, is it small enough to be absent, what was seen
 NO_PAIRS = "no pairs"
 PROBLEM, NONE, UNKNOWN = "problem", "none", "not enough evidence"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from rnnbench.store.record import Record
 from rnnbench.store.rows import number, part
 
 ALL = "all"
@@ -56,7 +57,7 @@ def gate_place(gate: str) -> int:
     return GATES.find(gate) if gate in GATES else len(GATES)
 
 
-def measures_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def measures_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row a run, measure and layer: id, measure, layer (`all`: over the layers), value (finite numbers only).
 
     - grad.median, .p99, .max, .max_over_median, .spikes: of the gradient's norm over training, before clipping; spikes
@@ -77,12 +78,12 @@ def measures_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "measure", "layer", "value"]).astype({"value": "float64"})
 
 
-def first_non_finite(record: Mapping[str, Any]) -> float:
+def first_non_finite(record: Record) -> float:
     """The update of the first gradient that was not finite; NaN where all were, or nothing is known."""
     return number(part(part(record, "diagnostics"), "grad_norm").get("first_non_finite"))
 
 
-def _measures(diagnostics: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
+def _measures(diagnostics: Mapping[str, object]) -> Iterator[tuple[str, str, float]]:
     """(measure, layer, value) of one run, also where the value is not finite."""
     for key, value in _norms(part(diagnostics, "grad_norm")).items():
         yield key, ALL, value
@@ -96,7 +97,7 @@ def _measures(diagnostics: Mapping[str, Any]) -> Iterator[tuple[str, str, float]
         yield key, ALL, _over_layers(key, by_measure[key])
 
 
-def _norms(norm: Mapping[str, Any]) -> dict[str, float]:
+def _norms(norm: Mapping[str, object]) -> dict[str, float]:
     """Of the gradient's norm over training."""
     median, largest = number(norm.get("median")), number(norm.get("max"))
     return {
@@ -108,7 +109,7 @@ def _norms(norm: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _by_layer(diagnostics: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def _by_layer(diagnostics: Mapping[str, object]) -> dict[str, dict[str, float]]:
     """By layer and measure: what a run recorded of its layers."""
     found: dict[str, dict[str, float]] = {}
     for layer, curve in curves(diagnostics, "h_grad_norm"):
@@ -129,7 +130,7 @@ def _fading(curve: list[float]) -> dict[str, float]:
     return {"h.first": first, "h.first_over_last": ratio}
 
 
-def curves(diagnostics: Mapping[str, Any], key: str) -> Iterator[tuple[str, list[float]]]:
+def curves(diagnostics: Mapping[str, object], key: str) -> Iterator[tuple[str, list[float]]]:
     """The curves over t of a diagnostic by layer; NaN where a value is missing."""
     for name, curve in part(diagnostics, key).items():
         if isinstance(curve, (list, tuple)) and curve:

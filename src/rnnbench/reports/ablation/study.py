@@ -13,6 +13,8 @@ from rnnbench.reports.ablation.design import Arm, Spec, design
 from rnnbench.reports.ablation.effects import cost_frame, coverage_frame, diagnostics_frame, effects_frame, ok_runs
 from rnnbench.reports.ablation.measures import first_non_finite, measures_frame
 from rnnbench.reports.ablation.verdicts import Verdicts, decide
+from rnnbench.store.manifests import Experiment
+from rnnbench.store.record import Record
 from rnnbench.store.rows import part
 
 
@@ -67,9 +69,7 @@ class AblationResult:
         return pd.concat(frames, ignore_index=True)
 
 
-def ablation(
-    records: Iterable[Mapping[str, Any]], spec: Mapping[str, Any] | None = None, *, name: str = "ablation"
-) -> AblationResult:
+def ablation(records: Iterable[Record], spec: Experiment | None = None, *, name: str = "ablation") -> AblationResult:
     """Compare the entries of records with their baselines, paired by seed. The order of the records does not matter.
 
     spec: the key `ablation` of the experiment (see `Spec`); by default the baseline is peephole=off. Raises BadInput
@@ -81,7 +81,7 @@ def ablation(
     return AblationResult(name, asked, [_study(title, arms, one, unique) for title, arms, one in found])
 
 
-def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Mapping[str, Any]]) -> Study:
+def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Record]) -> Study:
     mine = {run: records[run] for arm in arms for run in arm.runs["id"]}
     base = arms[0].runs
     goal = str(_first(arms, "goal") or "max")

@@ -13,7 +13,6 @@ from rnnbench.reports.ablation.answers import (
     HELPS,
     HURTS,
     SAME,
-    UNKNOWN,
     Case,
     Verdict,
     answers,
@@ -21,13 +20,13 @@ from rnnbench.reports.ablation.answers import (
 )
 from rnnbench.reports.ablation.design import Spec
 from rnnbench.reports.ablation.effects import FEWER, LARGER, MORE
-from rnnbench.reports.ablation.gradients import FEWEST_FOR_ABSENT, gradient_rules, gradient_verdict
+from rnnbench.reports.ablation.gradients import FEWEST_FOR_ABSENT, UNKNOWN, gradient_rules, gradient_verdict
 from rnnbench.reports.ablation.measures import ALL
 from rnnbench.reports.statistics.paired import smallest_p
+from rnnbench.reports.tables.frames import Row
 from rnnbench.reports.tables.numbers import estimate, missing, p_text, short
 
 ALPHA = 0.05
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from rnnbench.reports.statistics import many_tasks as across
 from rnnbench.reports.statistics.elo import FEWEST_TASKS, MOST_ENTRIES, elo
 from rnnbench.reports.statistics.many_tasks import FEWEST_SEEDS, iqm_interval, mean_ranks
 from rnnbench.reports.statistics.paired import smallest_p
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.numbers import between, counted, known, p_bound
 from rnnbench.reports.tables.standing import best_in_bold, marked, standings
 from rnnbench.reports.tables.table import Section, Table, without_empty
@@ -42,7 +41,6 @@ LEGEND = (
     "n<5: too few seeds for an interval. An entry that was not run on every task of the ranking has no rank and no IQM."
 )
 LEFT = frozenset({"entry", "clique", "not run on"})
-Row = dict[str, Any]
 Values = dict[tuple[int, int], np.ndarray]  # one number a run, by (entry, task)
 
 

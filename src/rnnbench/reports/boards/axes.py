@@ -14,7 +14,7 @@ import pandas as pd
 from rnnbench.reports.selection.coverage import coverage
 from rnnbench.reports.statistics.means import can_part
 from rnnbench.reports.statistics.paired import holm, paired
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.labels import bracketed, dotted
 from rnnbench.reports.tables.numbers import between, known, p_text, short, with_arrow, with_ends
 from rnnbench.reports.tables.table import Section, Table, without_empty
@@ -42,7 +42,6 @@ LEGEND = (
     "Parameters are not held equal: the notes say where they differ."
 )
 LEFT = frozenset({"value", "dataset", "entry", "verdict", "notes"})
-Row = dict[str, Any]
 
 
 def axis_table(runs: pd.DataFrame) -> Table:

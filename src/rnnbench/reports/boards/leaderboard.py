@@ -16,7 +16,7 @@ from rnnbench.reports.selection.axes import AXES, axis_words
 from rnnbench.reports.selection.chosen import ROW, choose
 from rnnbench.reports.selection.coverage import coverage, failures, fill_unknown
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci, mean_of_known
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.labels import text_or, told_apart
 from rnnbench.reports.tables.standing import standings
 from rnnbench.store.rows import BLOCK
@@ -140,7 +140,7 @@ def _in_block(table: pd.DataFrame, column: str) -> pd.Series[Any]:
     return table.groupby(list(BLOCK), dropna=False)[column].transform("first")
 
 
-def _row(mine: Part, facts: _Facts) -> dict[str, Any]:
+def _row(mine: Part, facts: _Facts) -> Row:
     """One row of the leaderboard from the runs that it shows, and what is known of all its runs."""
     ok = _where(mine, (mine["status"] == "ok") & pd.notna(mine["value"]))
     names = (*AXES, "floor", "floor_name", "target", "params", "live_params", "training")
@@ -155,13 +155,13 @@ def _row(mine: Part, facts: _Facts) -> dict[str, Any]:
     return row | {"notes": "; ".join(_notes(mine, facts, one_machine=row["machines"] <= 1))}
 
 
-def _settings(trials: int, training: Any) -> dict[str, Any]:
+def _settings(trials: int, training: Any) -> Row:
     """How many settings were tried, and whether the one shown was chosen, given by hand, or is the default one."""
     given = not pd.isna(training) and "=" in training
     return {"trials": trials, "settings": "tuned" if trials > 1 else "set" if given else "default"}
 
 
-def _result(ok: Part, floor: float, target: float) -> dict[str, Any]:
+def _result(ok: Part, floor: float, target: float) -> Row:
     """The main metric on test over the runs that have one."""
     n = len(ok["value"])
     mean, low, high = mean_ci(ok["value"])
@@ -172,10 +172,10 @@ def _result(ok: Part, floor: float, target: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _times(ok: Part) -> dict[str, Any]:
+def _times(ok: Part) -> Row:
     """Medians of the times where one machine took them; how many machines there were, and which it is if one."""
     machines = len(set(ok["machine"]))
-    row: dict[str, Any] = dict.fromkeys(("train_seconds", "steps_per_second"), math.nan)
+    row: Row = dict.fromkeys(("train_seconds", "steps_per_second"), math.nan)
     if machines <= 1:
         row = {name: _median(ok[name]) for name in row}
     machine = tuple(text_or(ok[name][0], "none") for name in MACHINE) if machines == 1 else None
@@ -187,9 +187,9 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(known)) if len(known) else math.nan
 
 
-def _with_machines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_machines(rows: list[Row]) -> list[Row]:
     """rows; noted is whose times are of another machine or torch version than most of their block's on that device."""
-    blocks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    blocks: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row["machine"] is not None:
             blocks.setdefault(tuple(str(row[name]) for name in (*BLOCK, "device")), []).append(row)

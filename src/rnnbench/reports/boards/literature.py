@@ -1,6 +1,6 @@
 """Published numbers beside ours: from one data file with sources, and only where protocol and metric are the same.
 
-`published.csv`, a row a number: dataset, protocol (ours, whole; * is anything up to the next comma, for a part that
+`literature.csv`, a row a number: dataset, protocol (ours, whole; * is anything up to the next comma, for a part that
 changes no comparison: a seed), metric, goal; network (its name
 in the source); cell, peephole, depth, params (which network of ours it is, empty where we have none); value; training
 (what the source did otherwise than we do); source. A number goes in only if somebody read it in the source.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.statistics.means import can_part, mean_ci
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.numbers import count, known, plus_minus, short, with_arrow
 from rnnbench.reports.tables.table import Section, Table, without_empty
 
@@ -42,7 +42,6 @@ LEGEND = (
 LEFT = frozenset({"network", "ours", "our protocol", "standing", "source", "trained otherwise"})
 MAY_BE_EMPTY = frozenset({"ours", "our protocol", "budget", "difference", "standing", "trained otherwise", "source"})
 NOT_RUN = "not run"
-Row = dict[str, Any]
 
 
 @lru_cache(maxsize=1)
@@ -107,7 +106,9 @@ def is_protocol(protocol: str, pattern: str) -> bool:
 def _is_network(runs: pd.DataFrame, number: pd.Series[Any]) -> pd.Series[bool]:
     """Which runs are of the published network."""
     peephole = runs["peephole"].replace({"none": "off"})
-    same = (runs["cell"] == number["cell"]) & (peephole == number["peephole"]) & (runs["direction"] == "forward")
+    same: pd.Series[bool] = (
+        (runs["cell"] == number["cell"]) & (peephole == number["peephole"]) & (runs["direction"] == "forward")
+    )
     same &= (runs["depth"] == number["depth"]).fillna(False).astype(bool)
     if not pd.isna(number["params"]):
         near = (runs["params"].astype("float64") / float(number["params"]) - 1).abs() <= SIZE
@@ -144,7 +145,7 @@ def _section(rows: list[Row]) -> Section:
     return Section(title, texts, str(first["protocol"]))
 
 
-def _texts(row: Mapping[str, Any]) -> dict[str, str]:
+def _texts(row: Row) -> dict[str, str]:
     ran = row["label"] is not None
     value = plus_minus(row["mean"], row["low"], row["high"]) + f" (n={row['n']})" if known(row["mean"]) else "-"
     return {

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rnnbench.reports.boards.leagues import League
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.numbers import known, plus_minus, short, with_arrow
 from rnnbench.reports.tables.standing import best_in_bold, marked, standings
 from rnnbench.reports.tables.table import Section, Table
@@ -28,7 +28,6 @@ LEGEND = (
     "others of the column. ≈: it overlaps the best one's. *: runs failed, counted as with a result / of all. "
     "n<3: too few seeds for an interval. Floor and target: what scores 0 and 1."
 )
-Row = dict[str, Any]
 
 
 def task_table(leagues: Sequence[League]) -> Table:

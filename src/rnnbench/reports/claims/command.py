@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rnnbench.reports.claims.judge import Judged, judge
 from rnnbench.reports.claims.measures import NEEDS_HISTORY
@@ -15,11 +14,11 @@ from rnnbench.store.curves import Curves, read_curves
 from rnnbench.store.gathered import read_runs
 from rnnbench.store.manifests import damaged, read_manifest_file
 from rnnbench.store.published import own_published, published_in, read_head, read_published, shipped
-from rnnbench.store.record import entry_id
+from rnnbench.store.record import Record, entry_id
 from rnnbench.store.store import Store
 
 CLAIMS = "claims"  # the name of their published set
-Gathered = tuple[dict[str, dict[str, Any]], list[Store | Path]]
+Gathered = tuple[dict[str, Record], list[Store | Path]]
 
 
 class Frozen:
@@ -27,10 +26,10 @@ class Frozen:
 
     def __init__(self, sets: Mapping[str, Path]) -> None:
         self._sets = sets
-        self._read: dict[str, dict[str, dict[str, Any]]] = {}
+        self._read: dict[str, dict[str, Record]] = {}
         self._parts = read_head(sets[CLAIMS]).get("sweeps", {}) if CLAIMS in sets else {}
 
-    def find(self, name: str) -> tuple[dict[str, dict[str, Any]], Path | None]:
+    def find(self, name: str) -> tuple[dict[str, Record], Path | None]:
         """An experiment's records by id, and the set that holds them; none and None where nothing is published."""
         if name in self._sets:
             return self._records(name), self._sets[name]
@@ -39,13 +38,13 @@ class Frozen:
             return {run: found[run] for run in self._parts[name] if run in found}, self._sets[CLAIMS]
         return {}, None
 
-    def _records(self, name: str) -> dict[str, dict[str, Any]]:
+    def _records(self, name: str) -> dict[str, Record]:
         if name not in self._read:
             self._read[name] = {str(record["id"]): record for record in read_published(self._sets[name])}
         return self._read[name]
 
 
-def judge_all(store: Store, claims: Sequence[Claim]) -> tuple[list[Judged], list[dict[str, Any]]]:
+def judge_all(store: Store, claims: Sequence[Claim]) -> tuple[list[Judged], list[Record]]:
     """Every claim's verdict, and the records of this store that they stand on (each once).
 
     A claim's records are those of its experiments: the finished runs that the sweep's manifest names, and the
@@ -54,7 +53,7 @@ def judge_all(store: Store, claims: Sequence[Claim]) -> tuple[list[Judged], list
     """
     own = Frozen(own_published(store.results))
     others = Frozen({} if (folder := shipped()) is None else published_in(folder))
-    used: dict[str, dict[str, Any]] = {}
+    used: dict[str, Record] = {}
 
     def gather(name: str) -> Gathered:
         records, folder = own.find(name)
@@ -85,7 +84,7 @@ def _judge(claims: Sequence[Claim], gather: Callable[[str], Gathered]) -> list[J
     gathered = {name: gather(name) for name in names}
     found = []
     for claim in claims:
-        records: dict[str, dict[str, Any]] = {}
+        records: dict[str, Record] = {}
         histories: Curves = {}
         for name in (*claim.experiments, *claim.also):
             some, sources = gathered[name]
@@ -102,7 +101,7 @@ def needs_history(claim: Claim) -> bool:
     return any(check.measure in NEEDS_HISTORY for check in claim.checks)
 
 
-def own_runs(store: Store, name: str) -> dict[str, dict[str, Any]]:
+def own_runs(store: Store, name: str) -> dict[str, Record]:
     """What this store has of an experiment: the runs of its sweep, and earlier ones of the same entries.
 
     A manifest names the runs of its last command, and beside them those of earlier ones: more seeds count, another
@@ -123,13 +122,13 @@ def own_runs(store: Store, name: str) -> dict[str, dict[str, Any]]:
     return last | {run: record for run, record in before.items() if not entries or _entry(record) in entries}
 
 
-def _readable(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _readable(store: Store, runs: Iterable[str]) -> dict[str, Record]:
     found, problems = read_runs(store, runs)
     store.problems |= problems
     return found
 
 
-def _entry(record: Mapping[str, Any]) -> str:
+def _entry(record: Record) -> str:
     return entry_id(record.get("config") or {"axes": record.get("axes"), "dataset": record.get("dataset")})
 
 

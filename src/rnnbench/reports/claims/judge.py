@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rnnbench.reports.claims.measures import EXACT, OF_COST
 from rnnbench.reports.claims.values import Values, values_of
@@ -15,13 +14,14 @@ from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import holm, sign_flip_p, smallest_p
 from rnnbench.reports.tables.numbers import p_text, short
 from rnnbench.store.curves import Curves
+from rnnbench.store.record import Record
 
 HOLDS, FAILS, DEPENDS, OPEN = "holds", "does not hold", "depends", "not enough evidence"
 YES, NO, UNKNOWN, VOID = "yes", "no", "open", "void"
 ALPHA = 0.05
 LEARNED = 0.05  # of the way from floor to target: a task on which neither network comes so far does not compare them
 FEWEST_LEVEL, FEWEST_TEST = 5, 8  # runs for an interval; pairs for a test
-Records = Sequence[Mapping[str, Any]]
+Records = Sequence[Record]
 
 
 @dataclass(frozen=True)

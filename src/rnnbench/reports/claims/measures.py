@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from rnnbench.store.record import Record
 from rnnbench.store.rows import number, part
+from rnnbench.store.store import Line
 
-Record = Mapping[str, Any]
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Line]
 Measure = Callable[[Record, Rows, int | None], float | None]
 
 TARGET_SCORE = 0.9  # of `target_seconds`, on validation

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.claims.judge import Finding, Judged, rules
-from rnnbench.reports.tables.frames import frame_to_csv, typed_frame
+from rnnbench.reports.tables.frames import Row, frame_to_csv, typed_frame
 from rnnbench.reports.tables.markdown import table_lines
 from rnnbench.reports.tables.terminal import rows_to_rich
 from rnnbench.store.store import write_atomic
@@ -85,7 +85,7 @@ def _check_cells(found: Finding) -> dict[str, str]:
     }
 
 
-def check_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
+def check_rows(judged: Iterable[Judged]) -> Iterator[Row]:
     """One row a check, by `COLUMNS`."""
     for each in judged:
         for f in each.findings:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rnnbench.reports.claims.measures import CENSORED, MEASURES, OF_COST
 from rnnbench.reports.claims.wording import Check, Select, matches
 from rnnbench.store.curves import Curves
+from rnnbench.store.record import Record
 from rnnbench.store.rows import number, part
 
 SMOKE = "smoke"
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import Any
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.claims.measures import MEASURES
+from rnnbench.store.record import Record
 from rnnbench.store.rows import part
 
 RELATIONS = ("above", "below", "within", "equals")
 CLAIM_KEYS = {"n", "text", "source", "experiments", "checks"}
 KEYS = {"entry", "first", "second", "each", "measure", "ratio", "outputs", *RELATIONS}
+Node = Mapping[str, Any]  # a part of claims.yaml, before it is checked
 Select = Mapping[str, Any]  # {"cell": "rnn", "dataset.T": 50}: what of a record must be equal
 NAMED = {"dataset": "dataset", "budget": "budget"}  # parts of a record that have a name of their own
 AXES = ("cell", "peephole", "direction", "depth", "hidden_size", "encoder", "forecast", "backend")
@@ -73,7 +75,7 @@ class Claim:
     also: tuple[str, ...] = ()
 
 
-def read_claims(content: Mapping[str, Any]) -> list[Claim]:
+def read_claims(content: Node) -> list[Claim]:
     """The claims of the file's content, by number. Raises BadInput on what is not as the file's head says."""
     claims = [_claim(each) for each in content["claims"]]
     if len({claim.n for claim in claims}) != len(claims):
@@ -81,7 +83,7 @@ def read_claims(content: Mapping[str, Any]) -> list[Claim]:
     return sorted(claims, key=lambda claim: claim.n)
 
 
-def _claim(node: Mapping[str, Any]) -> Claim:
+def _claim(node: Node) -> Claim:
     what = f"claims.yaml, claim {node.get('n')}"
     unknown = set(node) - CLAIM_KEYS - {"needs", "also"}
     if unknown:
@@ -103,7 +105,7 @@ def _claim(node: Mapping[str, Any]) -> Claim:
     )
 
 
-def _checks(node: Mapping[str, Any], what: str) -> list[Check]:
+def _checks(node: Node, what: str) -> list[Check]:
     """A check for every combination of `each`; a key there may say whose it is, second.cell."""
     relation = _relation(node, what)
     each = node.get("each") or {}
@@ -125,7 +127,7 @@ def _checks(node: Mapping[str, Any], what: str) -> list[Check]:
     return found
 
 
-def _relation(node: Mapping[str, Any], what: str) -> str:
+def _relation(node: Node, what: str) -> str:
     """Which of `RELATIONS` a check states. Raises BadInput where the check is not as it must be."""
     unknown = set(node) - KEYS
     if unknown:
@@ -145,7 +147,7 @@ def _relation(node: Mapping[str, Any], what: str) -> str:
     return relations[0]
 
 
-def _of_side(side: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _of_side(side: str, chosen: Node) -> dict[str, Any]:
     """What `each` says of one side: `cell` is for both, `second.cell` for the second alone."""
     found = {}
     for key, value in chosen.items():
@@ -155,12 +157,12 @@ def _of_side(side: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def matches(record: Mapping[str, Any], select: Select) -> bool:
+def matches(record: Record, select: Select) -> bool:
     """Whether a record is of a run that this selects."""
     return all(_field(record, key) == value for key, value in select.items())
 
 
-def _field(record: Mapping[str, Any], key: str) -> Any:
+def _field(record: Record, key: str) -> Any:
     if key in NAMED:
         return part(record, NAMED[key]).get("name")
     if key == "params":

@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.compare.counterparts import asked_less, counterparts
-from rnnbench.reports.compare.differences import ALPHA, Row, add_p, difference, said_of
+from rnnbench.reports.compare.differences import ALPHA, add_p, difference, said_of
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import holm
 from rnnbench.reports.statistics.two_samples import fisher_p
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.labels import text_or
 
 MACHINE = ("device", "host", "threads", "torch")

@@ -1,7 +1,8 @@
 """Whether two sets of runs differ: gain, interval and p of one row of a comparison, and what may be said of it.
 
-A result is tested by sign flips of at least 8 pairs, as everywhere here (see `paired.py`), and only they give `better`
-and `worse`. A gate must notice a loss with five seeds too, so below that Student's t is asked, and says `perhaps`.
+A result is tested by sign flips of at least 8 pairs, as everywhere here (see `statistics/paired.py`), and only they
+give `better` and `worse`. A gate must notice a loss with five seeds too, so below that Student's t is asked, and says
+`perhaps`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import pandas as pd
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import DRAWS, holm, paired, smallest_p
 from rnnbench.reports.statistics.two_samples import alike, t_p, welch
+from rnnbench.reports.tables.frames import Row
 from rnnbench.reports.tables.numbers import known
 
 ALPHA = 0.05
 FLIPS_FROM = 8  # pairs
 ALIKE_FROM = 5  # pairs that all differ by the same: fewer happen by chance where a metric has few values
-Row = dict[str, Any]
 
 
 def difference(a: pd.Series[Any], b: pd.Series[Any], *, sign: float) -> Row:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.ablation.answers import Verdict
 from rnnbench.reports.ablation.measures import curves, saturated
 from rnnbench.reports.ablation.study import Study, ablation
 from rnnbench.reports.page.board import plain
-from rnnbench.reports.page.source import Source, head_runs
+from rnnbench.reports.page.source import Data, Source, head_runs
 from rnnbench.reports.statistics.quartiles import quartiles
 from rnnbench.reports.tables.markdown import bold_parts
 from rnnbench.reports.tables.numbers import estimate, p_text
@@ -21,7 +20,7 @@ NORMS = ("median", "p99", "max")
 STUDIES = 12  # of one ablation: the overview of `rnnbench ablation` is the place for more
 
 
-def ablations(source: Source) -> dict[str, Any]:
+def ablations(source: Source) -> Data:
     """found: the source's ablations with their studies; remarks: those that cannot be compared yet, and why."""
     found, remarks = [], []
     for name in sorted(source.heads):
@@ -44,7 +43,7 @@ def ablations(source: Source) -> dict[str, Any]:
     return {"found": found, "remarks": remarks}
 
 
-def _study(study: Study) -> dict[str, Any]:
+def _study(study: Study) -> Data:
     answers = [
         {"question": study.questions.get(key, key), "answer": [list(piece) for piece in bold_parts(text)]}
         for key, text in study.verdicts.answers.items()
@@ -57,7 +56,7 @@ def _study(study: Study) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _effects(study: Study) -> Iterator[dict[str, Any]]:
+def _effects(study: Study) -> Iterator[Data]:
     """One row a comparison, as the forest plot and the table beside it show it."""
     ends = study.coverage.set_index("variant")
     nothing = Verdict("", "")
@@ -80,7 +79,7 @@ def _effects(study: Study) -> Iterator[dict[str, Any]]:
         }
 
 
-def _norms(study: Study) -> Iterator[dict[str, Any]]:
+def _norms(study: Study) -> Iterator[Data]:
     """A mark for each run and each of three norms over training."""
     for arm, run in _runs(study):
         norm = part(study.details[run], "grad_norm")
@@ -89,7 +88,7 @@ def _norms(study: Study) -> Iterator[dict[str, Any]]:
                 yield {"variant": arm, "norm": key, "value": plain(value, 5)}
 
 
-def _over_time(study: Study) -> Iterator[dict[str, Any]]:
+def _over_time(study: Study) -> Iterator[Data]:
     """The loss' gradient with respect to h_t: median over seeds by layer, variant and t."""
     found: dict[tuple[str, str], list[Sequence[float]]] = {}
     for arm, run in _runs(study):
@@ -101,7 +100,7 @@ def _over_time(study: Study) -> Iterator[dict[str, Any]]:
         yield {"layer": layer, "variant": arm, "values": values}
 
 
-def _saturation(study: Study) -> Iterator[dict[str, Any]]:
+def _saturation(study: Study) -> Iterator[Data]:
     """The share of a gate's values below .01 and above .99: mean over layers and runs."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for arm, run in _runs(study):

@@ -15,12 +15,12 @@ import pandas as pd
 
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_table import settings
-from rnnbench.reports.page.source import Record, Source
+from rnnbench.reports.page.source import Data, Source
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line
 from rnnbench.reports.statistics.means import mean_of_known
 from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
-from rnnbench.store.record import NOT_IN_ID, canonical
+from rnnbench.store.record import NOT_IN_ID, Record, canonical
 from rnnbench.store.rows import BLOCK, COLUMNS, part
 
 RUNS = 50  # of one entry that are listed, failed ones first
@@ -33,12 +33,12 @@ RUN_COLUMNS = ("id", "seed", "status", "reason", "value", "val", "best_step", "t
 Runs = Mapping[str, np.ndarray]  # some runs: their columns by name
 
 
-def board(source: Source) -> dict[str, Any]:
+def board(source: Source) -> Data:
     """blocks: what may be compared, with its terms; entries: rows of all blocks in order; runs: by entry; configs."""
     table = leaderboard(source.frame)
     metrics = [name for name in source.frame.columns if name not in COLUMNS and "/" in name]
     mine = _by_entry(fill_unknown(source.frame), metrics)
-    found: dict[str, Any] = {"blocks": [], "entries": [], "runs": [], "left_out": 0}
+    found: Data = {"blocks": [], "entries": [], "runs": [], "left_out": 0}
     room = RUNS_IN_ALL
     for block in blocks(table):
         found["blocks"].append(_block(block))
@@ -104,7 +104,7 @@ def _key(row: pd.Series[Any]) -> tuple[Any, ...]:
     return tuple(None if pd.isna(row[name]) else row[name] for name in (*BLOCK, "entry"))
 
 
-def _block(block: pd.DataFrame) -> dict[str, Any]:
+def _block(block: pd.DataFrame) -> Data:
     first = block.iloc[0]
     words = {"title": title(block), "terms": terms(block), "heading": metric_name(block)}
     known_ones = {key: plain(first[key]) for key in ("dataset", "budget", "metric", "goal", "floor", "target")}
@@ -119,7 +119,7 @@ def bounds(metric: str) -> list[float | None]:
     return [0.0, None] if parts & NEVER_NEGATIVE or "cross_entropy" in metric else [None, None]
 
 
-def _entry(row: pd.Series[Any], block: int) -> dict[str, Any]:
+def _entry(row: pd.Series[Any], block: int) -> Data:
     """One row of the leaderboard: numbers to sort by, and the same as people read them."""
     names = (
         "rank", "standing", "label", "training", "entry", "mean", "low", "high", "n", "mark", "score", "params",
@@ -168,7 +168,7 @@ def _listed(runs: Runs, most: int) -> dict[str, list[Any]]:
     return found
 
 
-def _configs(source: Source, runs: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, Any]:
+def _configs(source: Source, runs: Sequence[Mapping[str, Sequence[Any]]]) -> Data:
     """What entries were made from: options by entry, those that all share apart, and the command of a run of each."""
     flat: dict[int, dict[str, str]] = {}
     commands: dict[int, str] = {}

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rnnbench.reports.page.board import plain
-from rnnbench.reports.page.source import Source
+from rnnbench.reports.page.source import Data, Source
 from rnnbench.store.curves import FILE, Curves
 from rnnbench.store.rows import number
+from rnnbench.store.store import Line
 
 RUNS = 400  # in all, best entries of every block first
 SEEDS = 10  # of one entry
 POINTS = 60  # of one curve, evenly over its steps, the last one included
 FIXED = ("val/loss", "train/loss", "train/grad_norm_max")
 
-RowsByStep = Mapping[float, Mapping[str, Any]]  # of a run's history
+RowsByStep = Mapping[float, Line]  # of a run's history
 
 
-def learning_curves(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
+def learning_curves(source: Source, board: Data) -> Data:
     """entries: by place, {steps, runs, seeds, metrics: {name: [values by step, a run]}}; left_out: entries without.
 
     why: where no entry has any, one sentence of why; else empty.
@@ -48,7 +48,7 @@ def _why(source: Source) -> str:
     return "No run here has left a history (history.jsonl beside its record) from which curves could be drawn."
 
 
-def _wanted(board: Mapping[str, Any]) -> list[int]:
+def _wanted(board: Data) -> list[int]:
     """The entries that have room, in the order of their ranks, block beside block."""
     entries, taken, kept = board["entries"], 0, []
     for place in sorted(range(len(entries)), key=lambda n: (entries[n]["rank"] or 10**9, n)):
@@ -59,7 +59,7 @@ def _wanted(board: Mapping[str, Any]) -> list[int]:
     return sorted(kept)
 
 
-def _thinned(histories: Curves, runs: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+def _thinned(histories: Curves, runs: Sequence[str], names: Sequence[str]) -> Data:
     """The named columns of some runs on at most POINTS of the steps that any of them has; empty without any."""
     by_run = {run: {number(row.get("step")): row for row in histories[run]} for run in runs if run in histories}
     there = [name for name in names if _is_known(by_run.values(), name)]

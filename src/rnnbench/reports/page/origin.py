@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.page.board import plain
-from rnnbench.reports.page.source import Source, head_runs, planned
+from rnnbench.reports.page.source import Data, Source, head_runs, planned
 from rnnbench.reports.selection.coverage import one_line, status_counts
+from rnnbench.store.published import Head
 from rnnbench.store.record import FINAL
 from rnnbench.store.rows import part
 
@@ -21,7 +22,7 @@ IDS = 3  # runs named beside a reason
 MADE_BY = ("device", "host", "precision", "backend", "threads", "commit", "dirty", "source_hash", "torch")
 
 
-def coverage_data(source: Source) -> dict[str, Any]:
+def coverage_data(source: Source) -> Data:
     """sweeps: how far each is; counts: runs by dataset, budget, label and status; failures; skipped; damaged."""
     counts = status_counts(source.frame)
     rows = [{name: plain(value) for name, value in row.items()} for row in counts[:ROWS].to_dict("records")]
@@ -40,19 +41,19 @@ def coverage_data(source: Source) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _skipped(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _skipped(name: str, head: Head) -> list[Data]:
     """The cells that a sweep never started, by reason."""
     cells = [cell for cell in head.get("skipped") or [] if isinstance(cell, Mapping)]
     return [{"sweep": name, "reason": str(cell.get("reason")), "cells": plain(cell.get("cells"))} for cell in cells]
 
 
-def _not_run(name: str, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _not_run(name: str, head: Head) -> list[Data]:
     """How many runs of an entry a published set lacks."""
-    lacking = dict(head.get("not_run") or {})
+    lacking = part(head, "not_run")
     return [{"sweep": name, "entry": str(entry), "runs": str(runs)} for entry, runs in lacking.items()]
 
 
-def _progress(source: Source, name: str) -> dict[str, Any]:
+def _progress(source: Source, name: str) -> Data:
     statuses = source.frame.loc[source.frame["id"].isin(head_runs(source, name)), "status"]
     ends = statuses.value_counts()
     command = source.heads[name].get("command")
@@ -62,7 +63,7 @@ def _progress(source: Source, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _failures(source: Source) -> list[dict[str, Any]]:
+def _failures(source: Source) -> list[Data]:
     """Runs that did not end ok, by how and why, the commonest first."""
     columns = ["status", "reason", "dataset", "label", "id"]
     lost = source.frame.loc[source.frame["status"] != "ok", columns].sort_values("id")
@@ -82,7 +83,7 @@ def _reason(text: Any) -> str:
     return one_line(text, 400) if isinstance(text, str) and text else "no reason recorded"
 
 
-def provenance(source: Source, stale: Callable[[pd.DataFrame], Sequence[bool]] | None = None) -> dict[str, Any]:
+def provenance(source: Source, stale: Callable[[pd.DataFrame], Sequence[bool]] | None = None) -> Data:
     """groups: runs by machine, commit and source; packages of the newest run of each; the span of time.
 
     stale: tells of each row of the frame whether other source than today's made it; without it nothing is said. A run
@@ -100,7 +101,7 @@ def provenance(source: Source, stale: Callable[[pd.DataFrame], Sequence[bool]] |
         groups.append(row | {"runs": int(runs), "stale": is_old})
     groups.sort(key=lambda row: (-row["runs"], json.dumps(row, sort_keys=True, default=str)))
     newest = frame[["finished", "id"]].sort_values(["finished", "id"], na_position="first")["id"].iloc[-1]
-    record = source.read(newest) or {}
+    record: Mapping[str, object] = source.read(newest) or {}
     packages = {str(key): str(value) for key, value in sorted(part(record, "packages").items())}
     return {
         "groups": groups[:ROWS], "packages": packages, "schema": plain(record.get("schema_version")),

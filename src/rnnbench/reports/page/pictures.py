@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from rnnbench.reports.page.source import Source
+from rnnbench.reports.page.source import Data, Source
 from rnnbench.reports.predictions.published import CLIPS
 from rnnbench.reports.predictions.sheets import Sheet, of_frames, with_samples
 
 ENTRIES = 12  # of one block, best first: a picture of more is not looked at
 
 
-def pictures(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
+def pictures(source: Source, board: Data) -> Data:
     """sheets: one picture a dataset with its words; remarks: what is not shown. Empty where no run predicts frames."""
     runs: list[str] = []
     left_out = 0
@@ -31,7 +30,7 @@ def pictures(source: Source, board: Mapping[str, Any]) -> dict[str, Any]:
     return {"sheets": [_sheet(sheet) for sheet in sheets], "remarks": said}
 
 
-def _by_block(board: Mapping[str, Any]) -> list[list[Sequence[str]]]:
+def _by_block(board: Data) -> list[list[Sequence[str]]]:
     """The listed runs of every entry, block by block."""
     found: list[list[Sequence[str]]] = [[] for _ in board["blocks"]]
     for entry, listed in zip(board["entries"], board["runs"], strict=True):
@@ -52,7 +51,7 @@ def _said(remark: str) -> str:
     return f"{what}: no samples kept." if sign else remark
 
 
-def _sheet(sheet: Sheet) -> dict[str, Any]:
+def _sheet(sheet: Sheet) -> Data:
     from rnnbench.reports.predictions.picture import picture
 
     buffer = io.BytesIO()

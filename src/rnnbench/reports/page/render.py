@@ -27,7 +27,7 @@ from rnnbench.reports.page.library import charts_library
 from rnnbench.reports.page.origin import coverage_data, provenance
 from rnnbench.reports.page.pictures import pictures
 from rnnbench.reports.page.searches import searched
-from rnnbench.reports.page.source import Source
+from rnnbench.reports.page.source import Data, Source
 from rnnbench.store.store import write_atomic
 
 SCRIPTS = (  # in this order
@@ -38,7 +38,7 @@ NOBODY, ITSELF = "'none'", "'self'"
 Stale = Callable[[pd.DataFrame], Sequence[bool]]
 
 
-def page_data(source: Source, *, stale: Stale | None = None) -> dict[str, Any]:
+def page_data(source: Source, *, stale: Stale | None = None) -> Data:
     """Everything a page shows, as plain values."""
     found = board(source)
     return {
@@ -49,7 +49,7 @@ def page_data(source: Source, *, stale: Stale | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def render(data: dict[str, Any], *, live: str | None = None) -> str:
+def render(data: Data, *, live: str | None = None) -> str:
     """The page of some data as HTML. live: what tells its state from the next, of a page that looks for newer ones."""
     code = application()
     library = charts_library()

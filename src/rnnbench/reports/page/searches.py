@@ -9,19 +9,20 @@ from typing import Any
 import pandas as pd
 
 from rnnbench.reports.page.board import plain
-from rnnbench.reports.page.source import Source, head_runs
+from rnnbench.reports.page.source import Data, Source, head_runs
 from rnnbench.reports.search.importance import importance
 from rnnbench.reports.search.result import SearchResult, search_result
 from rnnbench.reports.search.table import study_cells
 from rnnbench.reports.tables.numbers import known, short
+from rnnbench.store.manifests import SpaceRow
 from rnnbench.store.rows import number
 
-Axis = Mapping[str, Any]
+Axis = Data
 
 TRIALS = 1_000  # of one search that have a line: the best by validation, spread over the studies
 
 
-def searched(source: Source) -> dict[str, Any]:
+def searched(source: Source) -> Data:
     """found: the source's searches; remarks: those of which nothing can be shown, and why."""
     found, remarks = [], []
     for name in sorted(source.heads):
@@ -39,7 +40,7 @@ def searched(source: Source) -> dict[str, Any]:
     return {"found": found, "remarks": remarks}
 
 
-def _search(result: SearchResult) -> dict[str, Any]:
+def _search(result: SearchResult) -> Data:
     trials = result.trials[result.trials["stage"] == "trial"]
     shown = _shown(trials, result)
     axes = [_axis(dimension, list(shown[dimension["key"]])) for dimension in result.rules["space"]]
@@ -71,7 +72,7 @@ def _sign(result: SearchResult, study: str) -> int:
     return 1 if result.goals.get(study, result.goal) == "max" else -1
 
 
-def _axis(dimension: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+def _axis(dimension: SpaceRow, values: Sequence[Any]) -> Data:
     """One axis: how a value becomes a place between 0 and 1, and what is written at which places."""
     scale = dimension.get("scale", "linear")
     low, high = number(dimension.get("low")), number(dimension.get("high"))
@@ -110,15 +111,17 @@ def _scaled(value: float, scale: str) -> float:
 def _place(axis: Axis, value: Any) -> float | None:
     """Where a value stands on an axis, 0 to 1; None where it has no place there."""
     if "places" in axis:
-        return plain(axis["places"].get(str(value)), 4)
+        place: float | None = plain(axis["places"].get(str(value)), 4)
+        return place
     if not known(value) or isinstance(value, str):
         return None
     low, high = axis["ends"]
-    place = (_scaled(float(value), axis["scale"]) - low) / (high - low)
-    return plain(min(max(place, 0.0), 1.0), 4)
+    share = (_scaled(float(value), axis["scale"]) - low) / (high - low)
+    place = plain(min(max(share, 0.0), 1.0), 4)
+    return place
 
 
-def _trial(row: pd.Series[Any], axes: Sequence[Axis]) -> dict[str, Any]:
+def _trial(row: pd.Series[Any], axes: Sequence[Axis]) -> Data:
     values = [row[axis["key"]] for axis in axes]
     return {
         "study": str(row["study"]),
@@ -150,7 +153,7 @@ def _best_so_far(trials: pd.DataFrame, result: SearchResult) -> dict[str, list[l
     return found
 
 
-def _importance(result: SearchResult) -> list[dict[str, Any]]:
+def _importance(result: SearchResult) -> list[Data]:
     table = importance(result)
     names = ("label", "key", "importance", "note")
     return [{name: plain(row[name], 4) for name in names} for _, row in table.iterrows()]

@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from rnnbench.reports.predictions.sheets import Sheet, choose
-from rnnbench.reports.selection.places import Record
 from rnnbench.reports.selection.select import Selected, select
 from rnnbench.store.curves import Curves
 from rnnbench.store.published import Head, runs_of
+from rnnbench.store.record import Record
 from rnnbench.store.store import Store
 
-__all__ = ["Record", "Source", "head_runs", "open_source", "planned"]
+__all__ = ["Data", "Source", "head_runs", "open_source", "planned"]
+
+
+# What a page's script reads of one thing, as JSON holds it. The script and `docs` say what is in it.
+Data = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.predictions.published import CLIPS, draw, published_sheets
 from rnnbench.reports.predictions.sheets import Sheet, choose, of_frames, seeds_shown, with_samples
 from rnnbench.store.gathered import gather
-from rnnbench.store.record import RecordError
+from rnnbench.store.record import Record, RecordError
 from rnnbench.store.results import Found, Run, default_folder, resolve, resolve_sweep
 from rnnbench.store.rows import part
 from rnnbench.store.samples import FIGURES, FILE, PREFIX, SAMPLES
@@ -86,7 +85,7 @@ def _of_published(mine: Store, folder: Path, found: Found, seed: int | None) -> 
     )
 
 
-def _some(sheets: list[Sheet], name: str, records: Sequence[Mapping[str, Any]], seed: int | None) -> list[Sheet]:
+def _some(sheets: list[Sheet], name: str, records: Sequence[Record], seed: int | None) -> list[Sheet]:
     """The sheets. Raises BadInput, with the reason, where there are none."""
     if sheets:
         return sheets

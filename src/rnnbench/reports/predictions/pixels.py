@@ -44,7 +44,8 @@ class Look:
         import matplotlib
 
         rgb: NDArray[Any] = matplotlib.colormaps[RAIN_MAP](np.minimum(np.arange(256) / self.end, 1.0))[:, :3]
-        return np.rint(rgb * 255).astype(np.uint8)
+        colours: NDArray[np.uint8] = np.rint(rgb * 255).astype(np.uint8)
+        return colours
 
     def coloured(self, frames: Bytes, side: int = SIDE) -> Bytes:
         """Frames, ... C H W, in colour and enlarged or reduced by a whole factor: ... h w 3.
@@ -85,7 +86,8 @@ def _sized(frames: Bytes, side: int) -> Bytes:
     factor = min(math.ceil(longer / (1.5 * side)), height, width)
     h, w = height // factor, width // factor
     blocks = frames[..., : h * factor, : w * factor].reshape(*frames.shape[:-2], h, factor, w, factor)
-    return np.rint(blocks.mean(axis=(-3, -1))).astype(np.uint8)
+    shrunk: Bytes = np.rint(blocks.mean(axis=(-3, -1))).astype(np.uint8)
+    return shrunk
 
 
 def picked(steps: int, most: int) -> list[int]:

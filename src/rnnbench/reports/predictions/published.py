@@ -7,19 +7,19 @@ frozen without them has no such key, and no pictures.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from rnnbench.reports.figures import save
 from rnnbench.reports.predictions.sheets import Sheet, choose
 from rnnbench.store.published import frozen_samples
+from rnnbench.store.record import Record
 from rnnbench.store.store import write_atomic
 
 CLIPS = 2  # that a picture shows, unless more are asked for
 
 
-def published_sheets(folder: Path, records: Iterable[Mapping[str, Any]], seed: int | None = None) -> list[Sheet]:
+def published_sheets(folder: Path, records: Iterable[Record], seed: int | None = None) -> list[Sheet]:
     """The pictures of a published set, without their samples: entries as frozen, those without samples at the end."""
     found = {str(record["id"]): record for record in records}
     order = {run: n for n, run in enumerate(frozen_samples(folder))}

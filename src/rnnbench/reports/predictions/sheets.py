@@ -14,6 +14,7 @@ from rnnbench.reports.selection.coverage import coverage, fill_unknown
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.labels import told_apart
 from rnnbench.reports.tables.numbers import known, short
+from rnnbench.store.record import Record
 from rnnbench.store.rows import part, parts
 from rnnbench.store.samples import Samples, read
 
@@ -50,14 +51,12 @@ class Sheet:
         return next(row.samples for row in self.rows if row.samples is not None)
 
 
-def of_frames(record: Mapping[str, Any]) -> bool:
+def of_frames(record: Record) -> bool:
     """Whether a run predicts frames."""
     return part(part(part(record, "config"), "dataset"), "meta").get("outputs") == "frames"
 
 
-def choose(
-    records: Iterable[Mapping[str, Any]], seed: int | None = None, *, kept: Collection[str] | None = None
-) -> list[Sheet]:
+def choose(records: Iterable[Record], seed: int | None = None, *, kept: Collection[str] | None = None) -> list[Sheet]:
     """The pictures of records, without their samples: datasets and entries in the order of the records.
 
     Of every entry the run with the given seed; by default the smallest that ended ok in all entries, and where there is
@@ -199,7 +198,7 @@ def _read(path: Path, run: str, first: Samples | None) -> tuple[Samples | None, 
     return samples, ""
 
 
-def seeds_shown(records: Iterable[Mapping[str, Any]]) -> Sequence[int]:
+def seeds_shown(records: Iterable[Record]) -> Sequence[int]:
     """The seeds with which runs that predict frames ended ok."""
     ok = [record for record in records if of_frames(record) and record["status"] == "ok"]
     return sorted({int(record["seed"]) for record in ok if record["seed"] is not None})

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.claims.command import CLAIMS, needs_history, own_runs
-from rnnbench.reports.claims.wording import Claim, read_claims
+from rnnbench.reports.claims.wording import Claim, Node, read_claims
 from rnnbench.reports.publish.freeze import folder_of, write_set
 from rnnbench.store.manifests import SkippedCells, not_run, read_manifest
 from rnnbench.store.published import PublishedHead, own_published
+from rnnbench.store.record import Record
 from rnnbench.store.store import Store
 
 COMMAND = "rnnbench claims --run"
@@ -26,16 +26,16 @@ COMMAND = "rnnbench claims --run"
 class _Gathered:
     """What the claims' experiments have here. runs: records by id, by experiment; missing: by entry, how many runs."""
 
-    runs: dict[str, dict[str, dict[str, Any]]]
+    runs: dict[str, dict[str, Record]]
     missing: dict[str, str] = field(default_factory=dict)
     skipped: list[SkippedCells] = field(default_factory=list)
 
     @property
-    def records(self) -> dict[str, dict[str, Any]]:
+    def records(self) -> dict[str, Record]:
         return {run: record for some in self.runs.values() for run, record in some.items()}
 
 
-def publish_claims(store: Store, content: Mapping[str, Any], *, partial: bool = False) -> Path:
+def publish_claims(store: Store, content: Node, *, partial: bool = False) -> Path:
     """Freeze the runs of all claims' experiments with their verdicts; returns the folder.
 
     content: of conf/claims.yaml. Raises BadInput where runs are missing; partial: freezes what there is, and says what
@@ -65,7 +65,7 @@ def _gather(store: Store, names: Iterable[str]) -> _Gathered:
     return found
 
 
-def _head(gathered: _Gathered, content: Mapping[str, Any]) -> PublishedHead:
+def _head(gathered: _Gathered, content: Node) -> PublishedHead:
     """What the set says of itself: which runs are whose, and the claims as they are worded today."""
     head: PublishedHead = {"name": CLAIMS, "command": COMMAND, "skipped": gathered.skipped}
     if gathered.missing:

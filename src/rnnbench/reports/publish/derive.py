@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -21,6 +20,7 @@ from rnnbench.reports.tables.markdown import to_markdown
 from rnnbench.reports.tables.write import write_table
 from rnnbench.store.manifests import skipped_cells
 from rnnbench.store.published import PublishedHead, read_head, read_published
+from rnnbench.store.record import Record
 from rnnbench.store.rows import part
 from rnnbench.store.store import write_atomic
 
@@ -43,7 +43,7 @@ def verify(folder: Path) -> list[str]:
     return found + extra + changed(folder)
 
 
-def frame_of(head: PublishedHead, found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def frame_of(head: PublishedHead, found: Iterable[Record]) -> pd.DataFrame:
     return with_searches(records_frame(found), {head["name"]: head["search"]} if "search" in head else {})
 
 
@@ -73,18 +73,18 @@ def _derive_tables(frame: pd.DataFrame, head: PublishedHead, folder: Path) -> li
     return ["tables.md", *(f"tables/{table.name}.csv" for table in made)]
 
 
-def _readme(head: PublishedHead, found: Iterable[Mapping[str, Any]], pictures: Iterable[str] = ()) -> str:
+def _readme(head: PublishedHead, found: Iterable[Record], pictures: Iterable[str] = ()) -> str:
     """Where a frozen result comes from: command, statuses, commits, machines, versions; then lines about pictures."""
     found = list(found)
 
     def counted(values: Iterable[str]) -> str:
         return ", ".join(f"{value} ({n})" for value, n in sorted(Counter(values).items()))
 
-    def commit(record: Mapping[str, Any]) -> str:
+    def commit(record: Record) -> str:
         git = part(record, "git")
         return f"{git.get('commit') or 'no checkout'}{' with uncommitted changes' if git.get('dirty') else ''}"
 
-    def machine(record: Mapping[str, Any]) -> str:
+    def machine(record: Record) -> str:
         host = part(record, "host")
         return f"{host.get('gpu') or host.get('cpu')}, {record.get('device')}, {record.get('threads')} thread"
 

@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.boards.leaderboard_figure import draw_board
@@ -24,6 +23,7 @@ from rnnbench.store.curves import write_curves
 from rnnbench.store.gathered import read_runs
 from rnnbench.store.manifests import not_run, read_manifest
 from rnnbench.store.published import HEAD, RECORDS, PublishedHead
+from rnnbench.store.record import Record
 from rnnbench.store.results import resolve_own_sweep
 from rnnbench.store.store import Store, write_atomic
 
@@ -67,7 +67,7 @@ def folder_of(store: Store, name: str) -> Path:
 
 
 def write_set(
-    folder: Path, head: PublishedHead, found: Mapping[str, Mapping[str, Any]], *, curves: Store | None = None,
+    folder: Path, head: PublishedHead, found: Mapping[str, Record], *, curves: Store | None = None,
     curves_of: Iterable[str] | None = None,
 ) -> Path:  # fmt: skip
     """Write a set's records, its sweep.json, and all that is derived and drawn from them; returns the folder.

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from rnnbench.reports.predictions.published import CLIPS, draw, published_sheets
 from rnnbench.reports.predictions.sheets import choose, with_samples
 from rnnbench.store.published import frozen_samples
+from rnnbench.store.record import Record
 from rnnbench.store.samples import FIGURES, FILE, PREFIX, SAMPLES
 from rnnbench.store.store import Store, write_atomic
 
 
-def freeze(store: Store, records: Iterable[Mapping[str, Any]], folder: Path) -> dict[str, str]:
+def freeze(store: Store, records: Iterable[Record], folder: Path) -> dict[str, str]:
     """Copy the samples of the runs that a picture shows into a published set; their sha256 by run, in order.
 
     records: in the order of the sweep. Runs without samples are left out; samples of other runs are removed.
@@ -42,7 +42,7 @@ def changed(folder: Path) -> list[str]:
     ]
 
 
-def links(folder: Path, records: Iterable[Mapping[str, Any]]) -> list[str]:
+def links(folder: Path, records: Iterable[Record]) -> list[str]:
     """The lines of a published set's README about its pictures; none where there are none."""
     lines = []
     for sheet in published_sheets(folder, records):
@@ -52,7 +52,7 @@ def links(folder: Path, records: Iterable[Mapping[str, Any]]) -> list[str]:
     return ["", "## Predictions", *lines] if lines else []
 
 
-def draw_frozen(folder: Path, records: Iterable[Mapping[str, Any]]) -> list[Path]:
+def draw_frozen(folder: Path, records: Iterable[Record]) -> list[Path]:
     """Draw a published set's pictures into its figures/; returns the paths."""
     sheets, _ = with_samples(published_sheets(folder, records), lambda run: folder / SAMPLES / f"{run}.npz")
     return draw(sheets, folder / FIGURES, PREFIX, CLIPS)

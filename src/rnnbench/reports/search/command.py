@@ -11,7 +11,7 @@ from rnnbench.reports.search.figures import draw
 from rnnbench.reports.search.importance import importance
 from rnnbench.reports.search.result import SearchResult, search_result
 from rnnbench.reports.search.table import FIGURES, to_rich, write_search
-from rnnbench.store.gathered import Gathered, gather, the_sweep
+from rnnbench.store.gathered import gather, the_sweep
 from rnnbench.store.published import read_head, read_published
 from rnnbench.store.results import PublishedSet, Runs, Sweep, default_folder, resolve
 from rnnbench.store.store import Store
@@ -52,19 +52,14 @@ def read_search(store: Store, name: str) -> Reading:
     """The result of a search: nothing is written. Raises BadInput as `main_search` does."""
     found = the_sweep(resolve(store, name, TAKEN), "search", "a search")
     gathered = gather(found)
-    result = _result(gathered, found.name, found.WHAT)
-    return Reading(result, default_folder(store, found, f"search_{found.name}"), gathered.remarks)
-
-
-def _result(gathered: Gathered, name: str, what: str) -> SearchResult:
-    """What the search found. what: the place is, in words. Raises BadInput where it is no search, or not begun."""
     head = gathered.head
     if head is None or "search" not in head:
         readers = f"`rnnbench leaderboard {name}` and `rnnbench ablation {name}`"
-        raise BadInput(f"{gathered.label} is {what}, not a search; {readers} read it.")
+        raise BadInput(f"{gathered.label} is {found.WHAT}, not a search; {readers} read it.")
     if not any(record["status"] == "ok" for record in gathered.records):
         raise BadInput(f"no run of {gathered.label} has ended ok; go on with it: {gathered.command}")
-    return search_result(name, head["search"], gathered.records)
+    result = search_result(found.name, head["search"], gathered.records)
+    return Reading(result, default_folder(store, found, f"search_{found.name}"), gathered.remarks)
 
 
 def derive_search(source: Path, folder: Path) -> list[str]:

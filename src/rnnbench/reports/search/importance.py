@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from rnnbench.reports.search.result import SearchResult
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
+from rnnbench.store.manifests import SearchRules, SpaceRow
 
 FEWEST = 10  # trials with a value, below which a forest says nothing
 POOLED = "all studies"
@@ -26,7 +26,7 @@ def importance(result: SearchResult) -> pd.DataFrame:
     Where there are several studies on one dataset, their trials together are one more, with the variant as an option.
     """
     trials = result.trials[(result.trials["stage"] == "trial") & result.trials["val"].notna()]
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     studies = result.rules["studies"]
     for study in studies:
         rows += _rows(study["key"], study["label"], trials[trials["study"] == study["key"]], result, pooled=False)
@@ -36,7 +36,7 @@ def importance(result: SearchResult) -> pd.DataFrame:
     return typed_frame(rows, columns)
 
 
-def _rows(key: str, label: str, trials: pd.DataFrame, result: SearchResult, *, pooled: bool) -> list[dict[str, Any]]:
+def _rows(key: str, label: str, trials: pd.DataFrame, result: SearchResult, *, pooled: bool) -> list[Row]:
     """The rows of one study, or of all together (pooled)."""
     head = {"study": key, "label": label, "trials": len(trials), "note": ""}
     options = [dimension["key"] for dimension in result.rules["space"]]
@@ -52,7 +52,7 @@ def _rows(key: str, label: str, trials: pd.DataFrame, result: SearchResult, *, p
     return [head | {"key": option, "importance": found.get(option, 0.0)} for option in options]
 
 
-def _fanova(trials: pd.DataFrame, rules: Mapping[str, Any], pooled: bool) -> dict[str, float]:
+def _fanova(trials: pd.DataFrame, rules: SearchRules, pooled: bool) -> dict[str, float]:
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
@@ -74,7 +74,7 @@ def _fanova(trials: pd.DataFrame, rules: Mapping[str, Any], pooled: bool) -> dic
     return {option: float(share) for option, share in shares.items()}
 
 
-def _distribution(dimension: Mapping[str, Any]) -> Any:
+def _distribution(dimension: SpaceRow) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     low, high, log = dimension["low"], dimension["high"], dimension["scale"] != "linear"
@@ -87,7 +87,7 @@ def _distribution(dimension: Mapping[str, Any]) -> Any:
     return FloatDistribution(low, high, log=log)
 
 
-def _parameter(dimension: Mapping[str, Any], value: Any) -> Any:
+def _parameter(dimension: SpaceRow, value: Any) -> Any:
     """A value as it was sampled: 1 - value on the scale log1m, within its bounds whatever the rounding did."""
     if dimension["kind"] == "choice":
         return value

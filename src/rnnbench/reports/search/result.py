@@ -19,8 +19,10 @@ from rnnbench.errors import BadInput
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.statistics.best_share import percentile_interval, resampled_best_share
 from rnnbench.reports.statistics.means import mean_ci
-from rnnbench.reports.tables.frames import typed_frame
+from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.numbers import short
+from rnnbench.store.manifests import SearchRules
+from rnnbench.store.record import Record
 
 WELCH_FROM = 200  # trials a study: the size of the paper, from which its own test is used
 FEWEST_FOR_EFFECT = 20  # trials a study, and
@@ -43,7 +45,7 @@ class SearchResult:
     """trials: one row a trial or final; studies: one row a study (columns in STUDIES); rules: the search as planned."""
 
     name: str
-    rules: Mapping[str, Any]
+    rules: SearchRules
     trials: pd.DataFrame
     studies: pd.DataFrame
     metric: str  # of several datasets all there are, in words
@@ -52,13 +54,14 @@ class SearchResult:
     sentences: tuple[str, ...]
 
 
-def search_result(name: str, rules: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> SearchResult:
+def search_result(name: str, rules: SearchRules, records: Sequence[Record]) -> SearchResult:
     """The result of a search. rules: `search` of its manifest; records: of its runs, as far as they are finished."""
     needed = {"trials": TRIAL_KEYS, "studies": ("key", "label"), "space": ("key", "text")}
     if not (all(_whole(rules, part, keys) for part, keys in needed.items()) and rules["studies"]):
         raise BadInput(f"what is kept of the search {name} is damaged; its command, given again, writes it anew.")
     most = max((row["number"] + 1 for row in rules["trials"]), default=0)
-    rules = {"trials_each": most, **rules}  # a manifest that was cut short may not say how many were wanted
+    if "trials_each" not in rules:
+        rules = {"trials_each": most, **rules}  # a manifest that was cut short may not say how many were wanted
     frame = records_frame(records)
     metrics, goals = (_by_study(rules, frame, key) for key in ("metric", "goal"))
     metric = ", ".join(dict.fromkeys(metrics.values()))
@@ -75,17 +78,18 @@ def _whole(rules: Mapping[str, Any], part: str, keys: Sequence[str]) -> bool:
     return part in rules and all(row.keys() >= set(keys) for row in rules[part])
 
 
-def _by_study(rules: Mapping[str, Any], frame: pd.DataFrame, key: str) -> dict[str, str]:
+def _by_study(rules: SearchRules, frame: pd.DataFrame, key: str) -> dict[str, str]:
     """The metric, or its goal, of each study: two studies may be of two datasets."""
     known = frame.set_index("id")[key].dropna()
     found: dict[str, str] = {}
     for each in rules["trials"]:
-        if each["id"] in known.index:
-            found.setdefault(each["study"], str(known[each["id"]]))
+        run = each["id"]
+        if run is not None and run in known.index:
+            found.setdefault(each["study"], str(known[run]))
     return {study["key"]: found.get(study["key"], str(known.iloc[0])) for study in rules["studies"]}
 
 
-def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goals: Mapping[str, str]) -> pd.DataFrame:
+def _trials(rules: SearchRules, frame: pd.DataFrame, goals: Mapping[str, str]) -> pd.DataFrame:
     """One row a trial or final. chosen: `best` or `top` among a study's trials, by validation alone."""
     records = frame.set_index("id")
     labels = {study["key"]: study["label"] for study in rules["studies"]}
@@ -106,12 +110,12 @@ def _trials(rules: Mapping[str, Any], frame: pd.DataFrame, goals: Mapping[str, s
     return trials
 
 
-def _keys(rules: Mapping[str, Any]) -> list[str]:
+def _keys(rules: SearchRules) -> list[str]:
     """The options that are searched."""
     return [dimension["key"] for dimension in rules["space"]]
 
 
-def _became(run: str | None, records: pd.DataFrame) -> dict[str, Any]:
+def _became(run: str | None, records: pd.DataFrame) -> Row:
     """What became of a trial's run. run: None of a trial that was refused; records: by id."""
     measured = ("seed", "params", "train_seconds")
     if run not in records.index:
@@ -136,11 +140,11 @@ def _by_validation(trials: pd.DataFrame, goal: str) -> pd.DataFrame:
     return valued.assign(key=sign * valued["val"]).sort_values(["key", "number"]).drop(columns="key")
 
 
-def _top(n: int, rules: Mapping[str, Any]) -> int:
+def _top(n: int, rules: SearchRules) -> int:
     return max(1, round(n * float(rules["top"])))
 
 
-def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) -> dict[str, Any]:
+def _study(key: str, rules: SearchRules, trials: pd.DataFrame, goal: str) -> Row:
     """One row of the frame of studies."""
     mine = trials[(trials["study"] == key) & (trials["stage"] == "trial")]
     top = mine[mine["chosen"] != ""]
@@ -148,7 +152,7 @@ def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) 
     if _enough(mine, rules):
         low, high = percentile_interval(_best_share(mine, rules, goal), ALPHA)
     counts = Counter(mine.loc[mine["status"] != "ok", "status"])
-    row: dict[str, Any] = {
+    row: Row = {
         "study": key,
         "label": next(study["label"] for study in rules["studies"] if study["key"] == key),
         "trials": len(mine),
@@ -163,7 +167,7 @@ def _study(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) 
     return row | _winner(key, rules, trials) | _effect(key, rules, trials, goal)
 
 
-def _winner(key: str, rules: Mapping[str, Any], trials: pd.DataFrame) -> dict[str, Any]:
+def _winner(key: str, rules: SearchRules, trials: pd.DataFrame) -> Row:
     """A study's best trial by validation, and its runs on fresh seeds."""
     best = trials[(trials["study"] == key) & (trials["chosen"] == "best")]
     number = None if best.empty else best["number"].iloc[0]
@@ -214,11 +218,11 @@ def _beaten(losses: np.ndarray) -> np.ndarray:
     return np.array(beaten, dtype=bool)
 
 
-def _enough(trials: pd.DataFrame, rules: Mapping[str, Any]) -> bool:
+def _enough(trials: pd.DataFrame, rules: SearchRules) -> bool:
     return len(trials) >= FEWEST_FOR_EFFECT and _top(len(trials), rules) >= FEWEST_TOP
 
 
-def in_words(trial: pd.Series[Any], rules: Mapping[str, Any]) -> str:
+def in_words(trial: pd.Series[Any], rules: SearchRules) -> str:
     """What was tried, in words."""
     said = []
     for key in _keys(rules):
@@ -227,10 +231,10 @@ def in_words(trial: pd.Series[Any], rules: Mapping[str, Any]) -> str:
     return ", ".join(said)
 
 
-def _effect(key: str, rules: Mapping[str, Any], trials: pd.DataFrame, goal: str) -> dict[str, Any]:
+def _effect(key: str, rules: SearchRules, trials: pd.DataFrame, goal: str) -> Row:
     """A study's best share against the baseline's, on test: the difference of means, and whether it is one."""
     numbers = dict.fromkeys(("difference", "low", "high", "p"), math.nan)
-    nothing: dict[str, Any] = numbers | {"method": "", "verdict": ""}
+    nothing: Row = numbers | {"method": "", "verdict": ""}
     base = _baseline(key, rules)
     if base is None:
         return nothing
@@ -268,7 +272,7 @@ def _tested(trials: pd.DataFrame) -> pd.Series[Any]:
     return trials.loc[trials["chosen"] != "", "test"].dropna()
 
 
-def _baseline(key: str, rules: Mapping[str, Any]) -> str | None:
+def _baseline(key: str, rules: SearchRules) -> str | None:
     """The study that one is compared with: the baseline, of several datasets the one on its own."""
     baseline, mine = str(rules.get("baseline")).split(), key.split()
     its_datasets = [word for word in baseline if word.startswith("dataset=")]
@@ -280,13 +284,13 @@ def _baseline(key: str, rules: Mapping[str, Any]) -> str | None:
     return known.get(tuple(sorted(wanted)))
 
 
-def _comparisons(rules: Mapping[str, Any]) -> int:
+def _comparisons(rules: SearchRules) -> int:
     """How many studies are compared with a baseline."""
     keys = [study["key"] for study in rules["studies"]]
     return sum(_baseline(key, rules) not in (None, key) for key in keys)
 
 
-def _best_share(trials: pd.DataFrame, rules: Mapping[str, Any], goal: str, *, seed: int = 0) -> np.ndarray:
+def _best_share(trials: pd.DataFrame, rules: SearchRules, goal: str, *, seed: int = 0) -> np.ndarray:
     """The mean on test of a study's best share by validation, resampled; see `resampled_best_share`."""
     sign = -1 if goal == "max" else 1
     val, test = trials["val"].to_numpy(float), trials["test"].to_numpy(float)
@@ -294,7 +298,7 @@ def _best_share(trials: pd.DataFrame, rules: Mapping[str, Any], goal: str, *, se
 
 
 def _sentences(
-    rules: Mapping[str, Any], trials: pd.DataFrame, studies: pd.DataFrame, metrics: Mapping[str, str]
+    rules: SearchRules, trials: pd.DataFrame, studies: pd.DataFrame, metrics: Mapping[str, str]
 ) -> list[str]:
     """What the size of the search can decide, and what it cannot."""
     metric = ", ".join(dict.fromkeys(metrics.values()))

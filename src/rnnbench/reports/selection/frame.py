@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from rnnbench.store import index, rows
+from rnnbench.store.record import Record
 from rnnbench.store.rows import COLUMNS, TIME, fitting, number
 from rnnbench.store.store import Store
 
@@ -19,7 +20,7 @@ READY: dict[str, Any] = {
 }
 
 
-def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row a run, sorted by id, so that the order of the records never shows in anything derived.
 
     Columns (what a record does not hold is missing, never zero):
@@ -43,7 +44,7 @@ def records_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     Two records with one id are one run: the first stays.
     """
-    unique: dict[str, Mapping[str, Any]] = {}
+    unique: dict[str, Record] = {}
     for record in records:
         unique.setdefault(_id_text(fitting(record["id"], "str")), record)
     ordered = [unique[key] for key in sorted(unique)]
@@ -82,7 +83,7 @@ def _id_text(run: str | None) -> str:
     return str(run)
 
 
-def _metrics(metrics: Sequence[Mapping[str, Any]]) -> dict[str, pd.Series[Any]]:
+def _metrics(metrics: Sequence[rows.Row]) -> dict[str, pd.Series[Any]]:
     """Every metric of the records under its own name, sorted."""
     names = sorted({name for some in metrics for name in some} - set(COLUMNS))
     return {name: pd.Series([number(some.get(name)) for some in metrics], dtype="float64") for name in names}

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,12 +15,10 @@ from rnnbench.store.curves import Curves, read_curves
 from rnnbench.store.gathered import the_record
 from rnnbench.store.manifests import read_manifest, read_manifests
 from rnnbench.store.published import Head, PublishedHead, frozen_samples, read_head, read_what_can_be
-from rnnbench.store.record import RecordError
+from rnnbench.store.record import Record, RecordError
 from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep
 from rnnbench.store.samples import FILE, SAMPLES
 from rnnbench.store.store import Store
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 
+from rnnbench.store.manifests import SearchRules, TrialRow
 
-def with_searches(frame: pd.DataFrame, found: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+
+def with_searches(frame: pd.DataFrame, found: Mapping[str, SearchRules]) -> pd.DataFrame:
     """A runs frame with the column `stage` (trial, final, or empty) and a search's studies as axes of their own.
 
     So a leaderboard's row is a study: chosen among its trials by validation, shown by its finals. An entry that was
@@ -17,11 +18,14 @@ def with_searches(frame: pd.DataFrame, found: Mapping[str, Mapping[str, Any]]) -
     stages: dict[str, tuple[str, str]] = {}
     for name, search in found.items():
         for each in _rows(search):
-            key, known = f"search {name}: {each['study']}", stages.get(each["id"])
+            run = each["id"]
+            if not run:
+                continue
+            key, known = f"search {name}: {each['study']}", stages.get(run)
             # Of two searches that share runs the first has them, finals as well: else its winner would be shown by the
             # very trial it was chosen for. What any search has chosen among is a trial.
-            if each["id"] and (known is None or (known[1] != "trial" and each["stage"] == "trial")):
-                stages[each["id"]] = (key, each["stage"])
+            if known is None or (known[1] != "trial" and each["stage"] == "trial"):
+                stages[run] = (key, each["stage"])
     if not stages or frame.empty:
         return frame
     inside = frame["id"].isin(list(stages))
@@ -33,5 +37,5 @@ def with_searches(frame: pd.DataFrame, found: Mapping[str, Mapping[str, Any]]) -
     return frame
 
 
-def _rows(search: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def _rows(search: SearchRules) -> list[TrialRow]:
     return [each for each in search.get("trials") or [] if {"id", "study", "stage"} <= set(each)]

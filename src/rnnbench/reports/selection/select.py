@@ -36,8 +36,6 @@ NAMES: dict[str, tuple[Kind, ...]] = {"sweep": (Sweep,), "published": (Published
 Named = tuple[str, tuple[Kind, ...]]  # a name, and what it may be
 KEYS = ("sweep", "published", *TEXTS, "device", *NUMBERS, "commit", "since", "until")
 SAME = {("peephole", "none"): "off"}
-
-
 LONGEST = 100  # bytes of a file's name that say what was selected
 
 
@@ -67,7 +65,8 @@ class Selected:
     @property
     def tag(self) -> str:
         """What was selected as a part of a file's name, "quickstart_cell-lstm-gru"; empty where it is all."""
-        text = "_".join([*self.names, *(f"{key}-{','.join(values)}" for key, values in self.wanted.items())])
+        names = [name.removesuffix(".json") for name in self.names]  # of a manifest, too
+        text = "_".join([*names, *(f"{key}-{','.join(values)}" for key, values in self.wanted.items())])
         safe = re.sub(r"[^\w.]+", "-", text).strip("-.")
         return safe.encode()[:LONGEST].decode(errors="ignore") or ("selection" if self.names or self.wanted else "")
 

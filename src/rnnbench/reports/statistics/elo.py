@@ -38,7 +38,7 @@ class Elo:
 def elo(shares: np.ndarray, anchor: int | None = None, *, datasets: Sequence[int] | None = None, seed: int = 0) -> Elo:
     """Bradley-Terry on Elo's scale with its bootstrap over datasets.
 
-    shares: (tasks, entries, entries), the part of the point of each game that the first entry won (`across.games`); NaN
+    shares: (tasks, entries, entries), the part of the point of each game that the first entry won (`games`); NaN
     where two did not meet. anchor: the entry whose strength is 1000 in every resample; None: the mean is 1000.
     datasets: the number of each task's dataset, for tasks of one dataset (its lengths, say) are drawn together: they
     are not independent. None: each task is one of its own.
@@ -95,7 +95,8 @@ def fit(wins: np.ndarray) -> np.ndarray:
         theta += move * np.minimum(1.0, 1.0 / np.maximum(longest, 1e-300))
         if longest.max() < 1e-10:
             break
-    return theta - theta.mean(axis=1, keepdims=True)
+    centred: np.ndarray = theta - theta.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _anchored(theta: np.ndarray, anchor: int | None) -> np.ndarray:

@@ -29,7 +29,8 @@ def _middle(weights: np.ndarray) -> np.ndarray:
     ends = np.cumsum(weights, axis=-1)
     total = ends[..., -1:]
     inside = np.minimum(ends, 0.75 * total) - np.maximum(ends - weights, 0.25 * total)
-    return np.clip(inside, 0.0, None) / (0.5 * total)
+    shares: np.ndarray = np.clip(inside, 0.0, None) / (0.5 * total)
+    return shares
 
 
 def iqm_interval(scores: Sequence[np.ndarray], *, seed: int = 0) -> Interval:
@@ -111,7 +112,8 @@ def improvement(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], *, see
 
 def _won(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """1 where a run of x is better than one of y, 0.5 where equal: (runs of x, runs of y)."""
-    return (np.sign(x[:, None] - y[None, :]) + 1.0) / 2.0
+    won: np.ndarray = (np.sign(x[:, None] - y[None, :]) + 1.0) / 2.0
+    return won
 
 
 def games(merits: list[np.ndarray]) -> np.ndarray:
@@ -123,8 +125,11 @@ def games(merits: list[np.ndarray]) -> np.ndarray:
         return result
     x = np.concatenate([merits[n] for n in some])
     starts = np.r_[0, np.cumsum(sizes[some])[:-1]]
-    sums = np.add.reduceat(np.add.reduceat(_won(x, x), starts, axis=0), starts, axis=1)
-    result[np.ix_(some, some)] = sums / np.outer(sizes[some], sizes[some])
+    for column in some:
+        theirs = np.sort(merits[column])
+        below, upto = (np.searchsorted(theirs, x, side) for side in ("left", "right"))
+        won = np.add.reduceat(below + upto, starts) / 2.0  # whole and half games: exact, in whatever order
+        result[some, column] = won / (sizes[some] * sizes[column])
     return result
 
 
@@ -145,7 +150,8 @@ def mean_ranks(means: np.ndarray) -> np.ndarray:
         ordered = np.sort(column)
         below, upto = (np.searchsorted(ordered, column, side) for side in ("left", "right"))
         ranks += len(column) - upto + (upto - below + 1) / 2
-    return ranks / means.shape[1]
+    mean_of_tasks: np.ndarray = ranks / means.shape[1]
+    return mean_of_tasks
 
 
 def signed_rank_p(differences: np.ndarray) -> float:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+# One row of a table by column. What a cell may hold is said by the columns that a table names, not here.
+Row = dict[str, Any]
 
-def typed_frame(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+
+def typed_frame(rows: Sequence[Row], columns: Mapping[str, str]) -> pd.DataFrame:
     """A frame of rows with these columns and no others. columns: the pandas type by name, also where there are no rows.
 
     Raises KeyError where a row lacks a column.

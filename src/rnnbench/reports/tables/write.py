@@ -40,7 +40,7 @@ def _object(table: Table) -> dict[str, Any]:
     return {"name": table.name, "legend": table.legend, "remarks": remarks, "rows": rows}
 
 
-def _dumped(whole: Mapping[str, Any]) -> str:
+def _dumped(whole: Mapping[str, object]) -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

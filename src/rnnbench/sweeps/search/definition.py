@@ -18,15 +18,17 @@ from rnnbench.runs.axes import is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.space import Dimension, read_space
+from rnnbench.store.config import Composed
+from rnnbench.store.manifests import Values
 from rnnbench.sweeps.plan import check_trackers, size_of, untracked
 
 SAMPLERS = ("tpe", "random", "cmaes", "grid")
 PRUNERS = ("none", "asha", "hyperband", "median")
 OBJECTIVES = ("metric", "train_seconds", "params")
-DEFAULTS: dict[str, Any] = {
+DEFAULTS: Composed = {
     "sampler": "tpe", "pruner": "none", "trials": 20, "final_seeds": 0, "seed": 0, "top": 0.1, "objectives": ["metric"],
 }  # fmt: skip
-NO_EXPERIMENT: dict[str, Any] = {"base": {}, "search": {}, "variants": [{}]}
+NO_EXPERIMENT: Composed = {"base": {}, "search": {}, "variants": [{}]}
 POINTS = 100  # of a space that are tried for one whose run exists
 FINAL_SEED = 100_000  # finals have seeds from here on: fresh, whatever the number of trials
 
@@ -58,19 +60,19 @@ class Search:
     top: float
     objectives: tuple[str, ...]
 
-    def job(self, study: Study, number: int, parameters: Mapping[str, Any]) -> Job:
+    def job(self, study: Study, number: int, parameters: Values) -> Job:
         """A trial's run. Its seed is its number unless the search gives all of them one."""
         found = [dimension.override(parameters[dimension.key]) for dimension in self.space]
         seeded = any(key_of(o) == "seed" for o in study.overrides)
         return prepare(_typed([*study.overrides, *found, *([] if seeded else [f"seed={number}"])]), group=self.name)
 
-    def final(self, study: Study, parameters: Mapping[str, Any], n: int) -> Job:
+    def final(self, study: Study, parameters: Values, n: int) -> Job:
         """The n-th run of a winner on fresh seeds."""
         found = [dimension.override(parameters[dimension.key]) for dimension in self.space]
         rest = [o for o in study.overrides if key_of(o) != "seed"]
         return prepare(_typed([*rest, *found, f"seed={FINAL_SEED + n}"]), group=self.name)
 
-    def rules(self, study: Study) -> dict[str, Any]:
+    def rules(self, study: Study) -> Composed:
         """What may not change between two commands that go on with one study: else its trials would not compare."""
         return {
             "overrides": sorted(o for o in study.overrides if not o.startswith(("tracker", "harness"))),
@@ -137,20 +139,20 @@ def _others(overrides: Sequence[str], taken: Collection[str]) -> list[str]:
     return [o for o in overrides if key_of(o) not in taken]
 
 
-def _variants(written: Sequence[Mapping[str, Any]], taken: Collection[str], data: Sequence[str]) -> list[list[str]]:
+def _variants(written: Sequence[Composed], taken: Collection[str], data: Sequence[str]) -> list[list[str]]:
     """What sets the studies apart: the experiment's variants, each once for every dataset that is asked for."""
     lines = [_others(_lines(variant), taken) for variant in written]
     return [variant for each in lines for variant in expand([*each, *data])]
 
 
-def _unnamed(overrides: Sequence[str], given: Mapping[str, Any]) -> str:
+def _unnamed(overrides: Sequence[str], given: Mapping[str, object]) -> str:
     """A name for a search without one: of what it searches, so that more trials or more finals are the same search."""
     rules = _options({key: given.get(key) for key in ("sampler", "pruner", "objectives", "seed")})
     words = shlex.join(["rnnbench", "tune", *overrides, *rules])
     return "tune-" + hashlib.sha256(words.encode()).hexdigest()[:8]
 
 
-def _experiment(name: str, rest: Sequence[str]) -> dict[str, Any]:
+def _experiment(name: str, rest: Sequence[str]) -> Composed:
     """An experiment's base, search and variants, of the size that the asked budget has.
 
     Raises BadInput where it is no search.
@@ -167,7 +169,7 @@ def _experiment(name: str, rest: Sequence[str]) -> dict[str, Any]:
     return {**{part: _both(name, part, content, size) for part in ("base", "search")}, "variants": variants}
 
 
-def _both(name: str, part: str, content: Mapping[str, Any], size: Mapping[str, Any]) -> dict[str, Any]:
+def _both(name: str, part: str, content: Composed, size: Composed) -> Composed:
     """A part of an experiment with what its size says otherwise. Raises BadInput where one of them is no mapping."""
     plain, sized = content.get(part) or {}, size.get(part) or {}
     if not (isinstance(plain, dict) and isinstance(sized, dict)):
@@ -175,13 +177,13 @@ def _both(name: str, part: str, content: Mapping[str, Any], size: Mapping[str, A
     return {**plain, **sized}
 
 
-def _settings(search: Mapping[str, Any], given: Mapping[str, Any], experiment: str | None) -> dict[str, Any]:
+def _settings(search: Composed, given: Mapping[str, object], experiment: str | None) -> Composed:
     """The search's options: the command line's before the experiment's before the defaults. Raises BadInput."""
     known = {*DEFAULTS, "space", "baseline"}
     for key in search:
         if key not in known:
             raise BadInput(f"experiment {experiment!r}: unknown `search.{key}`; {nearest(str(key), known)}")
-    settings = {key: search.get(key, default) for key, default in DEFAULTS.items()}
+    settings: Composed = {key: search.get(key, default) for key, default in DEFAULTS.items()}
     settings |= {key: value for key, value in given.items() if value is not None and key in DEFAULTS}
     _check_numbers(settings)
     settings["sampler"] = str(settings["sampler"]).lower()
@@ -193,7 +195,7 @@ def _settings(search: Mapping[str, Any], given: Mapping[str, Any], experiment: s
     return settings
 
 
-def _check_numbers(settings: Mapping[str, Any]) -> None:
+def _check_numbers(settings: Composed) -> None:
     """Refuse numbers that count or share nothing."""
     for key, least in (("trials", 1), ("final_seeds", 0), ("seed", 0)):
         if not is_whole(settings[key], least):
@@ -216,7 +218,7 @@ def _objectives(asked: Any) -> tuple[str, ...]:
     return objectives
 
 
-def _check(settings: Mapping[str, Any], space: Sequence[Dimension], studies: Sequence[Study]) -> dict[str, Any]:
+def _check(settings: Composed, space: Sequence[Dimension], studies: Sequence[Study]) -> Composed:
     """What samplers, pruners and objectives cannot do together; and one point of the space, whose run must exist.
 
     Returns the settings that follow from the space: a grid has as many trials as points. Raises BadInput.
@@ -300,7 +302,7 @@ def _baseline(asked: Any, studies: Sequence[Study]) -> str | None:
     return found[0] if found else None
 
 
-def _lines(mapping: Mapping[str, Any]) -> list[str]:
+def _lines(mapping: Composed) -> list[str]:
     """A yaml mapping as overrides; `on` and `off` in yaml are booleans, and their author meant the words."""
     if not isinstance(mapping, Mapping):
         raise BadInput(f"{mapping!r} in an experiment is no mapping of overrides.")
@@ -318,7 +320,7 @@ def _typed(overrides: Sequence[str]) -> list[str]:
     return [re.sub(r"^(\w+)='([\w.-]+)'$", r"\1=\2", o) for o in overrides]
 
 
-def _options(given: Mapping[str, Any]) -> list[str]:
+def _options(given: Mapping[str, object]) -> list[str]:
     return [
         word
         for key, value in given.items()

@@ -67,7 +67,7 @@ def _cut_torn_line(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def me() -> dict[str, Any]:
+def me() -> dict[str, str | int | float]:
     """This process, so that another can tell whether it still lives."""
     process = psutil.Process()
     return {"host": platform.node(), "pid": process.pid, "born": process.create_time()}
@@ -82,6 +82,7 @@ def gone(owner: Any, elsewhere: Collection[tuple[str, int]] | None = None) -> bo
         return elsewhere is not None and (owner.get("host"), owner.get("pid")) not in elsewhere
     try:
         process = psutil.Process(owner["pid"])
-        return abs(process.create_time() - owner["born"]) > 2.0 or process.status() == psutil.STATUS_ZOMBIE
+        another = abs(float(process.create_time()) - owner["born"]) > 2.0
+        return bool(another or process.status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return True

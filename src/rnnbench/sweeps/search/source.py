@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from rnnbench.runs.plan import Job
-from rnnbench.store.record import RecordError
+from rnnbench.store.record import Record, RecordError
 from rnnbench.store.store import Store
 from rnnbench.sweeps import stale
 from rnnbench.sweeps.executors.base import Running
 from rnnbench.sweeps.search.studies import OneStudy
+from rnnbench.sweeps.source import Refused
 
 LOOK_SECONDS = 1.0  # between two looks at the histories of running trials
 
@@ -72,7 +72,7 @@ class SearchSource:
         """Only what was taken: a trial that was never asked for has no values yet, and should learn from the others."""
         return list(self._back)
 
-    def tell(self, job: Job, record: Mapping[str, Any]) -> None:
+    def tell(self, job: Job, record: Record | Refused) -> None:
         for study, number in self._open.pop(job.id, []):
             study.tell(number, record)
         self.noted(None)

@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
@@ -18,10 +17,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs.plan import Job
-from rnnbench.store.record import RecordError
+from rnnbench.store.manifests import Values
+from rnnbench.store.record import Record, RecordError
 from rnnbench.sweeps.search.definition import Search, Study
 from rnnbench.sweeps.search.journal import gone, me
 from rnnbench.sweeps.search.samplers import make_pruner, make_sampler, suggest
+from rnnbench.sweeps.source import Refused
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Row:
     run: str | None
     state: str
     losses: tuple[float, ...]
-    parameters: dict[str, Any]
+    parameters: Values
     reason: str
 
 
@@ -91,7 +92,7 @@ class OneStudy:
         self.refused: dict[int, str] = {}  # in an earlier command: trials and their runs
         self._again: list[int] = []
 
-    def follow(self, read: Callable[[str], Mapping[str, Any] | None]) -> None:
+    def follow(self, read: Callable[[str], Record | None]) -> None:
         """The store has the last word on trials that are over: one that failed may have been done again since, and a
         journal cannot be told twice. (Its sampler goes on from what it was told.) One that was refused, say for missing
         data, has no record, and is offered again: the journal has it as a failure. read: a run's record by its id."""
@@ -108,7 +109,7 @@ class OneStudy:
                 self.refused[trial.number] = run
         self._again = list(self.refused)
 
-    def _note(self, number: int, record: Mapping[str, Any]) -> TrialState:
+    def _note(self, number: int, record: Record | Refused) -> TrialState:
         losses = losses_of(record, self.search.objectives)
         ends = {"pruned": TrialState.PRUNED, "ok": TrialState.FAIL if losses is None else TrialState.COMPLETE}
         state = ends.get(record["status"], TrialState.FAIL)
@@ -159,7 +160,7 @@ class OneStudy:
         trial.set_user_attr("run", job.id)
         return trial.number, job
 
-    def tell(self, number: int, record: Mapping[str, Any]) -> None:
+    def tell(self, number: int, record: Record | Refused) -> None:
         """A trial's run is recorded. What is not ok is a failure, except where the pruner gave it up."""
         state = self._note(number, record)
         self._end(number, state, self._recorded[number][1] or None)
@@ -208,20 +209,23 @@ class OneStudy:
         return [row for row in done if not any(_beats(other.losses, row.losses) for other in done)]
 
 
-def losses_of(record: Mapping[str, Any], objectives: Sequence[str]) -> tuple[float, ...] | None:
+def losses_of(record: Record | Refused, objectives: Sequence[str]) -> tuple[float, ...] | None:
     """A record's value of each objective, lower is better; None where it is not ok or lacks one. Reads no test."""
-    if record["status"] != "ok":
+    if record["status"] != "ok" or "metric" not in record:
         return None
     metric = record["metrics"].get(f"val/{record['metric']}")
-    known = {"metric": None if metric is None else _loss(metric, record["goal"])}
-    known |= {key: record.get(key) for key in ("train_seconds", "params")}
+    known = {
+        "metric": None if metric is None else _loss(metric, record["goal"]),
+        "train_seconds": record["train_seconds"],
+        "params": record["params"],
+    }
     values = [known[objective] for objective in objectives]
     if any(value is None or not math.isfinite(value) for value in values):
         return None
     return tuple(float(value) for value in values if value is not None)
 
 
-def _loss(value: float, goal: str) -> float:
+def _loss(value: float, goal: str | None) -> float:
     return -value if goal == "max" else value
 
 

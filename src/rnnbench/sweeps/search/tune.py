@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 from rnnbench.errors import BadInput
 from rnnbench.runs.plan import Job
 from rnnbench.runs.space import Dimension
-from rnnbench.store.manifests import read_manifest_file
-from rnnbench.store.record import FINAL, RecordError
+from rnnbench.store.manifests import Manifest, SpaceRow, TrialRow, Values, read_manifest_file
+from rnnbench.store.record import FINAL, Record, RecordError
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.sweeps import control, stale
 from rnnbench.sweeps.display import Display
@@ -24,7 +24,7 @@ from rnnbench.sweeps.plan import Plan, is_search
 from rnnbench.sweeps.search.definition import Search
 from rnnbench.sweeps.search.journal import open_journal, set_aside
 from rnnbench.sweeps.search.source import SearchSource
-from rnnbench.sweeps.search.studies import OneStudy, check_studies
+from rnnbench.sweeps.search.studies import OneStudy, Row, check_studies
 from rnnbench.sweeps.source import Listed
 from rnnbench.sweeps.sweep import Result, Sweep
 
@@ -32,7 +32,6 @@ ANSWERS = ("ok", "diverged", "pruned")  # ends that say something of the values 
 
 
 ANEW = ": the search begins anew"
-RULES = ("baseline", "sampler", "pruner", "final_seeds", "seed", "top", "objectives")
 
 
 @dataclass
@@ -68,7 +67,7 @@ class Tune:
         # A search announces itself before it takes a trial: who took one and is not among these is gone.
         elsewhere = {(seen.host, seen.pid) for seen in control.running(results.root)}
         self.studies = [OneStudy(self.search, study, storage, elsewhere) for study in self.search.studies]
-        self.finals: list[dict[str, Any]] = []
+        self.finals: list[TrialRow] = []
         self.plan = Plan(self.search.name, (), asked=self.search.command)
         self._written = ""
         self._began, self._started = time.monotonic(), 0
@@ -131,11 +130,11 @@ class Tune:
             self.plan.jobs.append(job)
         self.write_manifest()
 
-    def _values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _values(self, parameters: Values) -> Values:
         """What was sampled, as the overrides have it."""
         return {d.key: d.value(parameters[d.key]) for d in self.search.space if d.key in parameters}
 
-    def _record(self, run: str) -> dict[str, Any] | None:
+    def _record(self, run: str) -> Record | None:
         try:
             return self.store.read(run)
         except (RecordError, OSError) as error:
@@ -150,17 +149,23 @@ class Tune:
         for row in rows:
             if row["id"]:
                 entries.setdefault(f"{row['study']} {row['stage']}s", []).append(row["id"])
-        content = {
+        content: Manifest = {
             "name": search.name,
             "command": search.command,
-            "runs": list(dict.fromkeys(row["id"] for row in rows if row["id"])),
+            "runs": list(dict.fromkeys(run for row in rows if (run := row["id"]))),
             "entries": entries,
             "skipped": [{"reason": reason, "cells": n} for reason, n in Counter(search.skipped).items()],
             "search": {
                 "studies": [{"key": study.key, "label": study.label} for study in search.studies],
                 "space": list(map(_dimension, search.space)),
                 "trials_each": search.trials,
-                **{key: getattr(search, key) for key in RULES},
+                "baseline": search.baseline,
+                "sampler": search.sampler,
+                "pruner": search.pruner,
+                "final_seeds": search.final_seeds,
+                "seed": search.seed,
+                "top": search.top,
+                "objectives": search.objectives,
                 "trials": rows,
             },
         }
@@ -173,23 +178,24 @@ class Tune:
         planned = {"planned": datetime.now(UTC).isoformat(timespec="seconds")}
         write_atomic(path, json.dumps({**content, **planned}, indent=1) + "\n")
 
-    def _trial_rows(self) -> list[dict[str, Any]]:
+    def _trial_rows(self) -> list[TrialRow]:
         """Every trial as the manifest has it."""
-        return [
-            {
-                "id": row.run,
-                "study": row.study,
-                "number": row.number,
-                "stage": "trial",
-                "state": row.state,
-                "values": self._values(row.parameters),
-                **({"reason": row.reason} if row.reason else {}),
-            }
-            for study in self.studies
-            for row in study.rows()
-        ]
+        return [self._trial_row(row) for study in self.studies for row in study.rows()]
 
-    def _earlier_rows(self) -> list[dict[str, Any]]:
+    def _trial_row(self, row: Row) -> TrialRow:
+        told: TrialRow = {
+            "id": row.run,
+            "study": row.study,
+            "number": row.number,
+            "stage": "trial",
+            "state": row.state,
+            "values": self._values(row.parameters),
+        }
+        if row.reason:
+            told["reason"] = row.reason
+        return told
+
+    def _earlier_rows(self) -> list[TrialRow]:
         """Trials and finals that the manifest knows of."""
         try:
             known = read_manifest_file(self.store.results.manifest(self.search.name))
@@ -197,11 +203,11 @@ class Tune:
         except (OSError, ValueError, KeyError):
             return []
 
-    def _all_finals(self) -> list[dict[str, Any]]:
+    def _all_finals(self) -> list[TrialRow]:
         """The finals of today's winners, and as `former final` those of earlier winners: they stay known."""
         wanted = {row["id"] for row in self.finals}
         earlier = [row for row in self._earlier if row["stage"] != "trial"]
-        over = [row | {"stage": "former final"} for row in earlier if row["id"] not in wanted]
+        over: list[TrialRow] = [{**row, "stage": "former final"} for row in earlier if row["id"] not in wanted]
         return self.finals + (over if self.finals else earlier)
 
     def _statuses(self) -> dict[str, list[str]]:
@@ -232,7 +238,8 @@ class Tune:
     def _runs(self) -> list[str]:
         """The runs of trials and finals, each once."""
         trials = [row.run for study in self.studies for row in study.rows() if row.run]
-        return list(dict.fromkeys([*trials, *(row["id"] for row in self.finals)]))
+        finals = [row["id"] for row in self.finals if row["id"]]
+        return list(dict.fromkeys([*trials, *finals]))
 
     @property
     def any_ok(self) -> bool:
@@ -248,11 +255,18 @@ class Tune:
         return 1 if bad or self.open or self.stopped or "ok" not in statuses["trial"] else 0
 
 
-def _dimension(dimension: Dimension) -> dict[str, Any]:
+def _dimension(dimension: Dimension) -> SpaceRow:
     """A searched key as the manifest has it."""
-    keys = ("key", "text", "kind", "low", "high", "step", "scale")
-    choices = [dimension.value(n) for n in range(len(dimension.texts))]
-    return {**{key: getattr(dimension, key) for key in keys}, "choices": choices}
+    return {
+        "key": dimension.key,
+        "text": dimension.text,
+        "kind": dimension.kind,
+        "low": dimension.low,
+        "high": dimension.high,
+        "step": dimension.step,
+        "scale": dimension.scale,
+        "choices": [dimension.value(n) for n in range(len(dimension.texts))],
+    }
 
 
 def _counted(stage: str, statuses: Sequence[str]) -> str:
