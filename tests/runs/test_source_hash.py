@@ -159,37 +159,6 @@ def test_todays_hash_moves_with_every_room(tmp_path, room):
     assert hash_of(tmp_path) != source_hash()
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """The user's cache, a folder of the test's own."""
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
-    return tmp_path / "cache" / "rnnbench" / "source_hash"
-
-
-def test_a_hash_that_was_kept_is_read_and_never_answers_for_other_source(package, cache, monkeypatch):
-    first = kept_hash(package)
-    assert first == hash_of(package)
-    assert [path.read_text() for path in cache.iterdir()] == [first]
-    with monkeypatch.context() as patch:
-        patch.setattr(hashing, "hash_of", lambda package: pytest.fail("it was kept"))
-        assert kept_hash(package) == first
-    change(package / "nn" / "sizes.py", "+ 1", "+ 3")
-    assert kept_hash(package) == hash_of(package) != first
-
-
-@pytest.mark.parametrize("content", ["", "0123", "0123456789ab\n", "not a hash..", "\xff" * 12])
-def test_what_is_no_hash_in_the_cache_is_not_believed(package, cache, content):
-    kept_hash(package)
-    (path,) = cache.iterdir()
-    path.write_text(content, encoding="latin-1")
-    assert kept_hash(package) == hash_of(package) == path.read_text()
-
-
-def test_without_a_place_to_keep_it_the_hash_is_the_same(package, cache):
-    cache.parent.parent.write_text("a file in the way")
-    assert kept_hash(package) == hash_of(package)
-
-
 def swap(one, other):
     texts = one.read_text(), other.read_text()
     one.write_text(texts[1])
@@ -249,3 +218,49 @@ def test_a_circle_of_imports_has_a_hash(package):
     (package / "nn/one.py").write_text("from rnnbench.nn import two\n")
     (package / "nn/two.py").write_text("from rnnbench.nn import one\n")
     assert hash_of(package) == hash_of(package)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The user's cache, a folder of the test's own."""
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    return tmp_path / "cache" / "rnnbench" / "source_hash"
+
+
+def test_a_hash_that_was_kept_is_read_and_never_answers_for_other_source(package, cache, monkeypatch):
+    first = kept_hash(package)
+    assert first == hash_of(package)
+    assert [path.read_text() for path in cache.iterdir()] == [first]
+    with monkeypatch.context() as patch:
+        patch.setattr(hashing, "hash_of", lambda package: pytest.fail("it was kept"))
+        assert kept_hash(package) == first
+    change(package / "nn" / "sizes.py", "+ 1", "+ 3")
+    assert kept_hash(package) == hash_of(package) != first
+
+
+def test_a_hash_of_source_that_is_edited_meanwhile_is_not_kept(package, cache, monkeypatch):
+    """Else it would answer for the source of before, should that come back."""
+    before = hash_of(package)
+
+    def late(package):
+        change(package / "nn" / "sizes.py", "+ 1", "+ 3")
+        return hash_of(package)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashing, "hash_of", late)
+        assert kept_hash(package) == hash_of(package) != before
+    change(package / "nn" / "sizes.py", "+ 3", "+ 1")
+    assert kept_hash(package) == before
+
+
+@pytest.mark.parametrize("content", ["", "0123", "0123456789ab\n", "not a hash..", "\xff" * 12])
+def test_what_is_no_hash_in_the_cache_is_not_believed(package, cache, content):
+    kept_hash(package)
+    (path,) = cache.iterdir()
+    path.write_text(content, encoding="latin-1")
+    assert kept_hash(package) == hash_of(package) == path.read_text()
+
+
+def test_without_a_place_to_keep_it_the_hash_is_the_same(package, cache):
+    cache.parent.parent.write_text("a file in the way")
+    assert kept_hash(package) == hash_of(package)

@@ -9,6 +9,7 @@ import shutil
 import threading
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from reports.synthetic import fill_store, make_record, make_records
@@ -212,6 +213,7 @@ ODD = {
     "metrics that are no numbers": {"metrics": {"test/odd": "text", "val/list": [1], "test/accuracy": None}},
     "metrics named like columns": {"metrics": {"value": 0.5, "id": 1.0, "folder": 2.0, "metric value": 3.0}},
     "a metric with half a character": {"metrics": {"test/\ud800": 0.5}},
+    "half a character in a time and a config": {"started": "\ud800", "config": {"seed": 0, "clip": "\ud800"}},
     "numbers beyond every float": {"metrics": {"test/accuracy": 10**400}, "params": 10**400, "threads": -(2**63)},
     "whole numbers with a point": {"params": 1e3, "attempts": 2.0, "best_step": 2.5},
     "lists and objects for words": {"reason": {"a": [1]}, "host": ["x"], "device": {"kind": "cuda"}, "label": 3},
@@ -305,4 +307,24 @@ def test_a_flipped_bit_of_the_index_is_noticed(store, monkeypatch):
     content = bytearray(file(store).read_bytes())
     content[len(content) // 4] ^= 1
     file(store).write_bytes(bytes(content))
+    agree(store)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.drop_columns(["seed"]),
+        lambda table: table.drop_columns(["folder"]),
+        lambda table: table.drop_columns(["inode"]),
+        lambda table: table.append_column("seed", table["seed"]),
+        lambda table: table.append_column("metric odd", table["folder"]),
+        lambda table: table.append_column("odd", table["value"]),
+        lambda table: table.set_column(table.column_names.index("seed"), "seed", table["folder"]),
+    ],
+)
+def test_an_index_of_other_columns_is_made_again_though_it_calls_itself_ours(store, change):
+    index.load(store)
+    path = store.root.parent / index.FILE
+    table = pq.read_table(path)
+    pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
     agree(store)

@@ -14,7 +14,7 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import attempts, vouched
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.record import run_id
-from rnnbench.store.rows import row
+from rnnbench.store.rows import COLUMNS, fitting, row
 from rnnbench.sweeps import stale
 from rnnbench.sweeps.outlook import look_ahead
 from rnnbench.sweeps.status import look
@@ -31,7 +31,7 @@ OTHER = "0123456789ab"
 def is_stale(job, **replaced):
     """What index, record and frame say of a job's record; they agree."""
     made = record(job, **replaced)
-    found = row(made)
+    found = {name: fitting(value, COLUMNS[name]) for name, value in row(made).items()}
     said = {stale.is_stale(found), stale.record_is_stale(made), *stale.stale_rows(pd.DataFrame([found]))}
     assert len(said) == 1
     return said.pop()

@@ -57,12 +57,15 @@ def kept_hash(package: Path) -> str:
     import platformdirs
 
     folder = platformdirs.user_cache_path("rnnbench") / "source_hash"
-    path = folder / _digest_of_bytes(package)
+    read = _digest_of_bytes(package)
+    path = folder / read
     with contextlib.suppress(OSError, UnicodeDecodeError):
         kept = path.read_text(encoding="ascii")
         if re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", kept):
             return kept
     found = hash_of(package)
+    if _digest_of_bytes(package) != read:  # edited meanwhile: what was hashed is not what was read first
+        return found
     with contextlib.suppress(OSError):  # no home, no room: it is computed again
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, found)

@@ -257,7 +257,20 @@ def _read(path: Path) -> Any:
     except (pa.ArrowException, OSError, ValueError):
         return None
     made_by = (table.schema.metadata or {}).get(b"made_by")
-    return table if made_by == _made_by().encode() else None
+    return table if made_by == _made_by().encode() and _fits(table.schema) else None
+
+
+def _fits(schema: Any) -> bool:
+    """Whether these are the columns that are written: whatever calls itself ours need not be it."""
+    import pyarrow as pa
+
+    fixed = _schema()
+    if schema.names[: len(fixed)] != fixed.names or len(set(schema.names)) < len(schema.names):
+        return False
+    metrics = [schema.field(n) for n in range(len(fixed), len(schema))]
+    return all(schema.field(n).type == fixed.field(n).type for n in range(len(fixed))) and all(
+        field.name.startswith(METRIC) and field.type == pa.float64() for field in metrics
+    )
 
 
 def _joined(old: Any, holds: np.ndarray, new: Sequence[Any]) -> Any:

@@ -229,7 +229,7 @@ def run_id(config: Mapping[str, object]) -> str:
     """
     kept = {k: _without_notes(v) for k, v in config.items() if k not in NOT_IN_ID}
     text = json.dumps(canonical(kept), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]  # JSON may hold half a character
 
 
 def _without_notes(node: Any) -> Any:

@@ -252,8 +252,8 @@ def fitting(value: Any, dtype: str) -> Any:
         return int(n) if math.isfinite(n := number(value)) and n.is_integer() and abs(n) < 2**63 else None
     if dtype == "boolean":
         return value if isinstance(value, bool) else None
-    if dtype == TIME:
-        return value if isinstance(value, str) else None
+    if dtype == TIME and not isinstance(value, str):
+        return None
     words = text(value)  # JSON may hold half a character, a table may not
     return words if words is None or words.isascii() else words.encode("utf-8", "replace").decode()
 
