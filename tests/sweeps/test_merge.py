@@ -156,7 +156,8 @@ def test_what_runs_here_is_not_disturbed(two):
         (lambda text: "{}", "it has no schema_version"),
         (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), "update rnnbench"),
         (lambda text: text.replace('"hidden_size": 64', '"hidden_size": 65'), "the id of its config is"),
-        (lambda text: text.replace('"id": "', '"id": "../'), "was not made by rnnbench, or was moved"),
+        (lambda text: text.replace('"id": "', '"id": "a'), "was not made by rnnbench, or was moved"),
+        (lambda text: text.replace('"id": "', '"id": "../'), "for id, which is the name of its folder in every record"),
     ],
 )
 def test_damaged_and_foreign_records_are_named_and_skipped(two, damage, sentence):

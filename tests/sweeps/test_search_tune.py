@@ -156,7 +156,7 @@ def test_a_sweep_and_a_search_do_not_take_each_others_name(tmp_path, call):
     (tmp_path / "sweeps").mkdir()
     path = tmp_path / "sweeps" / "s.json"
     for content, words, said in (
-        ({"search": {}}, ["sweep", *TINY, "--name", "s"], "s is the name of a search here"),
+        ({"skipped": [], "search": {}}, ["sweep", *TINY, "--name", "s"], "s is the name of a search here"),
         ({"skipped": []}, ["tune", *TINY, *SPACE, *RANDOM], "s is the name of a sweep here"),
     ):
         path.write_text(text := json.dumps({"command": "x", "runs": []} | content))
