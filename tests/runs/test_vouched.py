@@ -35,6 +35,8 @@ def test_a_list_is_read_as_it_was_written(known):
         ("old", "new", Work("gru", "1", "mnist", "1"), False),
         ("old", "new", Work("gru", "2", "digits", "1"), False),
         ("old", "new", Work("gru", "1", "digits", "2"), False),
+        ("old", "new", GRU._replace(device="cuda"), False),
+        ("old", "new", GRU._replace(precision="bf16"), False),
         ("old", "alone", GRU, False),
         ("alone", "new", GRU, False),
         ("alone", "alone", LSTM, True),

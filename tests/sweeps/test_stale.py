@@ -60,6 +60,8 @@ def test_a_record_of_a_source_that_the_gate_saw_compute_the_same_is_not_stale():
     assert is_stale(planned("cell=gru").jobs[0], source_hash="feedc0defeed"), "a source that is not in the list"
     assert is_stale(planned("cell=lstm").jobs[0], source_hash=OTHER), "a cell that neither ran"
     assert is_stale(planned("cell=gru", "dataset=adding").jobs[0], source_hash=OTHER), "a dataset that neither ran"
+    assert is_stale(planned("cell=gru").jobs[0], source_hash=OTHER, device="cuda (H100)"), "a device that neither saw"
+    assert is_stale(planned("cell=gru").jobs[0], source_hash=OTHER, precision="bf16"), "a precision that neither saw"
 
 
 @pytest.mark.usefixtures("vouching")

@@ -1,8 +1,8 @@
 """Which sources compute the same: `vouched.jsonl`, a line for each that the gate has seen give the baseline's bits.
 
 A source that ran a cell and a dataset of some version with the bits of `results/published/baseline` stands in for every
-other that did. What it did not run it says nothing of. `rnnbench.bench.gate` writes the list; a version that is raised
-is another work. No torch.
+other that did. What it did not run it says nothing of: other cells and datasets, another device or precision.
+`rnnbench.bench.gate` writes the list; a version that is raised is another work. No torch.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rnnbench.store.record import Record
+from rnnbench.store.rows import device_kind
 
 FILE = Path(__file__).with_name("vouched.jsonl")
+DEVICE, PRECISION = "cpu", "32"  # what the gate computes on and in: bits of a GPU, or of bf16, it has not seen
 
 
 class Work(NamedTuple):
@@ -26,6 +28,8 @@ class Work(NamedTuple):
     cell_version: str
     dataset: str
     dataset_version: str
+    device: str = DEVICE
+    precision: str = PRECISION
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Line:
 
     def covers(self, work: Work) -> bool:
         cell, dataset = self.cells.get(work.cell), self.datasets.get(work.dataset)
-        return (cell, dataset) == (work.cell_version, work.dataset_version)
+        as_run = (work.device, work.precision) == (DEVICE, PRECISION)
+        return as_run and (cell, dataset) == (work.cell_version, work.dataset_version)
 
     def text(self) -> str:
         """The line as it stands in the list."""
@@ -99,5 +104,10 @@ def work_of(record: Record) -> Work:
     """What a record's run computed."""
     axes, dataset = record["axes"], record["dataset"]
     return Work(
-        str(axes.get("cell")), str(axes.get("cell_version")), str(dataset.get("name")), str(dataset.get("version"))
+        cell=str(axes.get("cell")),
+        cell_version=str(axes.get("cell_version")),
+        dataset=str(dataset.get("name")),
+        dataset_version=str(dataset.get("version")),
+        device=str(device_kind(record["device"])),
+        precision=str(record["precision"]),
     )

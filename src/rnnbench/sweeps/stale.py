@@ -29,6 +29,8 @@ COLUMNS = (
     "cell_version",
     "dataset",
     "dataset_version",
+    "device_kind",
+    "precision",
 )  # of an index or a frame: what is asked of a run
 
 
