@@ -155,11 +155,7 @@ def _shape(node: Any, place: tuple[str, ...], blocks: list[tuple[_Import, ...]])
     in which branch or function they stand is not.
     """
     if isinstance(node, list):
-        ours = [each for statement in node for each in _ours(statement, place)]
-        if ours:
-            blocks.append(tuple(ours))
-        shapes = [_shape(each, place, blocks) for each in node if not _ours(each, place)]
-        return "[" + ",".join([*(["ours"] if ours else []), *shapes]) + "]"
+        return _shape_of_list(node, place, blocks)
     if not isinstance(node, ast.AST):
         return repr(node)
     fields = {name: getattr(node, name, None) for name in node._fields}
@@ -168,6 +164,15 @@ def _shape(node: Any, place: tuple[str, ...], blocks: list[tuple[_Import, ...]])
     kept = {name: value for name, value in fields.items() if value is not None and value != []}
     shapes = [f"{name}={_shape(value, place, blocks)}" for name, value in kept.items()]
     return f"{type(node).__name__}({','.join(shapes)})"
+
+
+def _shape_of_list(nodes: list[Any], place: tuple[str, ...], blocks: list[tuple[_Import, ...]]) -> str:
+    """A block of statements, or another list of nodes."""
+    imports = [each for statement in nodes for each in _ours(statement, place)]
+    if imports:  # before those of the blocks inside
+        blocks.append(tuple(imports))
+    shapes = [_shape(each, place, blocks) for each in nodes if not _ours(each, place)]
+    return "[" + ",".join([*(["ours"] if imports else []), *shapes]) + "]"
 
 
 def _ours(node: Any, place: tuple[str, ...]) -> list[_Import]:

@@ -286,6 +286,14 @@ def upgrade(record: Parsed, *, name: str = "record") -> Record:
         raise RecordError(f"{name} lacks {', '.join(missing)}")
     for step in range(version, SCHEMA_VERSION):
         record = UPGRADES[step](record)
+    _check(record, name)
+    if record.keys() >= EVERY_KEY:  # as nearly all: the copy would take as long as all of the above
+        return cast(Record, record)
+    return cast(Record, {key: record.get(key) for key in KEYS} | record)
+
+
+def _check(record: Parsed, name: str) -> None:
+    """Raises RecordError where what every reader relies on is of another kind."""
     if not (isinstance(record["id"], str) and is_id(record["id"])):
         raise RecordError(f"{name} has {record['id']!r} for id, which is the name of its folder in every record")
     if not isinstance(record["seed"], int):
@@ -295,9 +303,6 @@ def upgrade(record: Parsed, *, name: str = "record") -> Record:
     for key in ("axes", "dataset", "metrics"):
         if not isinstance(record[key], dict):
             raise RecordError(f"{name} has {record[key]!r} for {key}, which is an object in every record")
-    if record.keys() >= EVERY_KEY:  # as nearly all: the copy would take as long as all of the above
-        return cast(Record, record)
-    return cast(Record, {key: record.get(key) for key in KEYS} | record)
 
 
 def config_of(record: Record) -> Config:

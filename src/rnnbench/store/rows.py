@@ -259,14 +259,26 @@ def fitting(value: Any, dtype: str) -> Any:
 
 
 def fitted(values: Sequence[Any], dtype: str) -> list[Any]:
-    """`fitting` of a whole column. What fits as it is, as nearly all does, is told without a call."""
+    """`fitting` of a whole column. What fits as it is, as nearly all does, is told without a call for each value."""
     if dtype == "str":
-        return [v if v is None or (type(v) is str and v.isascii()) else fitting(v, dtype) for v in values]
+        return _fitted_texts(values)
     if dtype == "float64":
-        return [v if v is None or (type(v) is float and math.isfinite(v)) else fitting(v, dtype) for v in values]
+        return _fitted_floats(values)
     if dtype == "Int64":
-        return [v if v is None or (type(v) is int and -LARGE < v < LARGE) else fitting(v, dtype) for v in values]
+        return _fitted_wholes(values)
     return [fitting(v, dtype) for v in values]
+
+
+def _fitted_texts(values: Sequence[Any]) -> list[str | None]:
+    return [v if v is None or (type(v) is str and v.isascii()) else fitting(v, "str") for v in values]
+
+
+def _fitted_floats(values: Sequence[Any]) -> list[float | None]:
+    return [v if v is None or (type(v) is float and math.isfinite(v)) else fitting(v, "float64") for v in values]
+
+
+def _fitted_wholes(values: Sequence[Any]) -> list[int | None]:
+    return [v if v is None or (type(v) is int and -LARGE < v < LARGE) else fitting(v, "Int64") for v in values]
 
 
 # Values are compared, and entries ranked, only where all of these are equal.
