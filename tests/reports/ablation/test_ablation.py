@@ -230,4 +230,4 @@ def test_everything_failed_is_still_a_report():
 
 def test_the_rules_say_their_numbers():
     said = " ".join(rules(0.02))
-    assert all(words in said for words in ("0.02 of the distance", "Holm's p < 0.05", "at least 5 pairs"))
+    assert all(words in said for words in ("0.02 of the distance", "Holm's p < .05", "at least 5 pairs"))

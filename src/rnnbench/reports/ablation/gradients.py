@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rnnbench.reports.tables.frames import Row
-from rnnbench.reports.tables.numbers import missing, p_text, points, ratio, share
+from rnnbench.reports.tables.numbers import missing, p_bound, p_text, points, ratio, share
 
 Sign = Callable[[Row], tuple[bool, bool, str]]  # is it large, is it small enough to be absent, what was seen
 NO_PAIRS = "no pairs"
@@ -20,7 +20,7 @@ SATURATED = 0.05
 def gradient_rules(alpha: float) -> list[str]:
     """The rules of the gradient verdict, as they stand under every report."""
     return [
-        f"Gradient problem: any of five signs with Holm's p < {alpha:g} over the variants (each sign is its own "
+        f"Gradient problem: any of five signs with Holm's p < {p_bound(alpha)} over the variants (each sign is its own "
         "family) and of the size stated. Diverges: in more seeds than the baseline (status diverged, or a gradient"
         f" that was not finite). Spikes: the share of updates above 10x the median norm is at least {FACTOR:g} "
         f"times the baseline's, and above it by {SPIKES:.1%} of the updates. Bursts: largest / median norm at least"

@@ -19,6 +19,7 @@ from rnnbench.reports.tables.numbers import (
     count,
     estimate,
     missing,
+    p_bound,
     p_text,
     plus_minus,
     points,
@@ -128,7 +129,7 @@ LEFT = frozenset({
 })  # fmt: skip
 STAR = (
     f"Mean over the pairs (shares: arithmetic; others: geometric, in brackets the ratio to the baseline). "
-    f"* Holm p < {ALPHA:g} over the variants of a row. Every layer is in ablation_diagnostics.csv."
+    f"* Holm p < {p_bound(ALPHA)} over the variants of a row. Every layer is in ablation_diagnostics.csv."
 )
 
 

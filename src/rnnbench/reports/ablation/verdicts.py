@@ -24,7 +24,7 @@ from rnnbench.reports.ablation.gradients import FEWEST_FOR_ABSENT, UNKNOWN, grad
 from rnnbench.reports.ablation.measures import ALL
 from rnnbench.reports.statistics.paired import smallest_p
 from rnnbench.reports.tables.frames import Row
-from rnnbench.reports.tables.numbers import estimate, missing, p_text, short
+from rnnbench.reports.tables.numbers import estimate, missing, p_bound, p_text, short
 
 ALPHA = 0.05
 
@@ -41,19 +41,20 @@ class Verdicts:
 
 def rules(margin: float) -> list[str]:
     """The rules of all verdicts, the first that fits counts, as they stand under every report. margin: the share."""
+    bound = p_bound(ALPHA)
     return [
         "Difference: variant - baseline of the main metric on test, of runs with one seed. Interval: 95%, "
         "Student's t below 10 pairs, expanded percentile bootstrap from 10 on. p: two-sided sign-flip permutation test."
         " Holm's p: over all variants and controls; comparisons with a control are a family of their own.",
         f"Margin, the smallest effect of interest: {margin:.3g} of the distance from floor to the baseline's mean.",
-        f"Hurts: diverged in more seeds than the baseline with Holm's p < {ALPHA:g}; or worse with p < {ALPHA:g} "
+        f"Hurts: diverged in more seeds than the baseline with Holm's p < {bound}; or worse with p < {bound} "
         "and the interval not within the margin.",
         "Not enough evidence: diverged in more seeds than the baseline, whatever the mean of the runs that finished.",
-        f"Helps: diverged in fewer seeds with Holm's p < {ALPHA:g} (Holm over the variants with any unequal pair).",
+        f"Helps: diverged in fewer seeds with Holm's p < {bound} (Holm over the variants with any unequal pair).",
         f"Does not matter: at least {FEWEST_FOR_ABSENT} pairs, and both ends of the interval within the margin.",
-        f"Helps: better with Holm's p < {ALPHA:g}. A variant with {LARGER:.0%} more parameters or above must also "
+        f"Helps: better with Holm's p < {bound}. A variant with {LARGER:.0%} more parameters or above must also "
         f"be better than a control of its size ({FEWER:.0%} fewer to {MORE:.0%} more parameters) with "
-        f"p < {ALPHA:g}; otherwise size may be the reason, and the verdict says so.",
+        f"p < {bound}; otherwise size may be the reason, and the verdict says so.",
         "Not enough evidence: everything else.",
         *gradient_rules(ALPHA),
         "Choice: of the variants that help and have no gradient problem, the one that trains in the shortest time "

@@ -12,7 +12,7 @@ from rnnbench.reports.claims.values import Values, values_of
 from rnnbench.reports.claims.wording import Check, Claim
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import holm, sign_flip_p, smallest_p
-from rnnbench.reports.tables.numbers import p_text, short
+from rnnbench.reports.tables.numbers import p_bound, p_text, short
 from rnnbench.store.curves import Curves
 from rnnbench.store.record import Record
 
@@ -97,7 +97,7 @@ def rules() -> list[str]:
         f"A level is decided by the 95% interval over at least {FEWEST_LEVEL} seeds: yes where all of it is on the "
         "claimed side of the bound, no where all of it is on the other, else open.",
         f"A comparison is paired by seed. Of scores and losses: at least {FEWEST_TEST} pairs, the interval as above, "
-        f"and Holm's p < {ALPHA:g} of the sign-flip test against the bound, over the claim's tests.",
+        f"and Holm's p < {p_bound(ALPHA)} of the sign-flip test against the bound, over the claim's tests.",
         f"Of speed, time and memory: at least {FEWEST_LEVEL} pairs, the interval of the geometric mean of the ratios; "
         "both runs of a pair on one machine, torch, thread count and precision; backend, device and threads are named, "
         "and it says nothing of others. Where one run of a pair never reaches the target, it counts with all of its "

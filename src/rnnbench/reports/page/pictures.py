@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from rnnbench.reports.page.source import Data, Source
-from rnnbench.reports.predictions.published import CLIPS
+from rnnbench.reports.predictions.figures import CLIPS
 from rnnbench.reports.predictions.sheets import Sheet, of_frames, with_samples
 
 ENTRIES = 12  # of one block, best first: a picture of more is not looked at

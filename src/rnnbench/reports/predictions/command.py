@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnbench.errors import BadInput
-from rnnbench.reports.predictions.published import CLIPS, draw, published_sheets
-from rnnbench.reports.predictions.sheets import Sheet, choose, of_frames, seeds_shown, with_samples
+from rnnbench.reports.predictions.figures import CLIPS, draw
+from rnnbench.reports.predictions.sheets import Sheet, choose, of_frames, published_sheets, seeds_shown, with_samples
 from rnnbench.store.gathered import gather
 from rnnbench.store.record import Record, RecordError
 from rnnbench.store.results import Found, Run, default_folder, resolve, resolve_sweep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from rnnbench.reports.selection.coverage import coverage, fill_unknown
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.labels import told_apart
 from rnnbench.reports.tables.numbers import known, short
+from rnnbench.store.published import frozen_samples
 from rnnbench.store.record import Record
 from rnnbench.store.rows import part, parts
 from rnnbench.store.samples import Samples, read
@@ -202,3 +204,10 @@ def seeds_shown(records: Iterable[Record]) -> Sequence[int]:
     """The seeds with which runs that predict frames ended ok."""
     ok = [record for record in records if of_frames(record) and record["status"] == "ok"]
     return sorted({int(record["seed"]) for record in ok if record["seed"] is not None})
+
+
+def published_sheets(folder: Path, records: Iterable[Record], seed: int | None = None) -> list[Sheet]:
+    """The pictures of a published set, without their samples: entries as frozen, those without samples at the end."""
+    found = {str(record["id"]): record for record in records}
+    order = {run: n for n, run in enumerate(frozen_samples(folder))}
+    return choose(sorted(found.values(), key=lambda record: order.get(record["id"], math.inf)), seed, kept=order)

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from rnnbench.reports.predictions.published import CLIPS, draw, published_sheets
-from rnnbench.reports.predictions.sheets import choose, with_samples
+from rnnbench.reports.predictions.figures import CLIPS, draw
+from rnnbench.reports.predictions.sheets import choose, published_sheets, with_samples
 from rnnbench.store.published import frozen_samples
 from rnnbench.store.record import Record
 from rnnbench.store.samples import FIGURES, FILE, PREFIX, SAMPLES
