@@ -25,7 +25,7 @@ def store(tmp_path, monkeypatch):
 
 
 def file(store):
-    return store.root.parent / index.FILE
+    return store.results.index
 
 
 def agree(store):
@@ -324,7 +324,7 @@ def test_a_flipped_bit_of_the_index_is_noticed(store, monkeypatch):
 )
 def test_an_index_of_other_columns_is_made_again_though_it_calls_itself_ours(store, change):
     index.load(store)
-    path = store.root.parent / index.FILE
+    path = store.results.index
     table = pq.read_table(path)
     pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
     agree(store)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rnnbench.runs.plan import Job, reseed
 from rnnbench.runs.recording import Facts, make_record
-from rnnbench.store import index
+from rnnbench.store.folder import Results
 from rnnbench.store.record import Record, dumps
 from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import Plan, plan, write_manifest
@@ -89,7 +89,7 @@ def measure(runs: int, folder: Path) -> dict[str, tuple[float, float]]:
     made = synthetic(runs)
     fill(Store.open(results), made.jobs)
     write_manifest(made, results)
-    (results / index.FILE).unlink(missing_ok=True)
+    Results(results).index.unlink(missing_ok=True)
     cold = _timed(COMMANDS["status"], results)
     return {name: min(_timed(words, results) for _ in range(2)) for name, words in COMMANDS.items()} | {"cold": cold}
 

@@ -22,7 +22,6 @@ from rnnbench.store.record import Record, RecordError
 from rnnbench.store.rows import COLUMNS, Row, columns, fitting, metrics_of, number, row
 from rnnbench.store.store import Store, write_atomic
 
-FILE = "index.parquet"
 FEWEST = 200  # records that are read again in a moment need no index
 SHARE = 50  # written when one in so many records is not in it: each record is then written about once, at any size
 AT_ONCE = 2_000  # records that are read before their rows become a part of the table: the rest of them may go
@@ -89,12 +88,12 @@ def load(store: Store) -> Index:
     import pyarrow.compute as pc
 
     seen = _scan(store.root)
-    old = _read(store.root.parent / FILE)
+    old = _read(store.results.index)
     holds, new = _compared(old, seen)
     table = _joined(old, holds, _rows_of(store, seen, new))
     stale = len(new) + (len(holds) - int(holds.sum()))
     if len(seen.folders) >= FEWEST and stale * SHARE >= len(seen.folders) and stale:
-        _write(table, store.root.parent / FILE)
+        _write(table, store.results.index)
     if table["problem"].null_count == table.num_rows:
         return Index(table, seen.unfinished)
     bad = table.filter(pc.is_valid(table["problem"])).select(["folder", "problem"]).to_pydict()
