@@ -3,11 +3,16 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 # A CPU-only user saves gigabytes with: make .venv TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
+# Which build of torch, and with it which of NVIDIA's packages, is the machine's affair: the lock leaves both out.
+TORCH := 2.13.0
+UV := 0.13.9
 WORKERS ?= 2
 # Of `make gate`: NOTE=--check writes nothing and fails where today's source is not noted. Of `make baseline`: MOVED=--moved.
 NOTE ?=
 MOVED ?=
 BIN := .venv/bin
+LOCK = build/lock/bin/uv pip compile -q --no-header --no-annotate --universal --python-version 3.11 pyproject.toml \
+  --extra dev -c build/lock/torch.txt -c build/lock/pinned.txt
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
@@ -24,8 +29,8 @@ help:  ## this list
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' || { echo "rnnbench needs Python 3.11 to 3.13; set PYTHON=/path/to/python3.11"; exit 2; }
 	rm -rf .venv
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/pip install -q -c requirements.lock $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(BIN)/pip install -q -r requirements.lock
+	$(BIN)/pip install -q --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==$(TORCH)
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.ready
 
@@ -79,9 +84,14 @@ gate-runs: .venv
 	$(BIN)/python -m rnnbench.bench.gate film build/gate/film.npy
 	$(BIN)/rnnbench sweep experiment=baseline --results build/gate
 
-lock: .venv  ## write requirements.lock from what .venv holds now
-	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -viE '^(pip|rnnbench|torch|triton)=|^nvidia|^cuda' \
-	  | LC_ALL=C sort -f > requirements.lock
+lock:  ## write requirements.lock, with the sha256 of every file, from pyproject.toml; what it pins already stays: rm it to move all
+	rm -rf build/lock && "$(PYTHON)" -m venv build/lock && build/lock/bin/pip install -q uv==$(UV)
+	touch requirements.lock  # where there is none
+	echo "torch==$(TORCH)" > build/lock/torch.txt
+	sed -nE 's/^([A-Za-z0-9._-]+==[^ ;]+).*/\1/p' requirements.lock > build/lock/pinned.txt
+	$(LOCK) > build/lock/all.txt
+	$(LOCK) --generate-hashes -o requirements.lock \
+	  $$(sed -nE 's/^(torch|triton|nvidia[a-z0-9-]*|cuda[a-z0-9-]*)==.*/--no-emit-package \1/p' build/lock/all.txt)
 
 clean:  ## remove the environment and caches, never results
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist
