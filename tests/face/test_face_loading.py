@@ -175,6 +175,22 @@ def test_a_record_that_names_any_function_calls_none(group, nested, tmp_path):
     assert not trap.exists()
 
 
+@pytest.mark.parametrize(
+    "alias", ["rnnbench.runs.host.subprocess.run", "rnnbench.store.store.os.remove", "rnnbench.nn.LSTM"]
+)
+def test_a_path_through_our_own_imports_is_not_followed(alias, tmp_path):
+    """Below `rnnbench.` the registry's class is made, whatever a record says; anywhere deeper nothing is."""
+    job = prepare([*SMALL, "cell=gru"])
+    run, model = recorded(
+        "cell=gru", results=tmp_path, config={**job.config, "cell": {**job.config["cell"], "_target_": alias}}
+    )
+    assert same(rnnbench.load_model(run, results=tmp_path), model)
+    deeper = {**job.config["cell"], "norm": {"_target_": alias, "_args_": [str(tmp_path)]}}
+    run, _ = recorded("cell=gru", "seed=1", results=tmp_path, config={**job.config, "cell": deeper})
+    with pytest.raises(BadInput, match="a record's code is not imported unasked"):
+        rnnbench.load_model(run, results=tmp_path)
+
+
 def test_what_has_no_weights_is_refused():
     with pytest.raises(BadInput, match=r"run 06dc05e31926 is published, without its weights; .*: rnnbench run "):
         rnnbench.load_model("06dc05")

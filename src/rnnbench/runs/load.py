@@ -12,7 +12,7 @@ from torch import nn
 
 from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
-from rnnbench.runs import build, checkpoint, registry
+from rnnbench.runs import build, checkpoint, grants
 from rnnbench.store.config import Composed, Config
 from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import Record, config_of
@@ -87,13 +87,13 @@ def granted(record: Record) -> Config:
             raise BadInput(f"run {record['id']}: its record names no {group} (config.{group}.meta); it is damaged.")
         if any("${" in text for text in _texts(node)):  # a resolver may make whatever it is told, and call it
             raise BadInput(f"run {record['id']}: its record has a {group} that is to be computed: ${{...}}.")
-        name, named = str(node["meta"].get("name")), dict(_targets(node))
-        known = dict(_targets(registry.read(group, name))) if name in registry.choices(group) else {}
-        if all(str(each.get("_target_")).startswith(OURS) for each in (known, named)):
-            named["_target_"] = known["_target_"]  # rnnbench's own, which may have lain elsewhere when it was recorded
-        for place, target in named.items():
-            if target != known.get(place):
-                raise BadInput(_not_granted(record, f"{group}={name}", target, known.get(place)))
+        name = str(node["meta"].get("name"))
+        known = grants.of_choice(group, name)
+        ours = all(str(each.get("_target_")).startswith(OURS) for each in (known, node))
+        if ours:  # rnnbench's own, which may have lain elsewhere when it was recorded
+            node = {**node, "_target_": known["_target_"]}
+        for stranger in grants.strangers(group, name, node):
+            raise BadInput(_not_granted(record, stranger))
         config[group] = {**node, "_target_": known["_target_"]}
     return cast(Config, config)
 
@@ -106,24 +106,12 @@ def _texts(node: Any) -> Iterator[str]:
         yield from _texts(each)
 
 
-def _targets(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every class that a config's node names, with where."""
-    items = enumerate(node) if isinstance(node, list) else node.items() if isinstance(node, Mapping) else ()
-    for key, value in items:
-        where = f"{place}.{key}".lstrip(".")
-        if key == "_target_":
-            yield where, str(value)
-        else:
-            yield from _targets(value, where)
-
-
-def _not_granted(record: Record, choice: str, named: str, target: str | None) -> str:
+def _not_granted(record: Record, stranger: grants.Stranger) -> str:
     """Why a record's own class is not made, with the folder that its command knows."""
     folders = _folders(str(record.get("command") or ""))
-    here = f"is {target} here" if target else "is none of rnnbench's"
     give = f"config_dir={folders[0]!r}" if folders else "config_dir=..., the folder with it,"
     return (
-        f"run {record['id']} was made with {choice} ({named}), which {here}; a record's code is not imported unasked: "
+        f"run {record['id']} was made with {stranger}; a record's code is not imported unasked: "
         f"give {give} to load_model, or name the folder in RNNBENCH_CONFIG_DIR."
     )
 

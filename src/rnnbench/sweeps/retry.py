@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs import registry
+from rnnbench.runs import grants, registry
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.store.manifests import read_manifest
 from rnnbench.store.record import FINAL
@@ -15,6 +17,7 @@ from rnnbench.store.results import resolve_own_sweep
 from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import Plan
 
+RESOLVER = re.compile(r"\$\{[^}]*:")  # ${oc.env:...}, ${oc.create:...}; not ${optimizer.lr}, another option's value
 USUAL = ("oom", "timeout", "error", "killed")  # a run that diverged, or was pruned, would do so again
 
 
@@ -55,19 +58,53 @@ def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tupl
 
 
 def again(run_id: str, command: str, *, group: str | None = None) -> Job:
-    """The job that a record's command asks for. Raises BadInput where that is no longer the same run."""
-    words = shlex.split(command)[2:]  # rnnbench run
-    job = prepare([*_overrides(words), "tracker=none"], group=group)
+    """The job that a record's command asks for; a record may come from anywhere, and what it asks for is not believed.
+
+    Raises BadInput where that is no longer the same run, or would run code that this command's user has not named:
+    modules of a --config-dir, a class of the record's own, a resolver.
+    """
+    overrides, folders = _parts(command)
+    if any(RESOLVER.search(text) for text in overrides):
+        raise BadInput("its command has a value that is to be computed (${...:...}); give that command yourself")
+    unnamed = [folder for folder in folders if Path(folder).expanduser().resolve() not in registry.extra_dirs()]
+    hint = ""
+    if unnamed:
+        hint = f"; its command names --config-dir {unnamed[0]}: give it to retry, too, if you trust what is in it"
+    try:
+        job = prepare([*overrides, "tracker=none"], group=group)
+    except BadInput as error:
+        raise BadInput(f"{str(error).rstrip('.')}{hint}") from None
+    for part in registry.GROUPS:
+        for stranger in _strangers(job, part):
+            raise BadInput(
+                f"its command asks for {stranger}; a record's code is not run unasked: give that command yourself"
+            )
     if job.id != run_id:
-        raise BadInput(f"its command makes another run today ({job.id}): its configs have changed since")
+        raise BadInput(f"its command makes another run today ({job.id}): its configs have changed since{hint}")
     return job
 
 
-def _overrides(words: list[str]) -> Iterator[str]:
-    """A command's overrides; the folders that it names become part of the registry."""
-    rest = iter(words)
-    for word in rest:
+def _parts(command: str) -> tuple[list[str], list[str]]:
+    """A recorded command's overrides, those of trackers left out, and the folders that it names."""
+    try:
+        words = iter(shlex.split(command)[2:])  # rnnbench run
+    except (ValueError, AttributeError):
+        raise BadInput("its command cannot be read") from None
+    overrides: list[str] = []
+    folders: list[str] = []
+    for word in words:
         if word == "--config-dir":
-            registry.add_config_dir(next(rest))
-        else:
-            yield word
+            folders.extend(itertools.islice(words, 1))
+        elif not word.startswith("tracker"):
+            overrides.append(word)
+    return overrides, folders
+
+
+def _strangers(job: Job, group: str) -> Iterator[grants.Stranger]:
+    """The classes of a job's group that its chosen yaml does not name."""
+    node = job.config.get(group)
+    if not isinstance(node, Mapping):
+        return iter(())
+    meta = node.get("meta")
+    name = meta.get("name") if isinstance(meta, Mapping) else node.get("name")
+    return grants.strangers(group, str(name), node)
