@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rnnbench.cli import claims, page, reports, runs, search, stores, sweeps, tables, tracking
+from rnnbench.cli import claims, page, reports, runs, search, stores, streams, sweeps, tables, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser, a_file_in_the_way
 from rnnbench.errors import BadInput
 from rnnbench.store.record import RecordError
@@ -18,6 +18,7 @@ READING = 50_000  # new objects before Python looks for garbage in cycles: at it
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a user can cause ends in one sentence, never in a traceback."""
+    streams.never_fail()
     args = _parse(argv)
     try:
         from rnnbench.runs import registry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -141,9 +142,12 @@ def _warn(sentence: str) -> None:
 
 
 def _redirect(path: Path) -> None:
-    """Everything this process prints goes to path, what C libraries print too."""
+    """Everything this process prints goes to path, in UTF-8; what C libraries print, too."""
     sys.stdout.flush()
     sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # which has the encoding of the sweep's terminal
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     with path.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
