@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -70,6 +72,34 @@ def test_a_changed_permutation_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(mnist.PERMUTATIONS, "lem_5544", (lambda: np.arange(784), "0" * 64))
     with pytest.raises(BadInput, match="lem_5544 differs from the one that defines this dataset"):
         mnist.permutation("lem_5544")
+
+
+IMAGES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (idx(IMAGES)[:-9], "damaged"),
+        (gzip.compress(gzip.decompress(idx(IMAGES))[:-1]), r"announces 60 bytes, and 59 are there, or more"),
+        (gzip.compress(gzip.decompress(idx(IMAGES)) + b"1"), r"announces 60 bytes, and 61 are there, or more"),
+        (gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 10**9, 10**9, 10)), r"announces 10,000,000,000,000,000,000 byt"),
+        (gzip.compress(struct.pack(">HBB", 0, 8, 200)), "damaged"),
+        (gzip.compress(b""), "damaged"),
+        (b"nonsense", "damaged"),
+    ],
+)
+def test_an_idx_file_that_does_not_hold_what_it_announces(tmp_path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(MissingData, match=r"images.gz is damaged .* delete the file and run again") as caught:
+        mnist.read_idx(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert re.search(sentence, str(caught.value))
+    path.write_bytes(idx(IMAGES))
+    assert np.array_equal(mnist.read_idx(path), IMAGES)
 
 
 def test_views_show_the_same_pixels(tiny: dict[str, np.ndarray]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from rnnbench.datasets import OwnFrames, data_hash
 from rnnbench.errors import BadInput, MissingData
@@ -30,17 +34,18 @@ def save(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "axes", "frame"),
+    ("shape", "layout", "frame"),
     [
         ((40, 9, 12), None, (1, 9, 12)),
-        ((40, 3, 9, 12), None, (3, 9, 12)),
+        ((40, 1, 9, 12), None, (1, 9, 12)),
+        ((40, 3, 9, 12), "TCHW", (3, 9, 12)),
         ((40, 7, 9, 12), "TCHW", (7, 9, 12)),
         ((40, 9, 12), "THW", (1, 9, 12)),
     ],
 )
-def test_a_film_is_split_by_time(save, shape: tuple[int, ...], axes: str | None, frame: tuple[int, int, int]) -> None:
+def test_a_film_is_split_by_time(save, shape: tuple[int, ...], layout: str | None, frame: tuple[int, int, int]) -> None:
     film = noise(*shape)
-    task = OwnFrames(save(film), axes=axes, **STEPS)
+    task = OwnFrames(save(film), layout=layout, **STEPS)
     assert task.spec.frame_shape == frame
     assert task.spec.input_size == task.spec.output_size == frame[0]
     data = task.load()
@@ -55,10 +60,10 @@ def test_a_film_is_split_by_time(save, shape: tuple[int, ...], axes: str | None,
     assert torch.equal(batch.y[0], whole[start[1] + 3 : start[1] + 5])
 
 
-@pytest.mark.parametrize(("shape", "axes"), [((10, 7, 2, 9, 12), None), ((10, 7, 9, 12), "NTHW")])
-def test_clips_are_split_whole(save, shape: tuple[int, ...], axes: str | None) -> None:
+@pytest.mark.parametrize(("shape", "layout"), [((10, 7, 2, 9, 12), None), ((10, 7, 9, 12), "NTHW")])
+def test_clips_are_split_whole(save, shape: tuple[int, ...], layout: str | None) -> None:
     clips = noise(*shape)
-    task = OwnFrames(save(clips), axes=axes, **STEPS)
+    task = OwnFrames(save(clips), layout=layout, **STEPS)
     data = task.load()
     assert [split.size for split in data] == [18, 6, 6]  # 6, 2 and 2 clips, 3 windows in each
     owners = [set((split.x[:, 0] // 7).tolist()) for split in data]
@@ -69,8 +74,8 @@ def test_clips_are_split_whole(save, shape: tuple[int, ...], axes: str | None) -
     batch = task.batch(data.val, torch.tensor([0]))
     expected = torch.from_numpy(clips[first // 7, :3].reshape(batch.x[0].shape))
     assert torch.equal(batch.x[0], expected)
-    assert data_hash(data) == data_hash(OwnFrames(task.path, axes=axes, **STEPS).load())
-    other = OwnFrames(task.path, axes=axes, data_seed=1, **STEPS).load()
+    assert data_hash(data) == data_hash(OwnFrames(task.path, layout=layout, **STEPS).load())
+    other = OwnFrames(task.path, layout=layout, data_seed=1, **STEPS).load()
     assert {*(other.val.x[:, 0] // 7).tolist()} != owners[1]
 
 
@@ -94,6 +99,108 @@ def test_bytes_floats_and_limits_are_seen_as_0_to_1(save) -> None:
             atol=1e-7,
         )
         assert float(task.batch(data.test, torch.tensor([data.test.size - 1])).y.max()) == 1
+
+
+@given(
+    low=st.integers(-300, 255),
+    width=st.integers(1, 2**20),
+    half=st.sampled_from([0.0, 0.5, 0.1]),
+)
+def test_bytes_are_scaled_as_in_float64(low: int, width: int, half: float) -> None:
+    """To the last bit, though with whole limits they stay bytes in memory and are scaled in float32."""
+    low, high = low + half, float(low + width) + half
+    levels = np.arange(256, dtype=np.uint8).reshape(64, 2, 2)
+    levels = levels[(levels >= low).all((1, 2)) & (levels <= high).all((1, 2))]
+    assume(len(levels) >= 25)
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/film.npy", levels)
+        task = OwnFrames(f"{folder}/film.npy", layout="THW", low=low, high=high, **STEPS)
+        data = task.load()
+    assert (task.pictures.on().dtype == torch.uint8) is (half == 0)
+    for split in data:
+        batch = task.batch(split, torch.arange(split.size))
+        seen = torch.cat([batch.x, batch.y], 1)[:, :, 0]
+        for clip, first in zip(seen, split.x[:, 0].tolist(), strict=True):
+            expected = ((levels[first : first + 5].astype(np.float64) - low) / (high - low)).astype(np.float32)
+            assert np.array_equal(clip.numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        (np.uint16, 0, 65535),
+        (np.int64, 1_700_000_000, 1_700_000_001),
+        (np.int64, 2**53 - 100, 2**53),
+        (np.float64, 1e9, 1e9 + 1e-3),
+        (np.float64, -1e-200, 1e-200),
+        (np.float32, 0.0, 1.0),
+    ],
+)
+def test_values_far_from_zero_keep_their_digits(save, dtype: type, low: float, high: float) -> None:
+    share = np.random.default_rng(1).random((40, 9, 12))
+    film = (low + share * (high - low)).astype(dtype)
+    task = OwnFrames(save(film), low=low, high=high, **STEPS)
+    batch = task.batch(task.load().train, torch.tensor([0]))
+    exact = [(Fraction(v) - Fraction(low)) / (Fraction(high) - Fraction(low)) for v in film[:3].flatten().tolist()]
+    assert abs(batch.x.flatten().numpy() - np.array(exact, float)).max() < 1e-7
+    if not (dtype is np.int64 and high - low == 1):
+        assert len(batch.x.unique()) > 90, "in float32 few levels were left"
+
+
+def test_two_ranges_never_read_the_same(save) -> None:
+    path = save(np.full((40, 9, 12), 0.5))
+    ranges = [(0, 1), (0, 1.0000001), (0.0, 1 + 1e-15), (-1e-300, 1), (1e-7, 123456789), (1e-7, 123456789.5)]
+    protocols = {}
+    for low, high in ranges:
+        task = OwnFrames(path, low=low, high=high, **STEPS)
+        protocols[task.spec.protocol] = (low, high)
+        again = OwnFrames(path, **STEPS)
+        again.recall(task.spec.protocol)
+        assert again.limits == (low, high)
+    assert len(protocols) == len(ranges)
+    same = {OwnFrames(path, low=low, high=1, **STEPS).spec.protocol for low in (0, 0.0, -0.0)}
+    assert len(same) == 1
+
+
+def test_integers_that_float64_cannot_tell_apart_are_refused(save) -> None:
+    task = OwnFrames(save(np.full((40, 9, 12), 2**53 + 1)), low=0, high=2.0**60, **STEPS)
+    with pytest.raises(BadInput, match=r"holds integers beyond 2\^53, which float64 does not tell apart"):
+        task.load()
+
+
+def test_the_summary_says_what_was_read(save) -> None:
+    pixels = np.arange(10 * 20 * 64 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(10, 20, 64, 64, 3)
+    task = OwnFrames(save(pixels), layout="NTHWC", **STEPS)
+    expected = "10 clips of 20 frames, 3 channels, 64x64, values 0..255; 96/32/32 windows of 3 + 2 frames"
+    assert task.summary(task.load()) == expected
+    task = OwnFrames(save(pixels[0, ..., 0] // 2), **STEPS)
+    expected = "20 frames, 1 channel, 64x64, values 0..255 (found 0..127); 8/1/1 windows of 1 + 1 frames"
+    task = OwnFrames(task.path, input_steps=1, output_steps=1)
+    assert task.summary(task.load()).startswith("20 frames, 1 channel, 64x64, values 0..255 (found 0..127); ")
+
+
+def test_channels_last_are_no_scrambled_frames(save) -> None:
+    """Films of shape N T H W C, and 60 clips of 4 frames: refused without a word, read right with one."""
+    clips = noise(6, 8, 16, 16, 3)
+    with pytest.raises(BadInput, match=r"may be 6 clips of 8 frames, 3 channels, 16x16 \(NTHWC\): say what it is"):
+        _ = OwnFrames(save(clips), **STEPS).spec
+    task = OwnFrames(save(clips), layout="NTHWC", **STEPS)
+    batch = task.batch(task.load().train, torch.tensor([0]))
+    n, t = divmod(int(task.load().train.x[0, 0]), 8)
+    assert torch.equal(batch.x[0], torch.from_numpy(clips[n, t : t + 3]).permute(0, 3, 1, 2))
+    few = noise(60, 4, 16, 16)
+    with pytest.raises(BadInput, match=r"read as 60 frames, 4 channels, 16x16 \(TCHW\), but may be 60 clips of 4"):
+        _ = OwnFrames(save(few), input_steps=2, output_steps=2).spec
+    task = OwnFrames(save(few), layout="NTHW", input_steps=2, output_steps=2)
+    assert [split.size for split in task.load()] == [36, 12, 12]
+
+
+def test_a_film_with_a_nan_names_the_split_that_sees_it(save) -> None:
+    for frame, who in ((10, "train"), (38, "test"), (20, "no split, between two")):
+        film = noise(40, 9, 12)
+        film[frame, 3, 4] = np.nan
+        with pytest.raises(BadInput, match=rf"first at \[{frame}, 3, 4\] \(T H W, of {who}\): fill or remove it"):
+            OwnFrames(save(film), **STEPS).load()
 
 
 def test_npz_files(tmp_path: Path) -> None:
@@ -125,7 +232,7 @@ def test_the_spec_reads_no_values_and_the_hash_does(save) -> None:
 def test_floors_and_both_losses(save, evaluate) -> None:
     path = save(noise(60, 2, 12, 14))
     for loss, metric in (("mse_frames", "mse_sum"), ("bce_sequence", "bce_sequence")):
-        task = OwnFrames(path, loss=loss, **STEPS)
+        task = OwnFrames(path, layout="TCHW", loss=loss, **STEPS)
         data = task.load()
         assert set(task.floors(data)) == {"black", "last", "mean", "mean_input"}
         values = evaluate(task, data.test, lambda batch: torch.zeros_like(batch.y))
@@ -138,8 +245,8 @@ def test_floors_and_both_losses(save, evaluate) -> None:
     [
         (noise(40, 9), {}, r"has the shape \(40, 9\), which does not fit 3, 4 or 5 axes"),
         (noise(0, 9, 9), {}, r"none of them empty"),
-        (noise(10, 20, 9, 9), {}, r"dataset.axes=TCHW \(a film of 20 channels\) or dataset.axes=NTHW"),
-        (noise(40, 9, 9), {"axes": "NTCHW"}, r"does not fit dataset.axes=NTCHW"),
+        (noise(10, 20, 9, 9), {}, r"dataset.layout=TCHW or NTHW or TNHW"),
+        (noise(40, 9, 9), {"layout": "NTCHW"}, r"does not fit dataset.layout=NTCHW"),
         (noise(20, 9, 9), {}, r"20 frames are too few for clips of 5"),
         (noise(2, 9, 1, 9, 9), {}, r"has 2 clips of 9 frames, but three splits take at least 3"),
         (noise(9, 4, 1, 9, 9), {}, r"at least 5 frames \(dataset.input_steps"),
@@ -162,7 +269,17 @@ def test_data_that_cannot_be_used_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"axes": "HWT"}, "dataset.axes must be one of THW, TCHW, NTHW, NTCHW"),
+        (
+            {"layout": "HW"},
+            "dataset.layout must say the file's axes in their order, THW, TCHW, THWC, NTHW, ",
+        ),
+        ({"layout": "TTHW"}, "or another order of N clips, T frames, C channels"),
+        ({"layout": "THWX"}, "got 'THWX'"),
+        ({"layout": 3}, "got 3"),
+        ({"low": 0.0, "high": 2**53 + 1}, "dataset.high must be a number that float64 holds exactly"),
+        ({"low": 0.0, "high": 10**400}, "dataset.high must be a number that float64 holds exactly"),
+        ({"low": 0.0, "high": "9"}, "dataset.high must be a number"),
+        ({"low": -1e308, "high": 1e308}, "by a finite number"),
         ({"low": 1.0}, "given both or neither"),
         ({"low": 1.0, "high": 1.0}, "dataset.low must be below dataset.high"),
         ({"loss": "mse"}, "dataset.loss must be one of"),

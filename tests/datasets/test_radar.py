@@ -97,6 +97,9 @@ def test_another_file_is_refused(night: np.ndarray, cache: Path) -> None:
     np.savez(path, rain_pv=night + np.uint16(1), time_utc=np.array(TIMES))
     with pytest.raises(MissingData, match="does not hold the expected frames: delete the file"):
         Radar().load()
+    np.savez(path, rain_pv=np.zeros((2, 2), object))
+    with pytest.raises(MissingData, match="holds object, not plain numbers"):
+        Radar().load()
     path.write_bytes(b"nonsense")
     with pytest.raises(MissingData, match="cannot be read or written"):
         Radar().load()

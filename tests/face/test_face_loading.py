@@ -10,7 +10,7 @@ import torch
 
 import rnnbench
 from rnnbench.errors import BadInput, MissingData
-from rnnbench.runs import build, checkpoint, compose, registry
+from rnnbench.runs import build, checkpoint, compose, load, registry
 from rnnbench.runs.plan import prepare
 from rnnbench.store.record import KEYS, SCHEMA_VERSION
 from rnnbench.store.store import Store
@@ -62,8 +62,9 @@ def test_no_network_needs_its_data(dataset, tmp_path):
     assert not found.training
 
 
-@pytest.mark.parametrize(("shape", "more"), [((40, 8, 12), ()), ((30, 2, 8, 8), ("dataset.low=-1", "dataset.high=2")),
-                                             ((6, 30, 1, 8, 8), ())])  # fmt: skip
+@pytest.mark.parametrize(("shape", "more"), [((40, 8, 12), ()), ((6, 30, 1, 8, 8), ()),
+                                             ((30, 8, 8, 2), ("dataset.low=-1", "dataset.high=2.000000001",
+                                                              "dataset.layout=THWC"))])  # fmt: skip
 def test_a_network_of_your_own_film_needs_no_film(shape, more, tmp_path):
     film = tmp_path / "my film.npy"
     np.save(film, np.zeros(shape, np.float32))
@@ -78,6 +79,28 @@ def test_a_network_of_your_own_film_needs_no_film(shape, more, tmp_path):
         gone.spec  # noqa: B018
     gone.recall(spec.protocol)
     assert gone.spec == spec
+
+
+@pytest.mark.parametrize(("axes", "shape"), [(None, (40, 2, 8, 12)), ("NTHW", (6, 30, 8, 12))])
+def test_records_of_before_call_the_layout_axes(axes, shape, tmp_path):
+    """Their networks are loaded as ever, and their film is read as it was read then."""
+    film = tmp_path / "film.npy"
+    np.save(film, np.zeros(shape, np.float32))
+    words = [f"dataset.path={film}", "dataset.input_steps=3", "dataset.output_steps=2"]
+    layout = axes or "TCHW"
+    words.append(f"dataset.layout={layout}")
+    run, model = recorded("cell=convlstm", "dataset=own_frames", *words, results=tmp_path)
+    store = Store.open(tmp_path)
+    record = store.read(run)
+    now = build.make_task(record["config"]).spec
+    node = record["config"]["dataset"]
+    node["axes"] = axes
+    del node["layout"]
+    store.record_path(run).unlink()
+    store.write(record)
+    assert load.make_task(record).spec == now
+    film.unlink()
+    assert same(rnnbench.load_model(run, results=tmp_path), model)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnbench.datasets.base.arrays import BEST_PACKING
 from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.fetch import RemoteFile, fetch
 from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
 from rnnbench.datasets.base.splits import class_floors, stratified
 from rnnbench.datasets.base.task import Task
-from rnnbench.errors import BadInput
+from rnnbench.errors import BadInput, MissingData
 from rnnbench.seeds import derive
 
 PIXELS = 784
@@ -167,8 +170,20 @@ class MNIST(Task):
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """A gzipped IDX file of bytes: two zeros, type 8, number of axes, the axes' sizes (big-endian), the data."""
-    raw = gzip.decompress(path.read_bytes())
-    axes = raw[3]
-    shape = np.frombuffer(raw, ">u4", count=axes, offset=4).astype(int)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    """A gzipped IDX file of bytes: two zeros, type 8, number of axes, the axes' sizes (big-endian), the data.
+
+    Raises MissingData where the file does not hold what its header announces; nothing is unpacked beyond that.
+    """
+    try:
+        with gzip.open(path) as stream:
+            axes = stream.read(4)[3]
+            shape = np.frombuffer(stream.read(4 * axes), ">u4", count=axes).astype(int)
+            announced = math.prod(shape.tolist())
+            if announced > BEST_PACKING * path.stat().st_size:
+                raise ValueError(f"its header announces {announced:,} bytes, more than can be packed in it")
+            raw = stream.read(announced + 1)
+        if len(raw) != announced:
+            raise ValueError(f"its header announces {announced:,} bytes, and {len(raw):,} are there, or more")
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
+        raise MissingData(f"{path} is damaged ({error}): delete the file and run again to fetch it anew.") from error
+    return np.frombuffer(raw, np.uint8).reshape(shape)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnbench.datasets.base import arrays
 from rnnbench.datasets.base.checks import counts, one_of, whole
 from rnnbench.datasets.base.fetch import RemoteFile, cache_folder, fetch
 from rnnbench.datasets.base.spec import Data
@@ -125,9 +126,8 @@ def read_counts() -> NDArray[np.uint16]:
     try:
         if not path.exists():
             _save(path, cut_frames())
-        with np.load(path, allow_pickle=False) as content:
-            counts: NDArray[np.uint16] = content["rain_pv"]
-    except (OSError, KeyError, ValueError) as error:
+        counts: NDArray[np.uint16] = arrays.read(path, "rain_pv")
+    except (OSError, BadInput) as error:
         if isinstance(error, MissingData):
             raise
         raise MissingData(f"{path} cannot be read or written ({error}): make it readable, or delete it.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import Record, config_of
 from rnnbench.store.store import Store
 
+AXES = re.compile(r" (N?TC?HW) [0-9x]+, ")  # in the protocol of an own_frames run from before `layout`
 MADE = ("cell", "dataset")  # the groups of a record's config that a network is made from
 OURS = "rnnbench."
 
@@ -94,8 +96,20 @@ def granted(record: Record) -> Config:
             node = {**node, "_target_": known["_target_"]}
         for stranger in grants.strangers(group, name, node):
             raise BadInput(_not_granted(record, stranger))
-        config[group] = {**node, "_target_": known["_target_"]}
+        config[group] = {**_as_called_today(record, name, node), "_target_": known["_target_"]}
     return cast(Config, config)
+
+
+def _as_called_today(record: Record, name: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of a cell or dataset from before one of them was renamed, by their names of today.
+
+    own_frames had `axes`, whose null was settled by the number of the array's axes: the protocol says to what.
+    """
+    if name != "own_frames" or "axes" not in node:
+        return node
+    settled = AXES.search(str(record["dataset"]["protocol"]))
+    rest = {key: value for key, value in node.items() if key != "axes"}
+    return {**rest, "layout": node["axes"] or (settled[1] if settled else None)}
 
 
 def _texts(node: Any) -> Iterator[str]:
