@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnnbench.datasets.base.losses import IGNORED
 from rnnbench.datasets.base.splits import class_floors, stratified
 
 
@@ -35,3 +36,9 @@ def test_too_large_parts_are_an_error() -> None:
 def test_majority_is_learnt_on_train() -> None:
     floors = class_floors(4, torch.tensor([3, 3, 1]), torch.tensor([1, 1, 3, 0]))
     assert floors == {"chance": 0.25, "majority": 0.25}
+
+
+def test_unknown_classes_are_no_part_of_the_floors() -> None:
+    train, test = torch.tensor([3, 3, 1]), torch.tensor([1, 1, 3, 0])
+    unknown = torch.full((5,), IGNORED)
+    assert class_floors(4, torch.cat([unknown, train]), torch.cat([test, unknown])) == class_floors(4, train, test)

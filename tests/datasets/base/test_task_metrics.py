@@ -7,9 +7,12 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnnbench.datasets import CopyMemory, Digits, Music
-from rnnbench.datasets.base.losses import LOSSES
+from rnnbench.datasets.base.losses import IGNORED, LOSSES
+from rnnbench.datasets.base.metrics import METRICS
 from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 
@@ -125,6 +128,82 @@ def test_losses_ignore_padding_and_send_no_gradient_there(name: str, y: torch.Te
     loss.backward()
     assert (prediction.grad[~mask] == 0).all()
     assert (prediction.grad[mask] != 0).any()
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("name", "y"),
+    [
+        ("mse", torch.rand(4, 6, 3)),
+        ("cross_entropy", torch.randint(3, (4, 6))),
+        ("nll_frame", torch.randint(2, (4, 6, 3)).float()),
+    ],
+)
+def test_padding_is_never_read(name: str, y: torch.Tensor, poison: float) -> None:
+    """Whatever stands there, in the targets as in the prediction: the loss and its gradient are the same."""
+    lengths = torch.tensor([6, 2, 4, 1])
+    padded = torch.arange(6) >= lengths[:, None]
+    clean = torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(0))
+    found = []
+    for value, target in ((0.0, 0), (poison, 77 if name == "cross_entropy" else poison)):
+        prediction, targets = clean.clone(), y.clone()
+        prediction[padded], targets[padded] = value, target
+        prediction.requires_grad_()
+        loss = LOSSES[name](prediction, Batch(prediction, targets, lengths))
+        loss.backward()
+        found.append((loss, prediction.grad))
+    (loss, grad), (poisoned, its_grad) = found
+    assert torch.equal(poisoned, loss)
+    assert torch.equal(its_grad, grad)
+    assert not its_grad[padded].any()
+
+
+@given(
+    outputs=st.sampled_from(["sequence", "step"]),
+    ragged=st.booleans(),
+    share=st.floats(0, 0.9),
+    seed=st.integers(0, 999),
+    size=st.sampled_from([1, 2, 5, 12]),
+)
+def test_a_class_of_minus_100_is_ignored_by_every_loss_metric_and_count(outputs, ragged, share, seed, size) -> None:
+    """As if the sequence, or the step, were not there: against a literal loop, for every batch size."""
+    generator = torch.Generator().manual_seed(seed)
+    N, T, K = 12, 11, 3
+    shape = (N,) if outputs == "sequence" else (N, T)
+    y = torch.randint(K, shape, generator=generator)
+    y[torch.rand(shape, generator=generator) < share] = IGNORED
+    y[0] = 1
+    logits = torch.randn(*shape, K, generator=generator)
+    lengths = torch.randint(1, T + 1, (N,), generator=generator) if ragged else None
+    nats, right, recalled = [], [], []
+    for n in range(N):
+        steps = (int(lengths[n]) if ragged else T) if outputs == "step" else 1
+        for t in range(steps):
+            at = (n, t) if outputs == "step" else (n,)
+            if int(y[at]) != IGNORED:
+                nats.append(-log_softmax(logits[at].tolist())[int(y[at])])
+                right.append(int(logits[at].argmax()) == int(y[at]))
+                recalled += [right[-1]] * (t >= T - 10)
+    metrics = ("accuracy", "cross_entropy", *(("recall_accuracy",) if outputs == "step" and not ragged else ()))
+    task = Fake(outputs=outputs, output_size=K, metrics=metrics)
+    assert set(METRICS) == {"accuracy", "recall_accuracy", "sequence_accuracy", "step_accuracy"}, "the last two: sets"
+    split, found = Split(torch.zeros(N, T, 1), y, lengths), task.metrics()
+    for index in torch.arange(N).split(size):
+        batch = task.batch(split, index)
+        found.update(logits[index][:, : batch.x.shape[1]] if outputs == "step" else logits[index], batch)
+    values = found.compute()
+    assert values["loss"] == values["cross_entropy"] == pytest.approx(sum(nats) / len(nats), rel=1e-5)
+    assert values["accuracy"] == pytest.approx(sum(right) / len(right))
+    if "recall_accuracy" in metrics:
+        assert values["recall_accuracy"] == pytest.approx(sum(recalled) / len(recalled))
+
+
+def test_a_batch_without_a_known_class_trains_nothing() -> None:
+    logits = torch.randn(3, 4, requires_grad=True)
+    loss = LOSSES["cross_entropy"](logits, Batch(torch.zeros(3, 2, 1), torch.full((3,), IGNORED)))
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits.grad.any()
 
 
 @pytest.mark.parametrize("name", LOSSES)

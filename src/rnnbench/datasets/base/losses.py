@@ -2,6 +2,9 @@
 
 B batch, T time steps, K outputs. A loss over steps is the mean over the valid steps of the whole batch (a long sequence
 weighs more than a short one): the `frame average` of the music papers. A loss over sequences is the mean over B.
+
+What stands at padded steps is never read, forward or backward. A class of IGNORED is no class: neither a loss nor a
+metric, a floor or a count sees it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnbench.datasets.base.spec import Batch
+
+IGNORED = -100  # torch's ignore_index
 
 
 def valid_steps(lengths: Tensor, steps: int) -> Tensor:
@@ -28,6 +33,19 @@ def mean_over_steps(values: Tensor, lengths: Tensor | None) -> Tensor:
     return values.masked_fill(~mask, 0.0).sum() / mask.sum()
 
 
+def labels(batch: Batch) -> Tensor:
+    """The classes of a batch, B or B T, int64, IGNORED at padded steps."""
+    y = batch.y.long()
+    if y.dim() == 2 and batch.lengths is not None:
+        y = y.masked_fill(~valid_steps(batch.lengths, y.shape[1]), IGNORED)
+    return y
+
+
+def _unpadded(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """values, B T K, zero at padded steps: a NaN there would come back as a gradient of 0 NaN = NaN."""
+    return values if lengths is None else values.masked_fill(~valid_steps(lengths, values.shape[1])[..., None], 0)
+
+
 def _same_shape(prediction: Tensor, y: Tensor) -> None:
     # torch would broadcast (B, 1) against (B,) to B x B and train on nonsense
     if prediction.shape != y.shape:
@@ -37,17 +55,26 @@ def _same_shape(prediction: Tensor, y: Tensor) -> None:
 def mse(prediction: Tensor, batch: Batch) -> Tensor:
     """Mean squared error over outputs, then sequences (B K) or valid steps (B T K)."""
     _same_shape(prediction, batch.y)
-    squared = (prediction.float() - batch.y.float()).square().mean(-1)
-    return mean_over_steps(squared, batch.lengths) if squared.dim() == 2 else squared.mean()
+    if prediction.dim() != 3:
+        return (prediction.float() - batch.y.float()).square().mean(-1).mean()
+    prediction, y = (_unpadded(values, batch.lengths) for values in (prediction, batch.y))
+    return mean_over_steps((prediction.float() - y.float()).square().mean(-1), batch.lengths)
 
 
 def cross_entropy(prediction: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy in nats of logits (B K against y: B; B T K against y: B T), over sequences or valid steps."""
+    """Cross-entropy in nats of logits (B K against y: B; B T K against y: B T), over sequences or valid steps.
+
+    Those that are IGNORED do not count; of a batch with no others it is 0.
+    """
     if prediction.shape[:-1] != batch.y.shape:
         raise ValueError(f"logits {tuple(prediction.shape)} do not fit classes {tuple(batch.y.shape)}")
-    y = batch.y.long()
-    nats = F.cross_entropy(prediction.float().flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
-    return mean_over_steps(nats, batch.lengths) if y.dim() == 2 else nats.mean()
+    y = labels(batch)
+    if y.dim() == 2:
+        prediction = _unpadded(prediction, batch.lengths)
+    nats = F.cross_entropy(
+        prediction.float().flatten(0, -2), y.flatten(), reduction="none", ignore_index=IGNORED
+    )  # 0 where ignored
+    return nats.sum() / (y != IGNORED).sum().clamp_min(1)
 
 
 def nll_frame(prediction: Tensor, batch: Batch) -> Tensor:
@@ -56,7 +83,8 @@ def nll_frame(prediction: Tensor, batch: Batch) -> Tensor:
     prediction: logits, B T K; y: 0 or 1, B T K.
     """
     _same_shape(prediction, batch.y)
-    nats = F.binary_cross_entropy_with_logits(prediction.float(), batch.y.float(), reduction="none").sum(-1)
+    prediction, y = (_unpadded(values, batch.lengths) for values in (prediction, batch.y))
+    nats = F.binary_cross_entropy_with_logits(prediction.float(), y.float(), reduction="none").sum(-1)
     return mean_over_steps(nats, batch.lengths)
 
 

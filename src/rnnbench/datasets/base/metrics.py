@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from rnnbench.datasets.base.losses import LOSSES, valid_steps
+from rnnbench.datasets.base.losses import IGNORED, LOSSES, labels, valid_steps
 from rnnbench.datasets.base.spec import Batch, TaskSpec
 
 if TYPE_CHECKING:
@@ -23,15 +23,11 @@ Update = Callable[[Tensor, Batch], tuple[Tensor, Tensor]]
 
 
 def _accuracy(spec: TaskSpec) -> tuple[Metric, Update]:
-    """The share of sequences (or valid steps) whose largest output is the class."""
+    """The share of sequences (or valid steps) whose largest output is the class, without those that are IGNORED."""
     from torchmetrics.classification import MulticlassAccuracy
 
     def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        guess = prediction.argmax(-1)
-        if guess.dim() == 2 and batch.lengths is not None:
-            mask = valid_steps(batch.lengths, guess.shape[1])
-            return guess[mask], batch.y[mask]
-        return guess.flatten(), batch.y.flatten()
+        return _counted(prediction, labels(batch))
 
     return MulticlassAccuracy(spec.output_size, average="micro", validate_args=False), update
 
@@ -39,7 +35,13 @@ def _accuracy(spec: TaskSpec) -> tuple[Metric, Update]:
 def _recall_accuracy(spec: TaskSpec) -> tuple[Metric, Update]:
     """The share of the last 10 steps whose symbol is right (copy memory; all sequences of one length)."""
     metric, _ = _accuracy(spec)
-    return metric, lambda prediction, batch: (prediction[:, -10:].argmax(-1).flatten(), batch.y[:, -10:].flatten())
+    return metric, lambda prediction, batch: _counted(prediction[:, -10:], labels(batch)[:, -10:])
+
+
+def _counted(prediction: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest outputs and their classes, flat, without those that are IGNORED."""
+    known = classes != IGNORED
+    return prediction.argmax(-1)[known], classes[known]
 
 
 def _sets_right(whole: bool) -> Callable[[TaskSpec], tuple[Metric, Update]]:
@@ -121,12 +123,13 @@ class TaskMetrics:
         """Add one batch."""
         if self._device != prediction.device:
             self._move(prediction.device)
-        count = self._count(batch)
         for name, mean in self._means.items():
             value = self.loss(prediction, batch) if name == "loss" else LOSSES[name](prediction, batch)
-            mean.update(value, count)
+            mean.update(value, self._count(self.spec.loss if name == "loss" else name, batch))
         for metric, arguments in self._others.values():
-            metric.update(*arguments(prediction, batch))
+            found, wanted = arguments(prediction, batch)
+            if wanted.numel():  # not where every class of the batch is IGNORED
+                metric.update(found, wanted)
         self._seen = True
 
     def compute(self) -> dict[str, float]:
@@ -147,8 +150,10 @@ class TaskMetrics:
             metric.reset()
         self._seen = False
 
-    def _count(self, batch: Batch) -> Tensor:
+    def _count(self, loss: str, batch: Batch) -> Tensor:
         """How many sequences or valid steps the batch's mean loss is over."""
+        if loss == "cross_entropy":
+            return (labels(batch) != IGNORED).sum()
         if self.spec.outputs == "step" and batch.lengths is not None:
             return batch.lengths.sum().to(batch.y.device)
         steps = batch.y.shape[1] if self.spec.outputs == "step" else 1

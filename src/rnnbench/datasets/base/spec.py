@@ -46,7 +46,8 @@ class TaskSpec:
 class Split(NamedTuple):
     """One split in memory. x: N T F or N T; y: N, N K or N T [K]; lengths: N, or None where all are of length T.
 
-    Values may be stored compactly (uint8 pixels, keys, symbols), so only `Task.batch` says what a network is fed.
+    A class of -100 in y is unknown, and ignored by every loss, metric, floor and count. Values may be stored compactly
+    (uint8 pixels, keys, symbols), so only `Task.batch` says what a network is fed.
     """
 
     x: Tensor

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnbench.datasets.base.losses import IGNORED
+
 
 def stratified(labels: NDArray[np.int64], sizes: tuple[int, ...], seed: int) -> tuple[NDArray[np.int64], ...]:
     """Disjoint parts of exactly the given sizes, each with every class in proportion (give or take one).
@@ -28,7 +30,9 @@ def stratified(labels: NDArray[np.int64], sizes: tuple[int, ...], seed: int) -> 
 def class_floors(classes: int, train: Tensor, test: Tensor) -> dict[str, float]:
     """Accuracy on test of a uniform guess (`chance`) and of always naming train's most frequent class (`majority`).
 
-    train, test: labels, N. Of equally frequent classes the first counts as the most frequent.
+    train, test: labels, N; those that are IGNORED do not count. Of equally frequent classes the first counts as the
+    most frequent.
     """
+    train, test = (part[part != IGNORED] for part in (train, test))
     most = int(train.bincount(minlength=classes).argmax())
     return {"chance": 1 / classes, "majority": float((test == most).double().mean())}
