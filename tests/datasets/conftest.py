@@ -7,10 +7,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
+import rnnbench.datasets as datasets
 from rnnbench.datasets.base.fetch import RemoteFile
 from rnnbench.datasets.base.spec import Batch, Split
 from rnnbench.datasets.base.task import Task
@@ -74,3 +77,22 @@ def need(offline: None) -> Callable[..., None]:
                 pytest.skip(f"RNNBENCH_DATA lacks {file.folder}/{file.name}")
 
     return check
+
+
+@pytest.fixture
+def make_shipped(offline: None, tmp_path: Path) -> Callable[[Path], Task]:
+    """make_shipped(path): the task of a yaml in conf/dataset, small where it is generated; own_frames gets a small
+    film. Nothing is ever downloaded."""
+
+    def make(path: Path) -> Task:
+        config = yaml.safe_load(path.read_text())
+        options = {key: value for key, value in config.items() if key not in ("meta", "_target_")}
+        small = {"train": 60, "val": 20, "test": 20}
+        options |= {key: value for key, value in small.items() if key in options}
+        if path.stem == "own_frames":
+            np.save(tmp_path / "film.npy", np.zeros((120, 16, 16), np.uint8))
+            options["path"] = str(tmp_path / "film.npy")
+        task: Task = getattr(datasets, config["_target_"].rpartition(".")[2])(**options)
+        return task
+
+    return make

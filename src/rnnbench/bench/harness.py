@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from rnnbench.datasets import Digits
+from rnnbench.datasets.base import loading
 from rnnbench.datasets.base.spec import Data
 from rnnbench.datasets.base.task import Task
 from rnnbench.nn import GRU, LSTM, RNN, SequenceModel, build_stack
@@ -140,7 +141,7 @@ def _plain(model: nn.Module, task: Task, data: Data, updates: int) -> None:
 def harness(rounds: int, updates: int) -> Result:
     """CPU milliseconds an update of a small LSTM on digits, by way of training."""
     task = Digits()
-    data = task.load()
+    data = loading.load(task)
 
     def by(way: Callable[[nn.Module, Task, Data, int], None]) -> Callable[[], None]:
         def train() -> None:

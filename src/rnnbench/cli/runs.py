@@ -57,7 +57,7 @@ def _do(job: Job, store: Store) -> Record | None:
     from rnnbench.training import Interrupted
 
     try:
-        return attempt(job, store)
+        return attempt(job, store, told=True)
     except Interrupted as error:
         print(f"rnnbench: interrupted: {error}; the same command resumes.", file=sys.stderr)
         return None

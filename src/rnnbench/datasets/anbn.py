@@ -27,6 +27,7 @@ class AnBn(NextSymbols):
     """
 
     inputs, outputs = "ab", "ab."
+    exhaustive = True
 
     def __init__(self, longest_train: int = 20, longest_val: int = 32, longest_test: int = 128) -> None:
         self.ranges = ranges(longest_train, longest_val, longest_test, what="n")

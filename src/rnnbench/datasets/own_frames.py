@@ -15,7 +15,7 @@ from torch import Tensor
 from rnnbench.datasets.base import arrays
 from rnnbench.datasets.base.checks import counts, one_of, whole
 from rnnbench.datasets.base.spec import Data, TaskSpec
-from rnnbench.datasets.base.words import number
+from rnnbench.datasets.base.words import number, sizes
 from rnnbench.datasets.film import layouts
 from rnnbench.datasets.film.films import SHARES, FilmTask, starts, time_split
 from rnnbench.datasets.film.metrics import picture_metrics
@@ -129,10 +129,9 @@ class OwnFrames(FilmTask):
         found = ""
         if self.found is not None and self.found != (low, high):
             found = f" (found {number(self.found[0])}..{number(self.found[1])})"
-        windows = "/".join(f"{split.size:,}" for split in data)
         return (
-            f"{layouts.words(layout, shape)}, values {number(low)}..{number(high)}{found}; {windows} windows of "
-            f"{self.input_steps} + {self.output_steps} frames"
+            f"{layouts.words(layout, shape)}, values {number(low)}..{number(high)}{found}; {sizes(data)} windows "
+            f"of {self.input_steps} + {self.output_steps} frames"
         )
 
     def _clips(self, N: int, T: int) -> list[list[int]]:

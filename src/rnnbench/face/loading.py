@@ -140,6 +140,7 @@ def load_data(
     """
     words = [_of_dataset(word) for word in overrides_of(overrides, options)]
     with undisturbed(torch=True):
+        from rnnbench.datasets.base import loading
         from rnnbench.face.running import taken
         from rnnbench.runs.axes import settle
         from rnnbench.runs.build import make_task
@@ -147,7 +148,7 @@ def load_data(
 
         config, _ = compose(taken([f"dataset={dataset}", *words], config_dir))
         task = make_task(settle(config))
-        data = task.load()
+        data = loading.load(task)
         train, val, test = (Part(task, split) for split in data)
         return LoadedData(task, task.spec, train, val, test)
 

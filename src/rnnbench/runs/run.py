@@ -16,6 +16,7 @@ import torch
 import yaml
 from torch import nn
 
+from rnnbench.datasets.base import loading
 from rnnbench.datasets.base.spec import Data, Split, data_hash
 from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.film.task import FrameTask
@@ -64,11 +65,13 @@ def run(overrides: Sequence[str], *, results: str | Path | None = None, tracker:
 
 
 def attempt(
-    job: Job, store: Store, *, stop: StopRequest | None = None, own_output: bool = False, oom_again: bool = False
-) -> Record:
+    job: Job, store: Store, *, stop: StopRequest | None = None, own_output: bool = False, oom_again: bool = False,
+    told: bool = False,
+) -> Record:  # fmt: skip
     """Claim a job, do it, write its record. A run that fails by itself is a record too, with its reason.
 
     own_output: send this process's stdout and stderr to the attempt's folder (a sweep's worker).
+    told: say on the error stream what data was read; a sweep's worker says it to its folder.
     oom_again: the first time that memory is not enough raises OutOfMemory instead.
 
     Raises Busy, BadInput (nothing recorded: the run was never possible), Interrupted (resumable), and the system's
@@ -86,7 +89,7 @@ def attempt(
             claim.close(record["status"], "already recorded")
             return record
         with stop.on_signals():
-            _execute(job, claim, facts, tracker, stop)
+            _execute(job, claim, facts, tracker, stop, told=own_output or told)
         status = "ok"
     except Interrupted as error:
         if not stop.pruned:
@@ -166,13 +169,21 @@ def _classify(error: Exception) -> tuple[str, str]:
     return "error", f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
 
 
-def _execute(job: Job, claim: attempts.Attempt, facts: Facts, tracker: Tracker, stop: StopRequest) -> None:
-    """Build, train, test once; what becomes known goes into `facts`, so that a failed run's record has it too."""
+def _execute(
+    job: Job, claim: attempts.Attempt, facts: Facts, tracker: Tracker, stop: StopRequest, *, told: bool
+) -> None:
+    """Build, train, test once; what becomes known goes into `facts`, so that a failed run's record has it too.
+
+    told: say on the error stream what data was read.
+    """
     config, folder = job.config, claim.folder.parents[1]
     facts["started"] = now()
     device = _prepare_process(config, facts)
     task = build.make_task(config)
-    data = task.load()
+    data = loading.load(task)
+    loading.check_batch(task, data, config["budget"]["batch_size"])
+    if told:
+        print(f"{task.spec.name}: {task.summary(data)}", file=sys.stderr, flush=True)
     _stop_where_asked(stop)
     facts |= {"spec": task.spec, "floors": dict(task.floors(data)), "data_hash": data_hash(data)}
     model = build.make_model(config, task)
@@ -267,6 +278,8 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     model = module.model
     model.load_state_dict(module.state.best_weights)
     tested = evaluate(model, task, data.test, precision=job.config["precision"])
+    if not abs(tested["loss"]) < float("inf"):  # false for NaN too
+        raise Diverged(module.state.best_step, "the test loss", module.state.norms)
     facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
     checkpoint.save(
         folder / checkpoint.BEST, {k: v.cpu() for k, v in module.state.best_weights.items()}, sync_folder=False

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datasets.base import loading
 from rnnbench.datasets.base.spec import Data, Split, data_hash
 from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.film.task import FrameTask
@@ -114,7 +115,7 @@ def _make(store: Store, record: Record, read: dict[str, tuple[Task, Data]]) -> P
         raise BadInput(f"run {run} predicts no frames: it has no samples to show.")
     model = load.restored(store, record, task)  # before the data: what is missing is said at once
     if data is None:
-        data = task.load()
+        data = loading.load(task)
         read[key] = (task, data)
     if (found := data_hash(data)) != record["dataset"].get("data_hash"):
         raise BadInput(

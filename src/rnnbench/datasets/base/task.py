@@ -6,10 +6,11 @@ A dataset does not know models. Shapes: B batch, T time steps, F features, K out
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
+from rnnbench.datasets.base.words import plural, sizes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,7 @@ class Task(ABC):
     """A dataset with its protocol. One file a dataset; options are constructor arguments, set in conf/dataset/."""
 
     spec: TaskSpec
+    exhaustive = False  # train holds every sequence there is, so that a larger batch means all of them
 
     @abstractmethod
     def load(self) -> Data:
@@ -30,6 +32,30 @@ class Task(ABC):
 
     def recall(self, protocol: str) -> None:  # noqa: B027  # most specs need no file
         """Know from a record's protocol what the spec else reads from the data's file: a network needs no data."""
+
+    def beside(self) -> Iterable[Tensor]:
+        """What batches are drawn from besides the splits, on the CPU, N first: checked like them."""
+        return ()
+
+    def summary(self, data: Data) -> str:
+        """What was read, on one line: `1,077/360/360 sequences of 8 steps, 8 features`."""
+        shortest, longest = self._lengths(data)
+        steps = f"{longest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
+        size = self.spec.input_size
+        kind = f"one of {size:,} tokens" if self.spec.inputs == "tokens" else plural(size, "feature")
+        return f"{sizes(data)} sequences of {steps} step{'s' * (longest != 1)}, {kind}"
+
+    def _lengths(self, data: Data) -> tuple[int, int]:
+        """The steps of the shortest and of the longest sequence of all splits."""
+        import torch
+
+        found = []
+        for split in data:
+            if split.lengths is None:
+                found.append(int(self.batch(split, torch.tensor([0])).x.shape[1]))
+            else:
+                found += [int(split.lengths.min()), int(split.lengths.max())]
+        return min(found), max(found)
 
     def batch(self, split: Split, index: Tensor) -> Batch:
         """The sequences at index (B), trimmed to the longest of them, as the network takes them."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnbench.datasets.base.words import plural
 from rnnbench.errors import BadInput
 
 ORDER = "NTCHW"  # of the axes, as they are used
@@ -84,8 +85,7 @@ def words(layout: str, shape: tuple[int, ...]) -> str:
     """`10 clips of 20 frames, 3 channels, 64x64` (height x width)."""
     size = sizes(layout, shape)
     clips = f"{size['N']:,} clips of " if "N" in layout else ""
-    channels = f"{size['C']:,} channel{'s' * (size['C'] != 1)}"
-    return f"{clips}{size['T']:,} frames, {channels}, {size['H']}x{size['W']}"
+    return f"{clips}{size['T']:,} frames, {plural(size['C'], 'channel')}, {size['H']}x{size['W']}"
 
 
 def film(frames: NDArray[np.generic], layout: str) -> NDArray[np.generic]:

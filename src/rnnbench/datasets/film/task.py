@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
+from rnnbench.datasets.base.words import plural, sizes
 from rnnbench.datasets.film.kept_floors import kept
 from rnnbench.datasets.film.metrics import FrameMetrics
 
@@ -102,6 +103,19 @@ class FrameTask(Task):
             assert total is not None
             self._mean = (total / min(train.size, MEAN_CLIPS)).float()
         return self._mean
+
+    def beside(self) -> Iterable[Tensor]:
+        """The pictures that clips are drawn from, where there are any."""
+        pictures = getattr(self, "pictures", None)
+        return [pictures.on()] if isinstance(pictures, Pictures) else []
+
+    def summary(self, data: Data) -> str:
+        """`35/5/5 clips of 5 + 5 frames, 1 channel, 64x64` (height x width)."""
+        spec = self.spec
+        assert spec.frame_shape is not None
+        C, height, width = spec.frame_shape
+        steps = f"{spec.input_steps} + {spec.output_steps}"
+        return f"{sizes(data)} clips of {steps} frames, {plural(C, 'channel')}, {height}x{width}"
 
     def outputs(self, prediction: Tensor) -> Tensor:
         """The part of a network's output that is about the future. Returns B T_out C H W."""
