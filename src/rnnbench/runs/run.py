@@ -182,13 +182,13 @@ def _execute(
     task = build.make_task(config)
     data = loading.load(task)
     loading.check_batch(task, data, config["budget"]["batch_size"])
-    if told:
-        print(f"{task.spec.name}: {task.summary(data)}", file=sys.stderr, flush=True)
     _stop_where_asked(stop)
     facts |= {"spec": task.spec, "floors": dict(task.floors(data)), "data_hash": data_hash(data)}
     model = build.make_model(config, task)
     _measure_network(model, _longest(task, data.train), facts)
     _write_config(job, folder)
+    if told:  # not before the network could be made: a refusal is the only sentence then
+        print(f"{task.spec.name}: {task.summary(data)}", file=sys.stderr, flush=True)
     _stop_where_asked(stop)
     saved = _resumable(folder)
     tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
