@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 
 LISTED = 40  # known names in a sentence
@@ -21,9 +22,48 @@ class MissingData(BadInput):
     """A dataset's file is missing, corrupt or cannot be fetched; the sentence names the file and the command."""
 
 
+# Why nothing can be written, in words, and what to do. None of it is the fault of the run that met it.
+UNWRITABLE = {
+    errno.ENOSPC: ("the disk is full", "free some space"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space"),
+    errno.EROFS: ("the disk can only be read", "name a folder elsewhere (--results, --output)"),
+    errno.EACCES: ("access is denied", "ask its owner, or name a folder elsewhere (--results, --output)"),
+    errno.EPERM: ("access is denied", "ask its owner, or name a folder elsewhere (--results, --output)"),
+}
+
+
 def disk_full(error: BaseException | None) -> bool:
     """Whether an error means that nothing more can be written: no fault of the run that met it."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def unwritable(error: OSError, place: object) -> str | None:
+    """Why nothing can be written, with the path, in a sentence without its full stop; None of any other error.
+
+    place: what is named where the error names no file.
+    """
+    if error.errno not in UNWRITABLE:
+        return None
+    what, then = UNWRITABLE[error.errno]
+    path = error.filename if isinstance(error.filename, (str, bytes, os.PathLike)) else place
+    return f"{what} ({os.fsdecode(path) if isinstance(path, bytes) else path}: {os.strerror(error.errno)}): {then}"
+
+
+# What the loader says where the memory that a process may have is too small for torch's libraries.
+NO_ROOM = ("failed to map segment", "cannot allocate memory", "cannot create shared object", "cannot apply additional")
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether an import failed since memory did not suffice."""
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in NO_ROOM)
+
+
+def no_start(error: BaseException) -> str:
+    """Why nothing can be computed here at all, in a sentence without its full stop."""
+    what = " ".join(str(error).split()) or type(error).__name__
+    if no_room(error):
+        return f"memory is too small to start torch ({what}): allow more (`ulimit -v`, the job's or container's limit)"
+    return f"a worker cannot start: {type(error).__name__}: {what}"
 
 
 def nearest(name: str, known: Iterable[str], most: int = LISTED) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 
 import pytest
 from made_up import begin, filled, planned, record
@@ -12,6 +14,7 @@ from sweeping import call, start, until
 
 from rnnbench.errors import BadInput
 from rnnbench.store.store import Store
+from rnnbench.sweeps.outlook import look_ahead
 from rnnbench.sweeps.plan import write_manifest
 from rnnbench.sweeps.status import OTHERS, look
 from rnnbench.sweeps.status_view import as_json, render, watch
@@ -211,3 +214,24 @@ def test_a_running_sweep_is_seen_from_another_terminal(tmp_path):
         process.communicate(timeout=60)
     (state,) = look(Store.open(results))
     assert (state.running, state.interrupted) == ([], 1)
+
+
+@pytest.mark.parametrize(("hours", "doubt"), [(0, False), (-2, True)])
+def test_a_run_on_another_machine_is_named_with_it_and_with_a_doubt(tmp_path, hours, doubt):
+    """One look cannot tell whether it lives: it is neither called running without more, nor dead."""
+    made = planned("cell=rnn", name="mine")
+    store = filled(tmp_path, made, 0)
+    claim = begin(store, made.jobs[0])
+    claim.stop()
+    said = json.loads((claim.folder / "claim.json").read_text()) | {"host": "elsewhere"}
+    for name, text in (("claim.json", json.dumps(said)), ("heartbeat", "1 1.0")):
+        (claim.folder / name).write_text(text)
+        os.utime(claim.folder / name, (time.time() + 3600 * hours,) * 2)
+    (state,) = look(store, "mine")
+    (live,) = state.running
+    assert (live.host, live.seconds) == ("elsewhere", 1.0)
+    text = "\n".join(shown([state], width=200))
+    assert "(on elsewhere" in text
+    assert ("maybe dead: no sign for 2:00:0" in text) == doubt
+    planned_row = look_ahead(made, store, 1).runs[0]
+    assert (planned_row.state, "maybe dead" in planned_row.reason) == ("running", doubt)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from sweeping import TINY, call, claims, start, until
 
 from rnnbench.cli import main
 from rnnbench.errors import BadInput
-from rnnbench.runs import attempts
+from rnnbench.runs import attempts, living
 from rnnbench.store.store import Store
 from rnnbench.sweeps import clean, control, retry, stale
 from rnnbench.sweeps.plan import plan
@@ -65,10 +66,67 @@ def test_the_file_of_a_killed_sweep_counts_for_nothing(tmp_path):
     assert not other.exists()
 
 
-def test_on_another_host_the_file_s_age_counts(tmp_path):
-    path = said_to_run(tmp_path, "far", host="elsewhere", pid=1)
+@pytest.mark.parametrize("age", [-7200, 0, 7200])
+def test_on_another_host_the_file_is_watched(tmp_path, monkeypatch, age):
+    """Its stamp may be of a clock that is hours away from ours."""
+    path, now = said_to_run(tmp_path, "far", host="elsewhere", pid=1), [0.0]
+    living.WATCH.forget()
+    monkeypatch.setattr(living, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def watch(seconds):
+        for _ in range(seconds // 5):
+            now[0] += 5
+            control.running(tmp_path)
+
+    os.utime(path, (time.time() - age,) * 2)
+    watch(60)
     assert [seen.name for seen in control.running(tmp_path)] == ["far"]
-    os.utime(path, (time.time() - 61,) * 2)
+    os.utime(path, (time.time() - age,) * 2)
+    watch(60)
+    assert [seen.name for seen in control.running(tmp_path)] == ["far"]
+    watch(5)
+    assert control.running(tmp_path) == []
+    with control.announced(tmp_path, "far", "again") as seat:
+        assert seat.path == path
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_before_a_search_the_files_of_other_hosts_are_settled(tmp_path, monkeypatch, beats):
+    monkeypatch.setattr(control, "STALE_SECONDS", 0.3)
+    path, count = said_to_run(tmp_path, "far", host="elsewhere", pid=1), iter(range(1000))
+
+    def tick(seconds):
+        time.monotonic()
+        if beats:
+            os.utime(path, (next(count),) * 2)
+        wait(0.05)
+
+    wait = time.sleep
+    monkeypatch.setattr(control.time, "sleep", tick)
+    control.settle(tmp_path)
+    assert path.exists() == beats
+
+
+@pytest.mark.parametrize("step", [-7200, -3, 3, 7200])
+def test_a_step_of_the_wall_clock_ends_no_sweep(tmp_path, monkeypatch, step):
+    with control.announced(tmp_path, "mine", "rnnbench sweep cell=rnn"):
+        create, now = psutil.Process.create_time, time.time
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self: create(self) + step)
+        monkeypatch.setattr(time, "time", lambda: now() + step)
+        assert [seen.name for seen in control.running(tmp_path)] == ["mine"]
+        with control.announced(tmp_path, "mine", "the same") as second:
+            assert second.path.name == "mine+2.running"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"pid": 10**30}, {"pid": "1"}, {"pid": 0}, {"born": None}, {"host": []}, {"command": {}}, {"began": "x"}],
+    ids=str,
+)  # fmt: skip
+def test_a_file_that_names_no_process_is_no_sweep(tmp_path, odd):
+    said_to_run(tmp_path, "mine", **odd)
+    assert control.running(tmp_path) == []
+    os.mkfifo(tmp_path / "sweeps" / "fifo.running")
     assert control.running(tmp_path) == []
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from rnnbench.cli import claims, page, reports, runs, search, stores, streams, sweeps, tables, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser, a_file_in_the_way
-from rnnbench.errors import BadInput
+from rnnbench.errors import BadInput, no_room, no_start, unwritable
 from rnnbench.store.record import RecordError
 
 READING = 50_000  # new objects before Python looks for garbage in cycles: at its 700 that is a tenth of a large table
@@ -50,7 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"rnnbench: {said}", file=sys.stderr)
             return BAD_INPUT
         what = f"{error.filename}: " if error.filename else ""
-        print(f"rnnbench: {what}{error.strerror or error}.", file=sys.stderr)
+        said = unwritable(error, getattr(args, "output", None) or args.results or "results")
+        print(f"rnnbench: {said or what + str(error.strerror or error)}.", file=sys.stderr)
+        return BAD_INPUT
+    except (MemoryError, ImportError) as error:
+        if not no_room(error):
+            raise
+        print(f"rnnbench: {no_start(error)}.", file=sys.stderr)
         return BAD_INPUT
 
 

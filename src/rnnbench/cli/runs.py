@@ -32,17 +32,19 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
+    from rnnbench.runs.host import room_for_torch
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import refuse_experiment
     from rnnbench.store.store import Store
     from rnnbench.sweeps.stale import recorded
 
     refuse_experiment(args.overrides, "`rnnbench sweep {}`", "`rnnbench tune {}`")
+    room_for_torch()
     job, store = prepare(args.overrides), Store.open(args.results)
     known, stale = recorded(job, store, retry=args.retry)
     record = known or _do(job, store)
-    if record is None:
-        return INTERRUPTED
+    if isinstance(record, int):
+        return record
     if known is not None:
         _say_recorded(known, job, store, stale=stale)
     console().print(run_summary(record, store.folder(job.id)))
@@ -51,8 +53,9 @@ def _run(args: argparse.Namespace) -> int:
     return OK if record["status"] == "ok" else FAILED
 
 
-def _do(job: Job, store: Store) -> Record | None:
-    """Do the run; None where it was interrupted, which is said here."""
+def _do(job: Job, store: Store) -> Record | int:
+    """Do the run; the exit code where it was interrupted, or is another process's by now, which is said here."""
+    from rnnbench.runs.attempts import TakenOver
     from rnnbench.runs.run import attempt
     from rnnbench.training import Interrupted
 
@@ -60,7 +63,10 @@ def _do(job: Job, store: Store) -> Record | None:
         return attempt(job, store, told=True)
     except Interrupted as error:
         print(f"rnnbench: interrupted: {error}; the same command resumes.", file=sys.stderr)
-        return None
+        return INTERRUPTED
+    except TakenOver as error:
+        print(f"rnnbench: {error}; nothing is lost, it goes on there.", file=sys.stderr)
+        return OK
 
 
 def _say_recorded(record: Record, job: Job, store: Store, *, stale: bool) -> None:

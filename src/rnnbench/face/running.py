@@ -54,7 +54,8 @@ def run(
     own. retry: do a failed or stale run again; its old record is set aside.
 
     Raises BadInput on what cannot be done, MissingData where a dataset's file is missing, Interrupted at a Ctrl-C (the
-    checkpoint is written, and the same call resumes).
+    checkpoint is written, and the same call resumes), runs.attempts.TakenOver where this process was suspended and
+    another machine's goes on with the run.
     """
     words = overrides_of(overrides, named)
     with undisturbed(torch=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from rnnbench.reports.tables.numbers import count, known, short, with_arrow
 from rnnbench.store.gathered import resolve_run, the_record
 from rnnbench.store.record import NOT_IN_ID, Parsed, Record, RecordError
 from rnnbench.store.rows import compact, device_kind, number, part
+from rnnbench.store.small_files import read_json
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _attempt(folder: Path) -> str:
     """How an attempt ended, what else its files say, and its tracebacks."""
     said = _said(folder)
     end = ": ".join(" ".join(str(said[key]).split()) for key in ENDED if said.get(key))
-    hidden = {key for key in ENDED if said.get(key)} | {"born", "time"}
+    hidden = {key for key in ENDED if said.get(key)} | {"born", "time", "boot", "ticks", "space"}
     plain = {key: value for key, value in said.items() if value != "" and not isinstance(value, (dict, list))}
     rest = {key: value for key, value in plain.items() if key not in hidden}
     traces = [path.name for path in sorted(folder.glob("*traceback*"))]
@@ -224,11 +224,8 @@ def _said(folder: Path) -> Parsed:
     """What the JSON files of an attempt say, and when it began and last gave a sign of life."""
     said: Parsed = {}
     for path in sorted(folder.glob("*.json")):
-        try:
-            content = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            content = {path.name: "cannot be read"}
-        said |= content if isinstance(content, dict) else {}
+        content = read_json(path)
+        said |= content if isinstance(content, dict) else {path.name: "cannot be read"}
     sign = folder / "heartbeat"
     times = {"began": said.get("time"), "last sign": sign.stat().st_mtime if sign.exists() else None}
     for name, seconds in times.items():

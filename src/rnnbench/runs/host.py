@@ -12,14 +12,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rnnbench.errors import BadInput
 from rnnbench.store.record import Git, Host
 
+TORCH_BYTES = 2**30  # of addresses; measured with torch for the CPU: an import fails with 0.8 of it, not with 1.2
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "rnnbench")
 
 
 def passive_threads() -> None:
     """Let idle OpenMP threads sleep instead of spin. Only works before torch is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def room_for_torch() -> None:
+    """Raises BadInput where this process may not map as much memory as torch alone takes: its import would fail, or (in
+    a library that tries again for ever) never end."""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY and most < TORCH_BYTES:
+        raise BadInput(
+            f"memory is too small to start torch: this process may map {most / 2**20:.0f} MB (`ulimit -v`), and torch "
+            f"alone takes {TORCH_BYTES / 2**20:.0f}; allow more."
+        )
 
 
 @functools.cache

@@ -101,5 +101,15 @@ def record_from_outside(job: Job, store: Store, status: str, reason: str) -> Rec
     """The record of a run that never got to write its own: killed too often, or hanging. Written by its sweep."""
     seen = attempts.look(store.folder(job.id))
     record = make_record(job, status, {"reason": reason}, seen, 0.0)
-    store.write(record)
+    return write_first(store, record)
+
+
+def write_first(store: Store, record: Record) -> Record:
+    """Write a run's record, unless another process was faster by a moment; returns the one that is there."""
+    try:
+        store.write(record)
+    except FileExistsError:
+        if (there := store.read(record["id"])) is not None:
+            return there
+        raise
     return record

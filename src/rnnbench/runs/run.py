@@ -25,7 +25,7 @@ from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
 from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
-from rnnbench.runs.recording import Facts, make_record, now
+from rnnbench.runs.recording import Facts, make_record, now, write_first
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
 from rnnbench.store.config import Config
@@ -74,12 +74,13 @@ def attempt(
     told: say on the error stream what data was read; a sweep's worker says it to its folder.
     oom_again: the first time that memory is not enough raises OutOfMemory instead.
 
-    Raises Busy, BadInput (nothing recorded: the run was never possible), Interrupted (resumable), and the system's
-    OSError where the disk is full (resumable).
+    Raises Busy, BadInput (nothing recorded: the run was never possible), Interrupted (resumable), the system's OSError
+    where nothing can be written (resumable), and attempts.TakenOver where this process was suspended for so long that
+    another has taken it for dead: it has written nothing since, and the run goes on there.
     """
     stop = stop or StopRequest()
     tracker = make_tracker(job.config["tracker"], warn=_warn)  # before the claim: its options may be wrong
-    claim = _claim(job, store)
+    claim = _claim(job, store, stop)
     if own_output:
         _redirect(claim.folder / "stdout.txt")
     facts: Facts = {"reason": ""}
@@ -102,7 +103,11 @@ def attempt(
     except BadInput as error:
         _leave(claim, tracker, "refused", str(error))
         raise
+    except attempts.TakenOver:
+        tracker.finish(None, ok=False)
+        raise
     except Exception as error:
+        _leave_where_lost(claim, tracker)
         trace = traceback.format_exc()
         status, facts["reason"] = _classify(error)
         if oom_again and status == "oom" and not attempts.out_of_memory(store.folder(job.id)):
@@ -111,19 +116,20 @@ def attempt(
         if disk_full(error):
             _leave(claim, tracker, "interrupted", facts["reason"], trace)
             raise
+    _leave_where_lost(claim, tracker)
     record = make_record(job, status, facts, attempts.look(store.folder(job.id)), claim.seconds)
-    store.write(record)
+    record = write_first(store, record)
     claim.close(status, facts["reason"], traceback=trace)
     (store.folder(job.id) / checkpoint.LAST).unlink(missing_ok=True)
     tracker.finish(record, ok=status == "ok")
     return record
 
 
-def _claim(job: Job, store: Store) -> attempts.Attempt:
+def _claim(job: Job, store: Store, stop: StopRequest) -> attempts.Attempt:
     """The run for this process alone. Raises Busy, BadInput where nothing can be written, OSError on a full disk."""
     folder = store.folder(job.id)
     try:
-        claim = attempts.claim(folder)
+        claim = attempts.claim_when_dead(folder, go_on=lambda: stop.reason is None)
     except OSError as error:
         if disk_full(error):
             raise
@@ -138,6 +144,13 @@ def _leave(claim: attempts.Attempt, tracker: Tracker, word: str, reason: str, tr
     with contextlib.suppress(OSError) if trace else contextlib.nullcontext():
         claim.close(word, reason, traceback=trace)
     tracker.finish(None, ok=False)
+
+
+def _leave_where_lost(claim: attempts.Attempt, tracker: Tracker) -> None:
+    """Raises TakenOver where the run is another's by now: what has failed may have failed for that."""
+    if claim.lost_now():
+        tracker.finish(None, ok=False)
+        claim.check()
 
 
 def _warn(sentence: str) -> None:
@@ -193,7 +206,7 @@ def _execute(
     saved = _resumable(folder)
     tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
     line = ProgressLine(job.title, config["budget"]["updates"], task.spec.metric)
-    hooks = RunHooks(folder, tracker, line, stop, saved["progress"] if saved else {})
+    hooks = RunHooks(folder, tracker, line, stop, saved["progress"] if saved else {}, claim)
     options = build.fit_options(config, spent=_spent(folder))
     data, model = _to(data, device), model.to(device)
     try:
@@ -201,12 +214,14 @@ def _execute(
             model, task, data, options, build.make_optimizer(config), build.make_schedule(config), hooks, resume=saved
         )
         _measure_training(module, facts)
+        claim.check()
         _test_once(module, task, data, job, folder, facts)
     except Diverged as error:
         facts["diagnostics"] = {"grad_norm": norm_statistics(error.norms, error.update)}
         raise
     finally:
         line.clear()
+        hooks.close()
         facts.setdefault("updates", hooks.update)
 
 

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TextIO
 
 from rnnbench.runs import checkpoint
+from rnnbench.runs.attempts import Attempt
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import Tracker
@@ -86,30 +87,44 @@ class RunHooks:
     """The training loop's hooks for one run in one folder."""
 
     def __init__(
-        self, folder: Path, tracker: Tracker, line: ProgressLine, stop: StopRequest, saved: checkpoint.State
+        self,
+        folder: Path,
+        tracker: Tracker,
+        line: ProgressLine,
+        stop: StopRequest,
+        saved: checkpoint.State,
+        claim: Attempt,
     ) -> None:
-        """saved: the checkpoint's progress, {} where the run starts anew."""
-        self.folder, self.tracker, self.line, self.stop = folder, tracker, line, stop
+        """saved: the checkpoint's progress, {} where the run starts anew. claim: asked before anything is written."""
+        self.folder, self.tracker, self.line, self.stop, self.claim = folder, tracker, line, stop, claim
         self.path = folder / "history.jsonl"
         self.update = int(saved.get("update", 0))  # optimizer steps done
         self._keep(int(saved.get("rows", 0)))
+        # Held open: a later attempt puts a new file in its place, and a suspended process adds to the old one.
+        self._history = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def _keep(self, rows: int) -> None:
         """Drop rows that were written after the checkpoint a resumed run starts from: they will come again."""
-        if not self.path.exists():
-            self.path.touch()
-            return
-        lines = self.path.read_text().splitlines()[:rows]
-        write_atomic(self.path, "".join(f"{line}\n" for line in lines))
+        self.claim.check()
+        if self.path.exists():
+            lines = self.path.read_text().splitlines()[:rows]
+            write_atomic(self.path, "".join(f"{line}\n" for line in lines))
+
+    def close(self) -> None:
+        """No more rows."""
+        os.close(self._history)
 
     def validated(self, row: dict[str, float]) -> None:
-        size = self.path.stat().st_size if self.path.exists() else 0
+        self.claim.check()
+        size = os.fstat(self._history).st_size
+        line = (json.dumps(row) + "\n").encode()
         try:
-            with self.path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-        except OSError:
+            while line:
+                line = line[os.write(self._history, line) :]
+        except OSError as error:
             with contextlib.suppress(OSError):
-                os.truncate(self.path, size)  # the disk is full: no half a row
+                os.truncate(self._history, size)  # the disk is full: no half a row
+            error.filename = str(self.path)
             raise
         self.tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
 
@@ -118,7 +133,10 @@ class RunHooks:
         self.line.show(update, row)
 
     def save(self, state: checkpoint.State) -> None:
+        self.claim.check()
         checkpoint.save(self.folder / checkpoint.LAST, {**state, "source_hash": source_hash()})
 
     def stop_asked(self) -> str | None:
+        if self.claim.lost is not None:
+            self.claim.check()
         return self.stop.reason

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -17,13 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import UNWRITABLE, BadInput, nearest
 from rnnbench.store import record as records
 from rnnbench.store.folder import Results
 from rnnbench.store.record import Record
 
 Line = dict[str, Any]  # one line of a JSON-lines file, unchecked: of a history, the metrics at one step
 
+# What a file system says that knows no hard links.
+NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 FEW = 4  # ids in a sentence; they are no words that a reader would look through
 
 
@@ -32,25 +36,60 @@ def write_atomic(path: Path, text: str | bytes, *, sync_folder: bool = True) -> 
 
     sync_folder: False where a later write into the same folder syncs it, as a run's record does for what lies beside.
     """
+    with _beside(path, text) as name:
+        os.replace(name, path)
+    if sync_folder:
+        _sync(path.parent)
+
+
+def write_once(path: Path, text: str | bytes) -> None:
+    """Write a file whole or not at all, and never over another. Raises FileExistsError where there is one, even when
+    both are written at the same moment, on whatever machines."""
+    with _beside(path, text) as name:
+        try:
+            os.link(name, path)
+        except OSError as error:
+            if error.errno in NO_LINKS and not os.path.lexists(path):
+                os.replace(name, path)
+            elif error.errno in NO_LINKS:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            elif os.stat(name).st_nlink != 2:  # else NFS has made it, and lost the answer: see open(2)
+                raise
+    _sync(path.parent)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, text: str | bytes) -> Iterator[str]:
+    """A temporary file beside path with this content, on the disk; removed afterwards, where it still is.
+
+    An OSError names path: those of `write` and `fsync` name no file.
+    """
     data = text.encode() if isinstance(text, str) else text
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = None
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        yield name
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            error.filename, error.filename2 = str(path), None
         raise
-    if not sync_folder:
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
     finally:
-        os.close(folder)
+        if name is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_jsonl(path: Path) -> list[Line]:
@@ -143,11 +182,11 @@ class Store:
         """
         path = self.record_path(record["id"])
         if path.exists():
-            raise FileExistsError(f"{path} exists: a record is written once")
+            raise FileExistsError(errno.EEXIST, "a record is written once, and exists", str(path))
         text = records.dumps(record)
         records.loads(text, name=str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, text)
+        write_once(path, text)
         return path
 
     def set_aside(self, run_id: str, word: str = "failed") -> Path:

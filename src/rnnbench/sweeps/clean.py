@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from rnnbench.runs import attempts
 from rnnbench.store.manifests import all_manifest_runs
 from rnnbench.store.store import Store
 from rnnbench.sweeps import control
-from rnnbench.sweeps.merge import OLD_SECONDS
+from rnnbench.sweeps.merge import is_old
 
 LAST = "last.ckpt"  # runs.checkpoint.LAST: that module needs torch, this one does not
 ORPHAN, BEGUN, CHECKPOINT, TEMPORARY = (
@@ -35,9 +34,13 @@ class Find:
 def find(store: Store) -> list[Find]:
     """Run folders without a record, a living attempt or a sweep; checkpoints of finished runs; temporaries.
 
+    What no stamp can tell, for clocks are set and hosts disagree, is watched: temporaries for two seconds, a process on
+    another machine that seems to be silent for up to a minute.
+
     Raises BadInput where a sweep's manifest cannot be read: its runs would look like nobody's.
     """
     wanted = all_manifest_runs(store.results)
+    attempts.settle([store.folder(run_id) for run_id in store.ids()])
     found: list[Find] = []
     for run_id in store.ids():
         folder = store.folder(run_id)
@@ -48,38 +51,31 @@ def find(store: Store) -> list[Find]:
             continue
         if store.record_path(run_id).exists() and (folder / LAST).exists():
             found.append(Find(CHECKPOINT, folder / LAST, size(folder / LAST)))
-        found += [Find(TEMPORARY, path, size(path)) for path in attempts.temporaries(folder) if stale(path)]
+        found += [Find(TEMPORARY, path, size(path)) for path in attempts.temporaries(folder)]
     found += [Find(BEGUN, path, size(path)) for path in sorted(store.root.glob(".begun-*"))]
     found += [Find(TEMPORARY, path, size(path)) for path in _of_merges(store.root)]
     found += [Find(TEMPORARY, path, size(path)) for path in _of_sweeps(store.results.sweeps)]
-    return found
+    unwritten = set(attempts.left(each.path for each in found if each.what == TEMPORARY))
+    return [each for each in found if each.what != TEMPORARY or each.path in unwritten]
 
 
 def _of_merges(root: Path) -> list[Path]:
-    """Half copies of merges that were killed."""
-    return sorted(path for path in root.glob(".merge-*") if stale(path, OLD_SECONDS))
+    """Half copies of merges that were killed: by their stamp, and in `find` as nobody writes them."""
+    return sorted(path for path in root.glob(".merge-*") if is_old(path))
 
 
 def _of_sweeps(folder: Path) -> Iterator[Path]:
     """Files of sweeps that were killed."""
     for path in folder.glob("*.running*"):
         seen = control.read(path.with_name(path.name.removesuffix(".stop")))
-        if stale(path) and (seen is None or not seen.alive):
+        if seen is None or not seen.alive:
             yield path
-    yield from (path for path in folder.glob(".*.*") if stale(path))
+    yield from folder.glob(".*.*")
 
 
 def has_record(folder: Path) -> bool:
     """Whether a run has a record, readable or not, or one that was set aside."""
     return any(folder.glob("record*.json"))
-
-
-def stale(path: Path, seconds: float = attempts.STALE_SECONDS) -> bool:
-    """Whether nobody has written it for so long."""
-    try:
-        return time.time() - path.stat().st_mtime > seconds
-    except OSError:
-        return False
 
 
 def size(path: Path) -> int:

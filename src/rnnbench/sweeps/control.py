@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -18,14 +17,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs.attempts import STALE_SECONDS
+from rnnbench.runs import living
+from rnnbench.runs.living import STALE_SECONDS, WATCH
 from rnnbench.store.folder import Results
-from rnnbench.store.store import write_atomic
+from rnnbench.store.small_files import read as read_small
+from rnnbench.store.small_files import read_json
+from rnnbench.store.store import write_atomic, write_once
 
+LOOK_SECONDS = 0.5  # between two looks at a file that is watched
 TOUCH_SECONDS = 2.0  # from one look for a stop file to the next
+SILENT_SECONDS = 10.0  # without a sign in which a living sweep would have given several
 STOP_SECONDS = 15.0  # what a sweep takes to stop, at most
 START_SECONDS = 30.0  # what a detached one takes until it is known as running; planning thousands of runs takes longer
 
@@ -36,29 +38,34 @@ class Seen:
 
     path: Path
     name: str
-    host: str
-    pid: int
-    born: float
+    who: living.Who
     began: float
     command: str
 
     @property
+    def host(self) -> str:
+        return self.who.host
+
+    @property
+    def pid(self) -> int:
+        return self.who.pid
+
+    @property
     def here(self) -> bool:
-        return self.host == platform.node()
+        return self.who.here
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs: by its process on this host, by its file's age on another."""
-        if not self.here:
-            with contextlib.suppress(OSError):
-                return time.time() - self.path.stat().st_mtime < STALE_SECONDS
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(float(process.create_time()) - self.born) < 2.0
-            return same and bool(process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.Error:
-            return False
+        """Whether it still runs: by its process where that can be looked up; else until its file, watched by this
+        process, has stood still for a minute."""
+        if self.here:
+            return self.who.lives
+        return os.path.lexists(self.path) and self.silent < STALE_SECONDS
+
+    @property
+    def silent(self) -> float:
+        """For how many seconds its file has stood still, as far as this process has watched it."""
+        return WATCH.silent(self.path, living.sign(self.path))
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,35 @@ def running(results: Path) -> list[Seen]:
 
 def read(path: Path) -> Seen | None:
     """What a running sweep's file says; None where there is none, or none that can be read."""
-    try:
-        found = json.loads(path.read_text())
-        return Seen(path, *(found[key] for key in ("name", "host", "pid", "born", "began", "command")))
-    except (OSError, ValueError, KeyError, TypeError):
+    said = read_json(path)
+    who = living.who(said)
+    if who is None or not isinstance(said, dict):
         return None
+    name, began, command = said.get("name"), living.seconds(said.get("began")), said.get("command")
+    if not isinstance(name, str) or began is None or not isinstance(command, str):
+        return None
+    return Seen(path, name, who, began, command)
+
+
+def settle(results: Path) -> None:
+    """Remove the files of sweeps that are gone. Of those on other machines each is watched until it gives a sign, as a
+    living one does every few seconds, or has been silent for a minute."""
+    files = sorted(Results(results).sweeps.glob("*.running"))
+    open_ones = {path: living.sign(path) for path in files if (seen := read(path)) and not seen.here and seen.alive}
+    while open_ones:
+        time.sleep(LOOK_SECONDS)
+        for path, before in list(open_ones.items()):
+            seen = read(path)
+            if seen is None or not seen.alive or living.sign(path) != before:
+                del open_ones[path]
+    _remove_dead(files)
+
+
+def _remove_dead(files: Sequence[Path]) -> None:
+    for path in files:
+        seen = read(path)
+        if seen is not None and not seen.alive:
+            path.unlink(missing_ok=True)
 
 
 class Seat:
@@ -99,12 +130,11 @@ class Seat:
         self._next = time.monotonic() + TOUCH_SECONDS
         with contextlib.suppress(OSError):
             os.utime(self.path)
-        try:
-            word = self.request.read_text().strip()
-            self.request.unlink(missing_ok=True)
-        except OSError:
+        if (word := read_small(self.request)) is None:
             return None
-        return word or "stop"
+        with contextlib.suppress(OSError):
+            self.request.unlink(missing_ok=True)
+        return "now" if word.strip() == b"now" else "stop"
 
 
 @contextlib.contextmanager
@@ -112,23 +142,13 @@ def announced(results: Path, name: str, command: str) -> Iterator[Seat]:
     """Within the block the sweep is known as running."""
     folder = Results(results).sweeps
     folder.mkdir(parents=True, exist_ok=True)
-    me = psutil.Process()
-    content = {
-        "name": name, "host": platform.node(), "pid": me.pid, "born": me.create_time(), "began": time.time(),
-        "command": command,
-    }  # fmt: skip
-    for path in folder.glob("*.running"):
-        with contextlib.suppress(FileNotFoundError):
-            seen = read(path)
-            torn = seen is None and time.time() - path.stat().st_mtime > TOUCH_SECONDS  # else it is being written
-            if torn or (seen is not None and not seen.alive):
-                path.unlink()  # its sweep was killed
+    content = json.dumps({"name": name, **living.me(), "began": time.time(), "command": command})
+    _remove_dead(sorted(folder.glob("*.running")))
     n = 1
     while True:
         path = folder / (f"{name}.running" if n == 1 else f"{name}+{n}.running")
         try:
-            with path.open("x") as file:
-                json.dump(content, file)
+            write_once(path, content)
             break
         except FileExistsError:
             n += 1
@@ -178,7 +198,8 @@ def _goes_on(seen: Seen) -> bool:
 def _how_it_went(seen: Seen) -> str:
     where = f"({seen.host}, process {seen.pid})"
     if _goes_on(seen):
-        return f"{seen.name}: asked to stop, still stopping {where}"
+        silent = ", which has given no sign meanwhile" * (not seen.here and seen.silent > SILENT_SECONDS)
+        return f"{seen.name}: asked to stop, still stopping {where}{silent}"
     return f"{seen.name}: stopped {where}; its command resumes it: {seen.command}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -203,11 +202,18 @@ def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None 
 
 
 def _remove_leavings(store: Store) -> None:
-    """Half copies of merges that were killed. A living one is never an hour at one run."""
-    for path in store.root.glob(".merge-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > OLD_SECONDS:
-                shutil.rmtree(path)
+    """Half copies of merges that were killed. A living one is never an hour at one run, whose stamp may be of another
+    clock: it is also watched."""
+    for path in attempts.left(path for path in store.root.glob(".merge-*") if is_old(path)):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def is_old(path: Path) -> bool:
+    """Whether a half copy is an hour old, by its stamp."""
+    try:
+        return time.time() - path.stat().st_mtime > OLD_SECONDS
+    except OSError:
+        return False
 
 
 def _no_leavings(folder: str, names: list[str]) -> list[str]:

@@ -17,7 +17,8 @@ from rnnbench.sweeps.plan import Plan
 
 LOSSES = 10  # machines that may go away under a run, before the sweep leaves it open
 
-# recorded; to be done again; in the hands of another sweep; open (see Result.open); open since nothing can be written
+# recorded; to be done again; in the hands of another sweep; open (see Result.open)
+# full: open, since nothing can be written or started
 Verdict = Literal["recorded", "again", "elsewhere", "open", "full"]
 
 
@@ -97,9 +98,9 @@ class Judge:
         if ended.word == "died" and attempts.alive(folder):
             self._doubtful.add(job.id)
             return "elsewhere"
-        if ended.word in ("interrupted", "full"):
+        if ended.word in ("interrupted", "full", "unable"):
             self.result.open[job.id] = ended.sentence
-            return "full" if ended.word == "full" else "open"
+            return "open" if ended.word == "interrupted" else "full"
         if ended.word == "refused":
             return self._leave_open(ended, ended.sentence)
         if stopping:  # killed by us

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnbench.runs import attempts
+from rnnbench.runs.living import STALE_SECONDS
 from rnnbench.runs.plan import Job
 from rnnbench.store import index
 from rnnbench.store.record import FINAL
@@ -96,8 +97,16 @@ def _unrecorded(job: Job, store: Store) -> Standing:
     if not seen or seen[-1].status == "refused":
         return Standing(job, "new")
     if seen[-1].status == "running":
-        return Standing(job, "running")
+        return Standing(job, "running", reason=_where(seen[-1]))
     return Standing(job, "interrupted", seen[-1].status, seen[-1].reason)
+
+
+def _where(seen: attempts.Seen) -> str:
+    """On which other machine a run is: from here nobody can tell at once whether it still is."""
+    if seen.host is None:
+        return ""
+    doubt = (seen.silent or 0.0) > STALE_SECONDS
+    return f"on {seen.host}" + f", maybe dead: no sign for {seen.silent or 0.0:.0f} s by the clock here" * doubt
 
 
 def summary(outlook: Outlook) -> list[str]:

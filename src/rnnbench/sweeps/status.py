@@ -14,6 +14,7 @@ from rnnbench.store import index
 from rnnbench.store.manifests import Manifest, SearchRules, read_manifest, read_manifests
 from rnnbench.store.results import resolve_sweep
 from rnnbench.store.rows import Row
+from rnnbench.store.small_files import read
 from rnnbench.store.store import Store, read_jsonl
 from rnnbench.sweeps import stale
 
@@ -23,7 +24,11 @@ COLUMNS = ("status", "wall_seconds", "label", "seed", "reason", "finished", *sta
 
 @dataclass(frozen=True)
 class Live:
-    """A run that some process has in hand. update, metrics: of the last validation that was written."""
+    """A run that some process has in hand. update, metrics: of the last validation that was written.
+
+    host: of one on another machine, where a process cannot be looked up; silent: seconds since its last sign, by this
+    machine's clock, which may be another than that of the sign: a look that lasts a moment can tell no more.
+    """
 
     id: str
     title: str
@@ -33,6 +38,8 @@ class Live:
     updates: int | None
     metric: str | None
     value: float | None
+    host: str | None = None
+    silent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ def _unfinished(store: Store, folders: Iterable[str]) -> tuple[dict[str, Live], 
 def _live(run: str, folder: Path, seen: attempts.Seen) -> Live:
     title, updates = run, None
     try:
-        text = (folder / "config.yaml").read_text(encoding="utf-8")
+        text = (read(folder / "config.yaml") or b"").decode("utf-8")
         title = text.partition("\n")[0].lstrip("# ").strip() or run
         updates = int(yaml.safe_load(text)["budget"]["updates"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):  # it has only just begun
@@ -131,7 +138,10 @@ def _live(run: str, folder: Path, seen: attempts.Seen) -> Live:
     last = rows[-1] if rows else {}
     names = sorted((key for key in last if key.startswith("val/")), key=lambda key: (key == "val/loss", key))
     metric = names[0] if names else None
-    return Live(run, title, seen.seconds, seen.number, last.get("step"), updates, metric, last.get(metric or ""))
+    return Live(
+        run, title, seen.seconds, seen.number, last.get("step"), updates, metric, last.get(metric or ""),
+        seen.host, seen.silent,
+    )  # fmt: skip
 
 
 def _state(name: str, runs: Iterable[str], known: _Known, manifest: Manifest | None = None) -> State:

@@ -13,6 +13,7 @@ from rich.live import Live as Refreshing
 from rich.table import Table
 from rich.text import Text
 
+from rnnbench.runs.living import STALE_SECONDS
 from rnnbench.store.store import Store
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.status import Live, State, look
@@ -67,10 +68,18 @@ def _running(runs: Sequence[Live]) -> Table:
         value = f"{run.metric} {run.value:.4g}" if isinstance(run.value, (int, float)) else ""
         again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
         title = f"  {run.title}" if run.title != run.id else ""
-        table.add_row(f"{run.id}{title}{again}", update, value, clock(run.seconds))
+        table.add_row(f"{run.id}{title}{again}{_where(run)}", update, value, clock(run.seconds))
     if len(runs) > RUNS:
         table.add_row(f"... and {len(runs) - RUNS} more", "", "", "")
     return table
+
+
+def _where(run: Live) -> str:
+    """On which other machine a run is, and whether it may be dead; a sweep that meets it watches it and then knows."""
+    if run.host is None:
+        return ""
+    doubt = run.silent is not None and run.silent > STALE_SECONDS
+    return f" (on {run.host}" + f", maybe dead: no sign for {clock(run.silent or 0.0)} by the clock here" * doubt + ")"
 
 
 def _eta(state: State) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from rnnbench.errors import BadInput, disk_full
+from rnnbench.errors import BadInput, disk_full, unwritable
 from rnnbench.runs import attempts
 from rnnbench.runs.plan import Job
 from rnnbench.store.config import Config, HarnessNode
@@ -21,7 +21,7 @@ from rnnbench.store.store import Store
 from rnnbench.sweeps import control, devices, stale
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors import make_executor
-from rnnbench.sweeps.executors.base import Ended, Executor
+from rnnbench.sweeps.executors.base import Ended, Executor, NoWorker
 from rnnbench.sweeps.limits import Brakes, Limits
 from rnnbench.sweeps.outcomes import Judge, Result, outcome_text
 from rnnbench.sweeps.plan import Plan, is_search, write_manifest
@@ -81,7 +81,6 @@ class Sweep:
 
     def run(self, display: Display | None = None) -> Result:
         """Do what is not recorded yet. Ctrl-C lets the workers checkpoint; a second one ends them at once."""
-        began = time.time()
         self.store.root.mkdir(parents=True, exist_ok=True)
         results = self.store.results.root
         if self.manifest and self.source is None and is_search(self.store.results.manifest(self.plan.key)):
@@ -101,8 +100,7 @@ class Sweep:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        for run_id in self.result.records:
-            attempts.tidy(self.store.folder(run_id), began)
+        attempts.tidy(map(self.store.folder, self.result.records))
         return self.result
 
     def _todo(self) -> list[Job]:
@@ -158,7 +156,7 @@ class Sweep:
         while source.left or pool.running or self._elsewhere:
             self._heed(pool, show)
             if not self._stopped:
-                self._fill(source, pool)
+                self._fill(source, pool, show)
             if not pool.running and (self._stopped or self._used_up(source)):
                 break
             show.total = show.done + len(pool.running) + source.left + len(self._elsewhere)
@@ -206,9 +204,9 @@ class Sweep:
         self.result.interrupted, self.result.stopped = True, f"--limit {self.limits.limit.text} is reached"
         return True
 
-    def _fill(self, source: Source, pool: Executor) -> None:
+    def _fill(self, source: Source, pool: Executor, show: Display) -> None:
         """Give every free worker a run; what is recorded by now, or in another sweep's hands, needs none."""
-        while not self._signals and pool.free and not self.brakes.takes_no_more and (job := source.take()) is not None:
+        while self._takes_more(pool) and (job := source.take()) is not None:
             self.result.titles[job.id] = job.title
             if (record := self._look_up(job)) is not None:
                 self.judge.recorded(job, record, None)
@@ -218,15 +216,23 @@ class Sweep:
             elif attempts.alive(self.store.folder(job.id)):
                 self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS, None
             else:
-                self._submit(job, source, pool)
+                self._submit(job, source, pool, show)
 
-    def _submit(self, job: Job, source: Source, pool: Executor) -> None:
+    def _takes_more(self, pool: Executor) -> bool:
+        """Whether another run may be begun now."""
+        return not (self._signals or self._stopped or self.brakes.takes_no_more) and pool.free > 0
+
+    def _submit(self, job: Job, source: Source, pool: Executor, show: Display) -> None:
+        attempts.bury(self.store.folder(job.id))  # a worker would have to watch anew who was seen here to be dead
         self.brakes.started += 1
         try:
             self._starting = self.executor == "local"  # a job that SLURM has taken is not to be forgotten
             pool.submit(self._limited(job))
         except KeyboardInterrupt:  # a worker that was started all the same ends, as it has lost its sweep
             source.put_back(job)
+        except NoWorker as error:
+            source.put_back(job)
+            self._fail(str(error), pool, show)
         finally:
             self._starting = False
 
@@ -247,7 +253,7 @@ class Sweep:
             if not disk_full(error):
                 raise
             self.result.open[job.id] = "its end could not be noted"
-            self._fail(f"the disk is full ({error.filename}: {error.strerror}): free some space", pool, show)
+            self._fail(unwritable(error, self.store.root) or str(error), pool, show)
             return
         if verdict == "again" or busy:
             self.brakes.started -= 1
@@ -256,7 +262,7 @@ class Sweep:
         elif verdict == "elsewhere":
             self._elsewhere[job.id] = job, time.monotonic() + ELSEWHERE_SECONDS, None if busy else ended
         elif verdict == "full":
-            self._fail(f"the disk is full ({ended.sentence}): free some space", pool, show)
+            self._fail(ended.sentence, pool, show)
         elif (record := self.result.records.get(job.id)) is not None or ended.word == "refused":
             told = record or refused(job, ended.sentence)
             source.tell(job, told)

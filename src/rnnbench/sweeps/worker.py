@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from rnnbench.errors import disk_full
+from rnnbench.errors import disk_full, no_start, unwritable
 from rnnbench.runs.plan import Job
 
 LEFT_TO_THE_SWEEP = (signal.SIGINT, signal.SIGTERM)  # they reach the whole group: the sweep says when a worker stops
@@ -28,14 +28,19 @@ def work(job: Job, results: Path, connection: Connection, environment: Mapping[s
 
     environment: the sweep's own. The fork server has that of its start, and a notebook's next sweep may have another.
 
-    words: a record's status, or busy, refused, interrupted, oom (for the first time: not recorded), full (the disk).
+    words: a record's status, or busy (another process has it, or has taken it over), refused, interrupted, oom (for the
+    first time: not recorded), full (nothing can be written), unable (the worker cannot even start).
     The sweep believes the store, not the word.
     """
-    from rnnbench.errors import BadInput
-    from rnnbench.runs.run import Busy, OutOfMemory, attempt
-    from rnnbench.runs.watch import StopRequest
-    from rnnbench.store.store import Store
-    from rnnbench.training import Interrupted
+    try:
+        from rnnbench.errors import BadInput
+        from rnnbench.runs.attempts import TakenOver
+        from rnnbench.runs.run import Busy, OutOfMemory, attempt
+        from rnnbench.runs.watch import StopRequest
+        from rnnbench.store.store import Store
+        from rnnbench.training import Interrupted
+    except (ImportError, MemoryError, OSError) as error:  # its server, which has them, could not import them either
+        _answer(connection, ("unable", no_start(error)))
 
     os.environ.clear()
     os.environ.update(environment)
@@ -46,8 +51,8 @@ def work(job: Job, results: Path, connection: Connection, environment: Mapping[s
     threading.Thread(target=_listen, args=(connection, stop), name="sweep", daemon=True).start()
     try:
         record = attempt(job, Store.open(results), stop=stop, own_output=True, oom_again=True)
-        answer = (record["status"], record["reason"])
-    except Busy as error:
+        answer = (record["status"], str(record["reason"]))
+    except (Busy, TakenOver) as error:
         answer = ("busy", str(error))
     except BadInput as error:
         answer = ("refused", str(error))
@@ -58,7 +63,12 @@ def work(job: Job, results: Path, connection: Connection, environment: Mapping[s
     except OSError as error:
         if not disk_full(error):
             raise
-        answer = ("full", f"{error.filename or results}: {error.strerror}")
+        answer = ("full", unwritable(error, results) or str(error))
+    _answer(connection, answer)
+
+
+def _answer(connection: Connection, answer: tuple[str, str]) -> NoReturn:
+    """Say how it went, and end at once."""
     with contextlib.suppress(OSError):  # nobody listens any more
         connection.send(answer)
     for stream in (sys.stdout, sys.stderr):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import select
+import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +17,7 @@ from reports.page.paged import write_sweep
 from reports.synthetic import fill_store, make_record, make_records
 from rnnbench.cli import main
 from rnnbench.errors import BadInput
+from rnnbench.reports.page import serve
 from rnnbench.reports.page.serve import Page, server, state
 from rnnbench.reports.page.source import open_source
 from rnnbench.reports.selection.select import check
@@ -25,12 +31,13 @@ class Made:
     def __init__(self) -> None:
         self.states: list[str] = []
         self.problem: str = ""
+        self.more: str = ""
 
     def __call__(self, now: str) -> str:
         if self.problem:
             raise BadInput(self.problem)
         self.states.append(now)
-        return f"<p>{len(self.states)}"
+        return f"<p>{len(self.states)}{self.more}"
 
 
 @pytest.fixture
@@ -42,7 +49,7 @@ def store(tmp_path):
 def served(tmp_path, store):
     """(make, get): what makes the page, and get(path, **headers) -> (code, headers, text)."""
     make = Made()
-    made = server(Page(Results(tmp_path), make), "127.0.0.1", 0)
+    made = make.server = server(Page(Results(tmp_path), make), "127.0.0.1", 0)
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
 
@@ -179,3 +186,71 @@ def test_a_change_in_a_folder_that_was_named_is_seen(tmp_path, store):
     (frozen / "records.jsonl").write_text("{}")
     states.append(state(Results(tmp_path), places))
     assert len(set(states)) == 3
+
+
+@pytest.fixture
+def crowd(served):
+    """connect(sent) -> a socket that has sent so much to the server, and waits; all are closed at the end."""
+    made, opened = served[0].server, []
+
+    def connect(sent: bytes) -> socket.socket:
+        opened.append(socket.create_connection(("127.0.0.1", made.server_address[1]), timeout=20))
+        opened[-1].sendall(sent)
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        each.close()
+
+
+def test_half_open_connections_hold_few_threads_and_keep_nobody_out(served, crowd, monkeypatch):
+    monkeypatch.setattr(serve, "MOST_OPEN", 20)
+    before = threading.active_count()
+    for _ in range(200):
+        crowd(b"GET / HT")
+    began = time.monotonic()
+    assert served[1]("/")[0] == 200
+    assert time.monotonic() - began < 2
+    assert threading.active_count() - before < 40
+
+
+def test_whoever_does_not_say_what_they_want_goes_however_they_drag_it_out(served, crowd, monkeypatch):
+    monkeypatch.setattr(serve, "REQUEST_SECONDS", 0.3)
+    silent, dripping = crowd(b""), crowd(b"GET / HTTP/1.1\r\n")
+    began, gone = time.monotonic(), False
+    while not gone and time.monotonic() - began < 5:
+        try:
+            dripping.sendall(b"x")
+            gone = select.select([dripping], [], [], 0.1)[0] != []
+        except OSError:
+            gone = True
+    assert gone
+    assert silent.recv(1) == b""
+    assert time.monotonic() - began < 2
+
+
+def test_a_hundred_readers_at_once_are_all_answered(served):
+    with ThreadPoolExecutor(100) as pool:
+        codes = list(pool.map(lambda _: served[1]("/")[0], range(100)))
+    assert codes == [200] * 100
+    assert served[0].server.request_queue_size >= 100, "with fewer some wait for seconds until they try again"
+
+
+def test_a_slow_reader_holds_nobody_up_and_does_not_stay_for_ever(served, crowd, store, monkeypatch):
+    make, get = served
+    make.more = "x" * (32 << 20)
+    monkeypatch.setattr(serve, "MOST_OPEN", 3)
+    monkeypatch.setattr(serve, "SLOW_SECONDS", 0.2)
+    for _ in range(3):
+        crowd(b"GET / HTTP/1.0\r\n\r\n")
+    began = time.monotonic()
+    assert get("/state")[0] == 200
+    assert time.monotonic() - began < 3
+    monkeypatch.setattr(serve, "ANSWER_SECONDS", 0.3)
+    late = crowd(b"GET / HTTP/1.0\r\n\r\n")
+    time.sleep(1.0)
+    got = 0
+    with contextlib.suppress(ConnectionResetError):
+        while part := late.recv(1 << 20):
+            got += len(part)
+    assert got < 32 << 20

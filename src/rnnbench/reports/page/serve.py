@@ -2,20 +2,26 @@
 
 Standard library only, loopback by default, two addresses: `/` is the page, `/state` says which state of the store it
 would show. Requests under another host's name are refused, so that no page elsewhere can read this one by its browser.
+A connection is a thread; there are at most so many, and none may take as long as it likes (`Server`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import html
 import json
 import os
+import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from rnnbench.errors import BadInput
 from rnnbench.store.folder import Results
@@ -24,6 +30,12 @@ from rnnbench.store.record import RecordError
 from rnnbench.store.store import Store
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+MOST_OPEN = 128  # connections at once, each with a thread
+REQUEST_SECONDS = 5.0  # what a reader may take to say what it wants
+ANSWER_SECONDS = 60.0  # and to take the answer
+SLOW_SECONDS = 5.0  # after which the answer's place goes to another reader, if there is no other
+ROOM_SECONDS = 0.2  # between two looks for room where everybody is being answered
 
 WAITING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{wait}"><title>rnnbench</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'"><p>{text}</p><p>This page looks again.</p>
@@ -129,7 +141,83 @@ class Page:
             making.set_result(text)
 
 
-def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
+@dataclass
+class Connection:
+    """One that is open. until: when its time is over (`time.monotonic`); asked: its request has come, whole."""
+
+    socket: socket.socket
+    until: float
+    asked: bool = False
+
+
+class Server(ThreadingHTTPServer):
+    """A thread a connection, up to MOST_OPEN of them, each with a limit on its time.
+
+    The limits are on the whole request and the whole answer: one byte now and then does not lengthen them. Where all
+    places are taken the connection goes that has kept its request to itself for longest, else one that reads slowly.
+    """
+
+    daemon_threads = True
+    request_queue_size = 1024  # connections that wait to be accepted; the system may have a lower limit
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._open: dict[int, Connection] = {}  # by the identity of its socket, the oldest first
+        self._change = threading.Condition()
+        super().__init__(address, handler)
+
+    def asked(self, connection: socket.socket) -> None:
+        """The request of a connection has come: it has so long for the answer."""
+        with self._change:
+            if (found := self._open.get(id(connection))) is not None:
+                found.asked, found.until = True, time.monotonic() + ANSWER_SECONDS
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Accepted: begin its thread once there is a place."""
+        with self._change:
+            while len(self._open) >= MOST_OPEN:
+                if (least := self._least()) is not None:
+                    self._end(least)
+                else:
+                    self._change.wait(ROOM_SECONDS)
+            self._open[id(request)] = Connection(request, time.monotonic() + REQUEST_SECONDS)
+        super().process_request(request, client_address)
+
+    def _least(self) -> Connection | None:
+        """The connection that another may have the place of; None where all are being answered, and not for long."""
+        slow = time.monotonic() + ANSWER_SECONDS - SLOW_SECONDS
+        silent = (each for each in self._open.values() if not each.asked)
+        return next(silent, None) or next((each for each in self._open.values() if each.until < slow), None)
+
+    def shutdown_request(self, request: Any) -> None:
+        """A connection is over, however it ended."""
+        with self._change:
+            self._open.pop(id(request), None)
+            self._change.notify_all()
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called twice a second: who has had their time goes."""
+        with self._change:
+            self._end_late()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke is no news; the terminal is for what the user must know."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+    def _end_late(self) -> None:
+        now = time.monotonic()
+        for each in [each for each in self._open.values() if each.until < now]:
+            self._end(each)
+
+    def _end(self, each: Connection) -> None:
+        """Its thread finds the connection closed, and ends; its place is free at once."""
+        self._open.pop(id(each.socket), None)
+        with contextlib.suppress(OSError):
+            each.socket.shutdown(socket.SHUT_RDWR)
+
+
+def server(page: Page, host: str, port: int) -> Server:
     """A server that is bound and not yet serving; its page is begun, so that the first reader need not wait for it.
 
     port 0 takes a free one. Raises BadInput where it cannot be had.
@@ -137,6 +225,7 @@ def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            made.asked(self.connection)
             if not _meant(self.headers.get("Host", ""), host):
                 self._answer(403, "text/plain", "This server does not go by that name.")
             elif self.path.split("?")[0] == "/":
@@ -155,21 +244,18 @@ def server(page: Page, host: str, port: int) -> ThreadingHTTPServer:
             self.send_header("X-Content-Type-Options", "nosniff")
             self.send_header("X-Frame-Options", "DENY")
             self.end_headers()
-            try:
+            with contextlib.suppress(OSError):  # the reader has gone on, or had its time
                 self.wfile.write(content)
-            except (BrokenPipeError, ConnectionResetError):  # the reader has gone on
-                self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:  # the terminal is for what the user must know
             return
 
     try:
-        made = ThreadingHTTPServer((host, port), Handler)
+        made = Server((host, port), Handler)
     except (OSError, OverflowError) as error:
         raise BadInput(
             f"cannot serve on {host}:{port} ({getattr(error, 'strerror', None) or error}); try --port 0."
         ) from None
-    made.daemon_threads = True
     page.begin()
     return made
 

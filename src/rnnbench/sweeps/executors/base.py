@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from rnnbench.runs.plan import Job
 
 
+class NoWorker(Exception):
+    """No worker can be started here, for a reason that another try would not change. Said in a sentence."""
+
+
 @dataclass
 class Running:
     """A run that a worker has in hand."""

@@ -83,18 +83,27 @@ class Host:
         passive_threads()
         self._pool = Pool(1, place.results, memory=place.memory)
         self._killed = False
+        self._not_started: Answer | None = None
 
     @property
     def busy(self) -> bool:
-        return bool(self._pool.running)
+        return bool(self._pool.running) or self._not_started is not None
 
     def start(self, job: Job) -> None:
         """Start a run; only while not busy."""
+        from rnnbench.sweeps.executors.base import NoWorker
+
         self._killed = False
-        self._pool.submit(job)
+        try:
+            self._pool.submit(job)
+        except NoWorker as error:  # no fault of the run: another machine may do it
+            self._not_started = Answer("lost", str(error), None)
 
     def poll(self, seconds: float) -> Answer | None:
         """How the run ended, None while it goes on after `seconds`."""
+        if self._not_started is not None:
+            answer, self._not_started = self._not_started, None
+            return answer
         for ended in self._pool.poll(seconds):
             # Seen at once here, where its process was; from elsewhere only by a stale heartbeat, a minute later.
             folder = Store.open(self.place.results).folder(ended.job.id)

@@ -18,14 +18,17 @@ from typing import Any
 
 import psutil
 
+from rnnbench.errors import BadInput
+from rnnbench.runs.host import room_for_torch
 from rnnbench.runs.plan import Job
 from rnnbench.sweeps.devices import Slots, on_device
-from rnnbench.sweeps.executors.base import Ended, Executor, Running
+from rnnbench.sweeps.executors.base import Ended, Executor, NoWorker, Running
 from rnnbench.sweeps.limits import as_memory
 from rnnbench.sweeps.worker import LEFT_TO_THE_SWEEP, work
 
 LOOK_SECONDS = 0.5  # from one look at the workers' memory to the next
 DYING_SECONDS = 10.0  # for a killed fork server to be gone: it takes torch with it
+DEATHS = 3  # of the fork server, one after the other, before a worker was started
 
 
 @dataclass
@@ -49,30 +52,54 @@ class Pool(Executor):
         self.size, self.results, self.devices, self.memory = size, results, devices, memory
         if devices is not None:
             self.size = min(size, len(devices))
+        if multiprocessing.current_process().daemon:
+            raise BadInput(
+                "a sweep starts processes, and a daemonic process of multiprocessing may start none: start the process "
+                "that sweeps with daemon=False, or do single runs in it."
+            )
+        room_for_torch()
         self._running: list[LocalRun] = []
         self._looked = 0.0
         # forkserver: forked from a process without threads, so safe, and everything heavy is imported there once
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["rnnbench.sweeps.preload"])
-        _start_fork_server()
+        with contextlib.suppress(OSError):  # the first run tries again, and says why not
+            _start_fork_server()
 
     @property
     def running(self) -> Sequence[LocalRun]:
         return self._running
 
     def submit(self, job: Job) -> None:
+        """Start a run. Raises NoWorker where the fork server dies again and again, or cannot be reached."""
         device = self.devices.take() if self.devices else None
         sent = job if device is None else on_device(job, device)
-        began = time.monotonic()
+        try:
+            process, ours = self._start_in_spite_of_deaths(sent)
+        except NoWorker:
+            if self.devices and device is not None:
+                self.devices.give_back(device)
+            raise
+        self._running.append(LocalRun(job, process, ours, device))
+
+    def _start_in_spite_of_deaths(self, job: Job) -> tuple[BaseProcess, Connection]:
+        """Start a worker. Its server may have been killed a moment ago and be not quite dead yet, or be killed while it
+        imports torch, which may take a minute: what counts is how often, and for how long it was not reached since."""
+        first: float | None = None  # failure
+        died: set[int | None] = set()
         while True:
             try:
-                process, ours = self._start(sent)
-                break
-            except (OSError, EOFError):  # the fork server was killed a moment ago, and is not quite dead yet
-                if time.monotonic() - began > DYING_SECONDS:
-                    raise
+                return self._start(job)
+            except (OSError, EOFError) as error:
+                first = time.monotonic() if first is None else first
+                died.add(_fork_server())
+                if len(died) >= DEATHS or time.monotonic() - first > DYING_SECONDS * len(died):
+                    what = " ".join(str(error).split()) or type(error).__name__
+                    raise NoWorker(
+                        f"no worker can be started: the process that starts them ended {len(died)} time"
+                        f"{'s' * (len(died) > 1)} ({what}); is there memory enough for torch?"
+                    ) from error
                 time.sleep(0.05)
-        self._running.append(LocalRun(job, process, ours, device))
 
     def _start(self, job: Job) -> tuple[BaseProcess, Connection]:
         _start_fork_server()  # again, if it has died
@@ -149,9 +176,15 @@ def _without_main() -> Iterator[None]:
         main.update(kept)
 
 
+def _fork_server() -> int | None:
+    """The number of the fork server's process, which may be dead; None before there was one."""
+    pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    return pid
+
+
 def _start_fork_server() -> None:
     """Start it deaf to Ctrl-C and to SIGTERM, which reach the whole group: only the sweep says when a worker stops."""
-    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    pid = _fork_server()
     with contextlib.suppress(psutil.Error):
         if pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             return

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import platform
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import psutil
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
+
+from rnnbench.runs import living
 
 
 class KernelLock(BaseJournalFileLock):
@@ -67,22 +67,17 @@ def _cut_torn_line(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def me() -> dict[str, str | int | float]:
+def me() -> dict[str, str | int | float | None]:
     """This process, so that another can tell whether it still lives."""
-    process = psutil.Process()
-    return {"host": platform.node(), "pid": process.pid, "born": process.create_time()}
+    return living.me()
 
 
 def gone(owner: Any, elsewhere: Collection[tuple[str, int]] | None = None) -> bool:
     """Whether the process that took a trial is no more. elsewhere: host and process of the searches that are known to
     run now; without it nobody can tell of another machine, and a process there counts as alive."""
-    if not isinstance(owner, dict) or owner == me():
+    who = living.who(owner)
+    if who is None or who == living.who(me()):
         return True
-    if owner.get("host") != platform.node():
-        return elsewhere is not None and (owner.get("host"), owner.get("pid")) not in elsewhere
-    try:
-        process = psutil.Process(owner["pid"])
-        another = abs(float(process.create_time()) - owner["born"]) > 2.0
-        return bool(another or process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return True
+    if not who.here:
+        return elsewhere is not None and (who.host, who.pid) not in elsewhere
+    return not who.lives

@@ -65,6 +65,7 @@ class Tune:
         storage = open_journal(journal)
         check_studies(self.search, storage)
         # A search announces itself before it takes a trial: who took one and is not among these is gone.
+        control.settle(results.root)
         elsewhere = {(seen.host, seen.pid) for seen in control.running(results.root)}
         self.studies = [OneStudy(self.search, study, storage, elsewhere) for study in self.search.studies]
         self.finals: list[TrialRow] = []
