@@ -218,7 +218,7 @@ def test_expand_gives_plain_overrides(override, expanded):
 @pytest.mark.integration
 def test_every_expanded_override_composes():
     for texts in expand(
-        ["depth=1,2", "peephole=on,off", "peephole.gates=['i'],[f]", "optimizer.betas=[0.9,0.99],[0,0.9]"]
+        ["depth=1,2", "peephole=on,detach", "peephole.gates=['i'],[f]", "optimizer.betas=[0.9,0.99],[0,0.9]"]
     ):
         assert prepare(texts).config["depth"]["layers"] in (1, 2)
 
@@ -269,7 +269,6 @@ ASIDE = [
     "backend=eager",
     "head=last",
     "encoder=none",
-    "encoder_size=3",
     "precision=32",
     "precision='32'",
     "device=cpu",
@@ -385,7 +384,7 @@ def test_the_seed_alone_makes_the_runs_of_an_entry_differ():
 
 
 def test_the_command_of_a_job_asks_for_the_same_run():
-    job = prepare(["tracker=none", "cell=gru", "harness.timeout=3", "peephole.gates=[i, f]", "depth='2'"])
+    job = prepare(["tracker=none", "peephole=on", "harness.timeout=3", "peephole.gates=[i, f]", "depth='2'"])
     words = shlex.split(job.command)
     assert words[:2] == ["rnnbench", "run"]
     assert not any(w.startswith(("tracker", "harness")) for w in words)

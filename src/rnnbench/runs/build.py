@@ -26,7 +26,7 @@ from rnnbench.nn import (
     solve_hidden_size,
     start,
 )
-from rnnbench.runs import registry
+from rnnbench.runs import registry, training_options
 from rnnbench.runs.axes import is_rival
 from rnnbench.seeds import derive
 from rnnbench.store.config import Composed, Config, OptimizerNode
@@ -173,7 +173,10 @@ def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim
 
 def _make_optimizer(node: OptimizerNode, params: list[nn.Parameter]) -> torch.optim.Optimizer:
     what = f"optimizer={node['name']}"
-    optimizer: torch.optim.Optimizer = _call(_make(node, what, but="name", _partial_=True), what, params)
+    options: Composed = {**node}
+    if isinstance(options.get("betas"), list):
+        options["betas"] = [float(beta) for beta in options["betas"]]  # torch takes no 0 for 0.0
+    optimizer: torch.optim.Optimizer = _call(_make(options, what, but="name", _partial_=True), what, params)
     return optimizer
 
 
@@ -181,7 +184,7 @@ def _call(make: Callable[..., Any], what: str, argument: Any) -> Any:
     """Call what a config node made; an option that torch refuses is BadInput."""
     try:
         return make(argument)
-    except (TypeError, ValueError, IndexError) as error:
+    except Exception as error:  # torch's own are TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError
         raise BadInput(f"{what}: {' '.join(str(error).split())}") from error
 
 
@@ -192,6 +195,30 @@ def make_schedule(config: Config) -> Callable[[torch.optim.Optimizer], Any] | No
         return None
     what = f"schedule={node['name']}"
     return partial(_call, _make(node, what, but="name", _partial_=True), what)
+
+
+TRIED = 10_000  # updates of a schedule that nothing is known of
+
+
+def try_training(config: Config) -> None:
+    """Step optimizer and schedule on one parameter as often as the run will: a schedule may fail at its last update.
+
+    Raises BadInput in one sentence, naming what failed.
+    """
+    updates = config["budget"]["updates"]
+    steps = 1 if config["schedule"].get("_target_") in training_options.SCHEDULES else min(updates, TRIED)
+    optimizer = make_optimizer(config)([nn.Parameter(torch.zeros(1, requires_grad=True))])
+    make = make_schedule(config)
+    schedule = make(optimizer) if make else None
+    what = "schedule" if schedule is not None else "optimizer"
+    try:
+        for _ in range(steps):
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+    except Exception as error:  # of a class that may be anybody's
+        name = config["schedule"]["name"] if schedule is not None else config["optimizer"]["name"]
+        raise BadInput(f"{what}={name}: {type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
 def fit_options(config: Config, *, spent: float = 0.0) -> FitOptions:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import registry
-from rnnbench.runs.axes import is_whole
+from rnnbench.runs.axes import check_integer, is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare, reseed
 from rnnbench.store.config import Composed
@@ -185,6 +185,7 @@ def _seed(overrides: Sequence[str]) -> int:
     seed = last_value(overrides, "seed")
     if not is_whole(seed, 0):
         raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}.")
+    check_integer("seed", seed)
     return int(seed)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.runs import registry
-from rnnbench.runs.axes import is_whole
+from rnnbench.runs.axes import check_integer, is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.space import Dimension, read_space
@@ -200,6 +200,7 @@ def _check_numbers(settings: Composed) -> None:
     for key, least in (("trials", 1), ("final_seeds", 0), ("seed", 0)):
         if not is_whole(settings[key], least):
             raise BadInput(f"{key} must be a whole number of at least {least}, not {settings[key]!r}.")
+        check_integer(key, settings[key])
     top = settings["top"]
     if not isinstance(top, (int, float)) or not 0 < top <= 1:
         raise BadInput(f"top is the share of trials that is reported, above 0 and at most 1, not {top!r}.")
