@@ -19,7 +19,8 @@ STRANGE = [math.nan, math.inf, -math.inf, -1, "much", None, [], [0.5], {}, True]
 BAD = {
     "lr": [0, *STRANGE], "weight_decay": STRANGE, "eps": STRANGE, "alpha": [1, 1.5, *STRANGE],
     "momentum": [1, 2, *STRANGE],
-    "cycle_momentum": [1, "no", None], "betas": [0.9, [0.9], [0.9, 1], [0.9, 0.9, 0.9], [-0.1, 0.9], ["a", "b"], [math.nan, 0.9], None],
+    "cycle_momentum": [1, "no", None],
+    "betas": [0.9, [0.9], [0.9, 1], [0.9, 0.9, 0.9], [-0.1, 0.9], ["a", "b"], [math.nan, 0.9], None],
     "nesterov": [1, 0, "yes", None], "gamma": [0, *STRANGE],
     "eta_min": [1, *STRANGE],
     "pct_start": [0, 1, 2, *STRANGE], "T_max": [0, 2.5, *STRANGE], "total_steps": [0, 2.5, 3, *STRANGE],

@@ -77,7 +77,7 @@ def _say_recorded(record: Record, job: Job, store: Store, *, stale: bool) -> Non
 
 def _list(args: argparse.Namespace) -> int:
     from rnnbench.errors import nearest
-    from rnnbench.runs import registry
+    from rnnbench.runs import own_choices, registry
     from rnnbench.runs.axes import axis_choices
 
     groups = (*registry.GROUPS, "experiment")
@@ -94,6 +94,9 @@ def _list(args: argparse.Namespace) -> int:
         return OK
     if what not in groups:
         raise BadInput(f"unknown group {args.what!r}; {nearest(args.what, ['cells', 'datasets', 'axes', *groups])}")
+    if registry.extra_dirs():
+        for name in registry.choices(what):
+            own_choices.check(what, name)
     for name in registry.choices(what):
         print(f"{name:<18} {registry.about(what, name)}")
     return OK

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs import hydra_groups, registry
+from rnnbench.runs import hydra_groups, own_choices, registry
 from rnnbench.runs.axes import check_integer, is_number, leaves
 from rnnbench.store.config import Config
 
@@ -149,18 +149,30 @@ def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
     """
     texts = [plain(parse(text)) for text in overrides]
     parsed = [parse(text) for text in texts]
+    _check_own(parsed)
     try:
         composed, picked = hydra_groups.composed(texts, parsed)
         config = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise _explain(error, parsed) from None
     assert isinstance(config, dict)
+    for group, choice in picked.items() if registry.extra_dirs() else ():
+        own_choices.check_composed(group, choice, config[group])
     resolved = cast(Config, {str(k): v for k, v in config.items()})
     reference = resolved if not _plain_keys(parsed) else defaults(tuple(sorted(picked.items())))
     for override in parsed:
         if override.key_or_group not in registry.GROUPS:
             _check_type(override, reference)
     return resolved, picked
+
+
+def _check_own(parsed: Sequence[Override]) -> None:
+    """Refuse a user's own choice that is broken, before Hydra meets it. Raises BadInput."""
+    if not registry.extra_dirs():
+        return
+    for override in parsed:
+        if override.key_or_group in registry.GROUPS:
+            own_choices.check(override.key_or_group, str(_unquoted(override.value())))
 
 
 @functools.cache
