@@ -348,7 +348,7 @@ def test_any_value_that_changes_the_result_is_another_id():
 
 
 @few
-@given(a=st.integers(1, 10**6), b=st.integers(1, 10**6), seed=st.integers(0, 2**40))
+@given(a=st.integers(1, 4000), b=st.integers(1, 4000), seed=st.integers(0, 2**40))
 def test_ids_tell_numbers_apart(a, b, seed):
     first, second = prepare([f"hidden_size={a}", f"seed={seed}"]), prepare([f"hidden_size={b}", f"seed={seed}"])
     assert (first.id == second.id) == (a == b)

@@ -26,7 +26,7 @@ from rnnbench.nn import (
     solve_hidden_size,
     start,
 )
-from rnnbench.runs import registry, training_options
+from rnnbench.runs import demand, registry, training_options
 from rnnbench.runs.axes import is_rival
 from rnnbench.seeds import derive
 from rnnbench.store.config import Composed, Config, OptimizerNode
@@ -89,11 +89,28 @@ def make_model(config: Config, task: Task) -> nn.Module:
         if not hidden:
             assert params is not None  # one of the two is given
             hidden = solve_hidden_size(network, params)
+        _refuse_too_large(config, network, hidden)
         model = network(hidden)
     except ValueError as error:
         raise error if isinstance(error, BadInput) else BadInput(str(error)) from None
     start(model, derive(config["seed"], "start"))
     return model
+
+
+SURELY_SMALL = 2**20  # weights of a layer that need no second look
+
+
+def _refuse_too_large(config: Config, network: Callable[[int], nn.Module], hidden: int) -> None:
+    """Count a large network on the meta device, where nothing is allocated. Raises BadInput where it does not fit."""
+    forecast = config.get("forecast")
+    sizes = (forecast["sizes"] if forecast else None) or [hidden]
+    if max(hidden, *sizes, config["encoder_size"] or 0) ** 2 * config["depth"]["layers"] < SURELY_SMALL:
+        return
+    with torch.device("meta"):
+        weights = sum(p.numel() for p in network(hidden).parameters())
+    on_gpu = config["device"] == "cuda" and torch.cuda.is_available()
+    there = torch.cuda.get_device_properties(make_device(config)).total_memory if on_gpu else demand.memory()
+    demand.refuse(weights * demand.FLOAT * demand.OF_TRAINING, there, f"a network of {weights:,} parameters")
 
 
 def _sequence_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
