@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
+    from rnnbench.runs import processor
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import refuse_experiment
     from rnnbench.store.store import Store
@@ -40,6 +41,8 @@ def _run(args: argparse.Namespace) -> int:
     refuse_experiment(args.overrides, "`rnnbench sweep {}`", "`rnnbench tune {}`")
     job, store = prepare(args.overrides), Store.open(args.results)
     known, stale = recorded(job, store, retry=args.retry)
+    for sentence in processor.notes([job.config] if known is None else []):
+        print(f"note: {sentence}", file=sys.stderr)
     record = known or _do(job, store)
     if record is None:
         return INTERRUPTED

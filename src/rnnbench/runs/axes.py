@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
-from rnnbench.runs import registry, training_options
+from rnnbench.runs import processor, registry, training_options
 from rnnbench.store.config import Composed, Config, DatasetNode, DirectionNode, ForecastNode, Options, PeepholeNode
 from rnnbench.store.record import Axes, canonical
 from rnnbench.store.rows import is_network
@@ -138,6 +138,8 @@ def _no_kernel(config: Config) -> str | None:
         return "torch's kernels have no normalisation"
     if config["dataset"]["meta"]["inputs"] == "frames":
         return "frames run step by step"
+    if processor.no_lstm_kernel(config):
+        return "torch's LSTM kernel has no bf16 on this processor"
     return None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput
-from rnnbench.runs import registry
+from rnnbench.runs import processor, registry
 from rnnbench.runs.axes import check_integer, is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare, reseed
@@ -56,6 +56,10 @@ class Plan:
     def skip_reasons(self) -> dict[str, int]:
         """How many cells of the grid were skipped, by reason."""
         return dict(Counter(cell.reason for cell in self.skipped))
+
+    def notes(self) -> list[str]:
+        """What this machine makes of its runs that is good to know before, a sentence each."""
+        return processor.notes(job.config for job in self.jobs)
 
     @property
     def key(self) -> str:
