@@ -97,11 +97,12 @@ def _list(args: argparse.Namespace) -> int:
         return OK
     if what not in groups:
         raise BadInput(f"unknown group {args.what!r}; {nearest(args.what, ['cells', 'datasets', 'axes', *groups])}")
-    if registry.extra_dirs():
-        for name in registry.choices(what):
-            own_choices.check(what, name)
     for name in registry.choices(what):
         print(f"{name:<18} {registry.about(what, name)}")
+    sys.stdout.flush()
+    if registry.extra_dirs():  # what is broken is said below what there is
+        for name in registry.choices(what):
+            own_choices.check(what, name)
     return OK
 
 

@@ -147,5 +147,5 @@ def refuse_experiment(overrides: Sequence[str], sweep: str, tune: str) -> None:
 
 def about(group: str, name: str) -> str:
     """The comment that a choice's file begins with: what it is, in a line."""
-    first = choice_path(group, name).read_text().splitlines()[:1]
+    first = choice_path(group, name).read_text(encoding="utf-8", errors="replace").splitlines()[:1]
     return first[0].lstrip("# ").strip() if first and first[0].startswith("#") else ""
