@@ -50,21 +50,20 @@ def everything(made):
         (["peephole=on", "peephole.gates=[i,x]"], "peephole.gates has x; only i, f and o can see the cell state"),
         (["depth.norm=foo"], "unknown norm 'foo'; known: none, layer"),
         (["hidden_size=null", "params=1"], "params=1 is too few: one hidden unit already takes "),
-        (["optimizer.lr=-1"], "optimizer=adam: Invalid learning rate: -1"),
-        (["optimizer.betas=[2,0.9]"], "optimizer=adam: Invalid beta parameter at index 0: 2"),
-        (["optimizer.betas=[0.9]"], "optimizer=adam: "),
+        (["optimizer.lr=-1"], "optimizer.lr must be a number above 0, not -1."),
+        (["optimizer.betas=[2,0.9]"], "optimizer.betas must be two numbers of at least 0 and below 1"),
+        (["optimizer.betas=[0.9]"], "optimizer.betas must be two numbers"),
         (["+optimizer.foo=1"], "optimizer=adam: "),
-        (["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"], "optimizer=sgd: Nesterov momentum"),
-        (["optimizer=rmsprop", "optimizer.alpha=-1"], "optimizer=rmsprop: Invalid alpha value: -1"),
-        (["schedule=onecycle", "schedule.pct_start=2"], "schedule=onecycle: Expected float between 0 and 1 pct_start"),
+        (["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"], "optimizer.nesterov=true needs"),
+        (["optimizer=rmsprop", "optimizer.alpha=-1"], "optimizer.alpha must be a number of at least 0 and below 1"),
+        (["schedule=onecycle", "schedule.pct_start=2"], "schedule.pct_start must be a number above 0 and below 1"),
         (["+schedule.foo=1", "schedule=cosine"], "schedule=cosine: "),
         ([*ROLLOUT, "forecast.sampling.stop=-1"], "sampling needs stop >= 0 updates and alpha > 0, not stop=-1 and "),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_one_sentence(overrides, sentence):
-    made = config(*overrides)
     with pytest.raises(BadInput) as caught:
-        everything(made)
+        everything(config(*overrides))
     assert str(caught.value).startswith(sentence)
     assert "\n" not in str(caught.value)
 

@@ -218,7 +218,7 @@ def test_expand_gives_plain_overrides(override, expanded):
 @pytest.mark.integration
 def test_every_expanded_override_composes():
     for texts in expand(
-        ["depth=1,2", "peephole=on,off", "peephole.gates=['i'],[f]", "optimizer.betas=[0.9,0.99],[0,0.9]"]
+        ["depth=1,2", "peephole=on,detach", "peephole.gates=['i'],[f]", "optimizer.betas=[0.9,0.99],[0,0.9]"]
     ):
         assert prepare(texts).config["depth"]["layers"] in (1, 2)
 
@@ -269,7 +269,6 @@ ASIDE = [
     "backend=eager",
     "head=last",
     "encoder=none",
-    "encoder_size=3",
     "precision=32",
     "precision='32'",
     "device=cpu",
@@ -349,7 +348,7 @@ def test_any_value_that_changes_the_result_is_another_id():
 
 
 @few
-@given(a=st.integers(1, 10**6), b=st.integers(1, 10**6), seed=st.integers(0, 2**40))
+@given(a=st.integers(1, 4000), b=st.integers(1, 4000), seed=st.integers(0, 2**40))
 def test_ids_tell_numbers_apart(a, b, seed):
     first, second = prepare([f"hidden_size={a}", f"seed={seed}"]), prepare([f"hidden_size={b}", f"seed={seed}"])
     assert (first.id == second.id) == (a == b)
@@ -385,7 +384,7 @@ def test_the_seed_alone_makes_the_runs_of_an_entry_differ():
 
 
 def test_the_command_of_a_job_asks_for_the_same_run():
-    job = prepare(["tracker=none", "cell=gru", "harness.timeout=3", "peephole.gates=[i, f]", "depth='2'"])
+    job = prepare(["tracker=none", "peephole=on", "harness.timeout=3", "peephole.gates=[i, f]", "depth='2'"])
     words = shlex.split(job.command)
     assert words[:2] == ["rnnbench", "run"]
     assert not any(w.startswith(("tracker", "harness")) for w in words)
@@ -475,12 +474,8 @@ def test_a_users_broken_yaml_is_one_sentence(user_dir):
 
 
 def test_a_module_that_does_not_exist_is_one_sentence(user_dir):
-    from rnnbench.runs import build
-
     user_dir("cell/mine.yaml", CELL.replace("my_cells_of_a_test", "no_such_module"))
-    job = prepare(["cell=mine"])
-    with pytest.raises(BadInput, match=r"^cell=mine: .*no_such_module"):
-        build.cell_factory(job.config)
+    assert "_target_: there is no module no_such_module" in refused("cell=mine")
 
 
 def test_folders_come_with_the_command_line_or_the_environment(tmp_path, monkeypatch):

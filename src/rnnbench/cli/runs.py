@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
+    from rnnbench.runs import processor
     from rnnbench.runs.host import room_for_torch
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import refuse_experiment
@@ -42,6 +43,8 @@ def _run(args: argparse.Namespace) -> int:
     room_for_torch()
     job, store = prepare(args.overrides), Store.open(args.results)
     known, stale = recorded(job, store, retry=args.retry)
+    for sentence in processor.notes([job.config] if known is None else []):
+        print(f"note: {sentence}", file=sys.stderr)
     record = known or _do(job, store)
     if isinstance(record, int):
         return record
@@ -83,7 +86,7 @@ def _say_recorded(record: Record, job: Job, store: Store, *, stale: bool) -> Non
 
 def _list(args: argparse.Namespace) -> int:
     from rnnbench.errors import nearest
-    from rnnbench.runs import registry
+    from rnnbench.runs import own_choices, registry
     from rnnbench.runs.axes import axis_choices
 
     groups = (*registry.GROUPS, "experiment")
@@ -102,6 +105,10 @@ def _list(args: argparse.Namespace) -> int:
         raise BadInput(f"unknown group {args.what!r}; {nearest(args.what, ['cells', 'datasets', 'axes', *groups])}")
     for name in registry.choices(what):
         print(f"{name:<18} {registry.about(what, name)}")
+    sys.stdout.flush()
+    if registry.extra_dirs():  # what is broken is said below what there is
+        for name in registry.choices(what):
+            own_choices.check(what, name)
     return OK
 
 

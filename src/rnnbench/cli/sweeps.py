@@ -151,6 +151,8 @@ def _sweep(args: argparse.Namespace) -> int:
         return show_plan(made, args, [state for state, asked in again.items() if asked])
     for line in skipped_lines(made.skip_reasons()):
         print(line, file=sys.stderr)
+    for sentence in made.notes():
+        print(f"note: {sentence}", file=sys.stderr)
     if args.detach:
         _check(made, args, args.stale)
         return detach(args, made.key)

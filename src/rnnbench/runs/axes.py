@@ -5,6 +5,7 @@ Imports neither torch nor hydra, so a sweep is planned without them.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
-from rnnbench.runs import registry
+from rnnbench.runs import processor, registry, training_options
 from rnnbench.store.config import Composed, Config, DatasetNode, DirectionNode, ForecastNode, Options, PeepholeNode
 from rnnbench.store.record import Axes, canonical
 from rnnbench.store.rows import is_network
@@ -20,6 +21,7 @@ from rnnbench.store.rows import is_network
 Word = TypeVar("Word", str, str | None)  # null where an axis is none of this task's
 
 DEFAULT_HIDDEN = 64
+LIMIT = 2**63  # whole numbers are below
 WAYS = {"forward": "", "backward": "Rev", "bidirectional": "Bi"}  # direction.way -> what it adds to the display name
 
 
@@ -40,6 +42,7 @@ def parse_count(value: Any, name: str = "params") -> int:
         count = 0.0
     if not 1 <= count < float("inf") or count != int(count):
         raise BadInput(f"{name}={value!r} is no count; write 70000, 70k or 1.5M.")
+    check_integer(name, int(count))
     return int(count)
 
 
@@ -79,6 +82,7 @@ def settle(config: Config) -> Config:
     config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
     config["backend"] = _auto(config["backend"], "eager" if _no_kernel(config) else "native")
     config["dataset"] = _dataset(config["dataset"])
+    config["peephole"] = _peephole(config)
     if meta["inputs"] == "frames":
         config |= {"encoder": None, "encoder_size": None, "head": None, "forecast": _forecast(config)}
     else:
@@ -96,6 +100,16 @@ def _dataset(node: DatasetNode) -> DatasetNode:
     return cast(DatasetNode, options)
 
 
+def _peephole(config: Config) -> PeepholeNode:
+    """The peepholes with the gates that see any, in one order: [i,f,o] for all that the cell has, else those it has."""
+    node, has = config["peephole"], config["cell"]["meta"].get("peephole_gates") or []
+    gates = node["gates"]
+    if node["shape"] == "none" or not has or not isinstance(gates, list) or not set(map(str, gates)) <= {*"ifo"}:
+        return node
+    seen = [gate for gate in "ifo" if gate in gates and gate in has]
+    return {**node, "gates": [*"ifo"] if len(seen) == len(has) else seen}
+
+
 def _forecast(config: Config) -> ForecastNode:
     """What of the forecast options the chosen network reads; the others are null and in no id."""
     node = config["forecast"]
@@ -103,7 +117,10 @@ def _forecast(config: Config) -> ForecastNode:
     kind = _auto(node["kind"], config["cell"]["meta"].get("needs", "encoder_forecaster"))
     if kind == "encoder_forecaster":
         return {**node, "kind": kind, "sampling": None, "decouple": None}
-    return {**node, "kind": kind, "reads": None}
+    sampling = node["sampling"]
+    if sampling is not None and sampling["stop"] == config["budget"]["updates"]:
+        sampling = {**sampling, "stop": None}  # which stands for just that
+    return {**node, "kind": kind, "reads": None, "sampling": sampling}
 
 
 def _auto(value: Word, stands_for: str) -> Word:
@@ -121,6 +138,8 @@ def _no_kernel(config: Config) -> str | None:
         return "torch's kernels have no normalisation"
     if config["dataset"]["meta"]["inputs"] == "frames":
         return "frames run step by step"
+    if processor.no_lstm_kernel(config):
+        return "torch's LSTM kernel has no bf16 on this processor"
     return None
 
 
@@ -150,6 +169,21 @@ def is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def check_integer(key: str, value: object) -> None:
+    """Refuse a whole number that no 64 bits hold, in a list, too: torch, numpy and the tables keep them so."""
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            check_integer(key, each)
+    elif isinstance(value, int) and not -LIMIT <= value < LIMIT:
+        raise BadInput(f"{key} must lie between -2^63 and 2^63 - 1, not at {_cut(value)}.")
+
+
+def _cut(value: int) -> str:
+    """A whole number in words short enough for a sentence."""
+    digits = int(math.log10(abs(value))) + 1
+    return str(value) if digits <= 24 else f"a number of {digits:,} digits"
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a number; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -157,6 +191,8 @@ def is_number(value: Any) -> bool:
 
 def _check_values(config: Config) -> None:
     """Refuse values that no run can have, whatever its axes. Raises BadInput."""
+    for option, found in leaves(dict(config)).items():
+        check_integer(option, found)
     values: Mapping[str, object] = config
     for key, known in WORDS.items():
         if (value := str(values[key])) not in known:
@@ -165,6 +201,7 @@ def _check_values(config: Config) -> None:
     _check_other_numbers(config)
     _check_noise(config)
     _check_direction(config["direction"])
+    training_options.check(config)
 
 
 def _check_whole_numbers(config: Config) -> None:

@@ -26,7 +26,7 @@ from rnnbench.nn import (
     solve_hidden_size,
     start,
 )
-from rnnbench.runs import registry
+from rnnbench.runs import demand, registry, training_options
 from rnnbench.runs.axes import is_rival
 from rnnbench.seeds import derive
 from rnnbench.store.config import Composed, Config, OptimizerNode
@@ -89,11 +89,28 @@ def make_model(config: Config, task: Task) -> nn.Module:
         if not hidden:
             assert params is not None  # one of the two is given
             hidden = solve_hidden_size(network, params)
+        _refuse_too_large(config, network, hidden)
         model = network(hidden)
     except ValueError as error:
         raise error if isinstance(error, BadInput) else BadInput(str(error)) from None
     start(model, derive(config["seed"], "start"))
     return model
+
+
+SURELY_SMALL = 2**20  # weights of a layer that need no second look
+
+
+def _refuse_too_large(config: Config, network: Callable[[int], nn.Module], hidden: int) -> None:
+    """Count a large network on the meta device, where nothing is allocated. Raises BadInput where it does not fit."""
+    forecast = config.get("forecast")
+    sizes = (forecast["sizes"] if forecast else None) or [hidden]
+    if max(hidden, *sizes, config["encoder_size"] or 0) ** 2 * config["depth"]["layers"] < SURELY_SMALL:
+        return
+    with torch.device("meta"):
+        weights = sum(p.numel() for p in network(hidden).parameters())
+    on_gpu = config["device"] == "cuda" and torch.cuda.is_available()
+    there = torch.cuda.get_device_properties(make_device(config)).total_memory if on_gpu else demand.memory()
+    demand.refuse(weights * demand.FLOAT * demand.OF_TRAINING, there, f"a network of {weights:,} parameters")
 
 
 def _sequence_model(config: Config, task: Task) -> Callable[[int], nn.Module]:
@@ -173,7 +190,10 @@ def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim
 
 def _make_optimizer(node: OptimizerNode, params: list[nn.Parameter]) -> torch.optim.Optimizer:
     what = f"optimizer={node['name']}"
-    optimizer: torch.optim.Optimizer = _call(_make(node, what, but="name", _partial_=True), what, params)
+    options: Composed = {**node}
+    if isinstance(options.get("betas"), list):
+        options["betas"] = [float(beta) for beta in options["betas"]]  # torch takes no 0 for 0.0
+    optimizer: torch.optim.Optimizer = _call(_make(options, what, but="name", _partial_=True), what, params)
     return optimizer
 
 
@@ -181,7 +201,7 @@ def _call(make: Callable[..., Any], what: str, argument: Any) -> Any:
     """Call what a config node made; an option that torch refuses is BadInput."""
     try:
         return make(argument)
-    except (TypeError, ValueError, IndexError) as error:
+    except Exception as error:  # torch's own are TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError
         raise BadInput(f"{what}: {' '.join(str(error).split())}") from error
 
 
@@ -192,6 +212,30 @@ def make_schedule(config: Config) -> Callable[[torch.optim.Optimizer], Any] | No
         return None
     what = f"schedule={node['name']}"
     return partial(_call, _make(node, what, but="name", _partial_=True), what)
+
+
+TRIED = 10_000  # updates of a schedule that nothing is known of
+
+
+def try_training(config: Config) -> None:
+    """Step optimizer and schedule on one parameter as often as the run will: a schedule may fail at its last update.
+
+    Raises BadInput in one sentence, naming what failed.
+    """
+    updates = config["budget"]["updates"]
+    steps = 1 if config["schedule"].get("_target_") in training_options.SCHEDULES else min(updates, TRIED)
+    optimizer = make_optimizer(config)([nn.Parameter(torch.zeros(1, requires_grad=True))])
+    make = make_schedule(config)
+    schedule = make(optimizer) if make else None
+    what = "schedule" if schedule is not None else "optimizer"
+    try:
+        for _ in range(steps):
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+    except Exception as error:  # of a class that may be anybody's
+        name = config["schedule"]["name"] if schedule is not None else config["optimizer"]["name"]
+        raise BadInput(f"{what}={name}: {type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
 def fit_options(config: Config, *, spent: float = 0.0) -> FitOptions:

@@ -15,18 +15,19 @@ from typing import Any, cast
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, QuotedString
+from hydra.core.override_parser.types import Glob, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs import hydra_groups, registry
-from rnnbench.runs.axes import is_number, leaves
+from rnnbench.runs import hydra_groups, own_choices, registry
+from rnnbench.runs.axes import check_integer, is_number, leaves
 from rnnbench.store.config import Config
 
 Choices = tuple[tuple[str, str], ...]  # group -> choice, sorted
 ADDABLE = ("cell", "dataset", "optimizer", "schedule")  # their options go to a constructor, which knows more than ours
+MOST = 1_000_000  # values that an override may list, and runs that a sweep may have: planning them takes an hour
 NULLABLE = ("clip", "hidden_size", "tracker.")  # may be null though their default is not
 
 
@@ -46,6 +47,7 @@ def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
     """Every run of a sweep, as plain overrides: the product of all that Hydra's sweep grammar lists.
 
     `cell=rnn,lstm`, `seed=range(5)`, `optimizer.lr=choice(0.1,0.01)`; the last override varies fastest.
+    Raises BadInput on more than a million of them.
     """
     parts = []
     for text in overrides:
@@ -56,6 +58,8 @@ def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
             parts.append([_text(override, value) for value in _elements(override)])
         else:
             raise BadInput(f"{text!r} is a continuous range; a sweep takes lists: choice(...), range(...) or a,b,c.")
+    if (runs := math.prod(map(len, parts))) > MOST:
+        raise BadInput(f"this sweep has {runs:,} combinations; {MOST:,} are the most that can be planned at once.")
     for combination in itertools.product(*parts):
         yield list(combination)
 
@@ -73,10 +77,22 @@ def _elements(override: Override) -> list[Any]:
         if override.key_or_group not in registry.GROUPS:
             raise BadInput(f"{override.input_line!r}: glob(...) picks choices of a group.")
         return list(value.filter(list(registry.choices(override.key_or_group))))
+    check_range(override)
     try:
         return list(override.sweep_iterator())
     except ValueError as error:  # range(0,9,0)
         raise BadInput(f"cannot read {override.input_line!r}: {error}.") from None
+
+
+def check_range(override: Override) -> None:
+    """Refuse a range that lists more values than anybody can plan. Raises BadInput."""
+    value = override.value()
+    if not isinstance(value, RangeSweep) or not value.step:
+        return
+    start, stop = value.start or 0, value.stop or 0
+    check_integer(override.key_or_group, [start, stop])
+    if (values := (stop - start) / value.step) > MOST:
+        raise BadInput(f"{override.input_line!r} lists {values:.3g} values; at most {MOST:,} can be planned at once.")
 
 
 def _text(override: Override, value: Any) -> str:
@@ -133,18 +149,30 @@ def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
     """
     texts = [plain(parse(text)) for text in overrides]
     parsed = [parse(text) for text in texts]
+    _check_own(parsed)
     try:
         composed, picked = hydra_groups.composed(texts, parsed)
         config = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise _explain(error, parsed) from None
     assert isinstance(config, dict)
+    for group, choice in picked.items() if registry.extra_dirs() else ():
+        own_choices.check_composed(group, choice, config[group])
     resolved = cast(Config, {str(k): v for k, v in config.items()})
     reference = resolved if not _plain_keys(parsed) else defaults(tuple(sorted(picked.items())))
     for override in parsed:
         if override.key_or_group not in registry.GROUPS:
             _check_type(override, reference)
     return resolved, picked
+
+
+def _check_own(parsed: Sequence[Override]) -> None:
+    """Refuse a user's own choice that is broken, before Hydra meets it. Raises BadInput."""
+    if not registry.extra_dirs():
+        return
+    for override in parsed:
+        if override.key_or_group in registry.GROUPS:
+            own_choices.check(override.key_or_group, str(_unquoted(override.value())))
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnbench.runs import axes, registry
+from rnnbench.runs import axes, demand, inert, registry
 from rnnbench.runs.compose import compose, defaults, parse
 from rnnbench.store.config import Config
 from rnnbench.store.record import Axes, run_id
@@ -45,10 +45,12 @@ class Job:
 
 def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
     """The job that overrides ask for. Raises BadInput, or AxisRefused for an axis the cell or task cannot take."""
-    config, picked = compose(overrides)
-    config = axes.resolve(config)
-    options = axes.differences(config, _reference(config, picked))
+    asked, picked = compose(overrides)
+    config = axes.resolve(asked)
+    demand.check(config)
     given = {parse(text).key_or_group for text in overrides}
+    inert.refuse(asked, config, defaults(()), defaults(tuple(sorted(picked.items()))), picked, given)
+    options = axes.differences(config, _reference(config, picked))
     options = {k: v for k, v in options.items() if k in given or not _follows(k, picked)}
     return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
 

@@ -123,9 +123,11 @@ def read(group: str, name: str) -> Composed:
 def _read(path: Path, stamp: tuple[int, int]) -> Composed:
     """stamp: of the file's last writing, so that an edited one is read anew by a process that goes on (a notebook)."""
     try:
-        loaded = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a number of 5,000 digits
         raise BadInput(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if loaded is not None and not isinstance(loaded, dict):
+        raise BadInput(f"{path} must be a mapping, `key: value` lines, not a {type(loaded).__name__}.")
     return loaded or {}
 
 
@@ -145,5 +147,5 @@ def refuse_experiment(overrides: Sequence[str], sweep: str, tune: str) -> None:
 
 def about(group: str, name: str) -> str:
     """The comment that a choice's file begins with: what it is, in a line."""
-    first = choice_path(group, name).read_text().splitlines()[:1]
+    first = choice_path(group, name).read_text(encoding="utf-8", errors="replace").splitlines()[:1]
     return first[0].lstrip("# ").strip() if first and first[0].startswith("#") else ""

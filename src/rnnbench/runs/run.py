@@ -192,6 +192,7 @@ def _execute(
     config, folder = job.config, claim.folder.parents[1]
     facts["started"] = now()
     device = _prepare_process(config, facts)
+    build.try_training(config)
     task = build.make_task(config)
     data = loading.load(task)
     loading.check_batch(task, data, config["budget"]["batch_size"])

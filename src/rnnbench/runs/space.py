@@ -20,7 +20,8 @@ from typing import Any, TypeGuard
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs.compose import expand, parse
+from rnnbench.runs.axes import check_integer
+from rnnbench.runs.compose import check_range, expand, parse
 
 SCALES = ("linear", "log", "log1m")
 
@@ -99,6 +100,7 @@ def _dimension(override: Override, text: str) -> Dimension:
         return _interval(key, asked, value, scale)
     if scale != "linear":
         raise BadInput(f"{text!r}: only an interval has a scale; write tag({scale}, interval(low, high)).")
+    check_range(override)
     if isinstance(value, RangeSweep) and not value.shuffle and len(steps := list(value.range())) > 1:
         return _range(key, asked, steps, abs(value.step))
     return _choice(key, asked, value, text)
@@ -137,6 +139,7 @@ def _interval(key: str, asked: str, value: IntervalSweep, scale: str) -> Dimensi
     low, high = value.start, value.end
     if not (_finite(low) and _finite(high) and low < high):
         raise BadInput(f"{key}={asked}: an interval goes from its low end to its high one, interval(0.1, 0.5).")
+    check_integer(key, [low, high])
     kind = "int" if isinstance(low, int) and isinstance(high, int) else "float"
     if scale == "log" and low <= 0:
         raise BadInput(f"{key}={asked}: a logarithmic scale begins above 0, not at {low:g}.")

@@ -13,7 +13,10 @@ Composed = dict[str, Any]  # a config, or a part of one, as yaml has it: any key
 
 
 class CellMeta(TypedDict):
-    """What a cell says of itself, and what it can take. kernel: torch's, by name; needs: a network, by its kind."""
+    """What a cell says of itself, and what it can take. kernel: torch's, by name; needs: a network, by its kind.
+
+    dropout: `between` layers, as in every stack, or `within` each, as in a network without recurrence by itself.
+    """
 
     name: str
     label: str
@@ -25,6 +28,7 @@ class CellMeta(TypedDict):
     no_peephole: NotRequired[str]
     needs: NotRequired[str]
     recurrent: NotRequired[bool]
+    dropout: NotRequired[str]
     directions: NotRequired[list[str]]
     no_direction: NotRequired[str]
 

@@ -123,6 +123,7 @@ def summary(outlook: Outlook) -> list[str]:
         elif state in ADVICE:
             lines.append(f"  {state}: {ADVICE[state]}")
     lines += [f"  skipped: {k} cell{'s' * (k != 1)}: {reason}" for reason, k in plan.skip_reasons().items()]
+    lines += [f"  note: {sentence}" for sentence in plan.notes()]
     return [*lines, _cost(outlook)]
 
 
@@ -184,6 +185,7 @@ def as_data(outlook: Outlook) -> dict[str, Any]:
     return {
         "name": plan.name, "command": plan.command, "counts": outlook.counts,
         "skipped": [{"reason": reason, "cells": n} for reason, n in plan.skip_reasons().items()],
+        "notes": plan.notes(),
         "todo": len(outlook.todo), "workers": outlook.workers, "eta_seconds": made.eta(outlook.workers),
         "core_hours": made.core_seconds / 3600 if made.known else None, "unknown": made.unknown,
         "estimated_from": made.rests_on() or None, "runs": as_rows(outlook),

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput
-from rnnbench.runs import registry
-from rnnbench.runs.axes import is_whole
+from rnnbench.runs import processor, registry
+from rnnbench.runs.axes import check_integer, is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare, reseed
 from rnnbench.store.config import Composed
@@ -56,6 +56,10 @@ class Plan:
     def skip_reasons(self) -> dict[str, int]:
         """How many cells of the grid were skipped, by reason."""
         return dict(Counter(cell.reason for cell in self.skipped))
+
+    def notes(self) -> list[str]:
+        """What this machine makes of its runs that is good to know before, a sentence each."""
+        return processor.notes(job.config for job in self.jobs)
 
     @property
     def key(self) -> str:
@@ -185,6 +189,7 @@ def _seed(overrides: Sequence[str]) -> int:
     seed = last_value(overrides, "seed")
     if not is_whole(seed, 0):
         raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}.")
+    check_integer("seed", seed)
     return int(seed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import math
@@ -14,7 +15,7 @@ from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.runs import registry
-from rnnbench.runs.axes import is_whole
+from rnnbench.runs.axes import check_integer, is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.space import Dimension, read_space
@@ -200,6 +201,7 @@ def _check_numbers(settings: Composed) -> None:
     for key, least in (("trials", 1), ("final_seeds", 0), ("seed", 0)):
         if not is_whole(settings[key], least):
             raise BadInput(f"{key} must be a whole number of at least {least}, not {settings[key]!r}.")
+        check_integer(key, settings[key])
     top = settings["top"]
     if not isinstance(top, (int, float)) or not 0 < top <= 1:
         raise BadInput(f"top is the share of trials that is reported, above 0 and at most 1, not {top!r}.")
@@ -243,12 +245,37 @@ def _check_seed(study: Study) -> None:
 
 
 def _try(study: Study, space: Sequence[Dimension]) -> None:
-    """One point of the space whose run exists; choices that do not go together are told when they are met."""
+    """One point of the space whose run exists, and every value at an end or in a list of it beside that.
+
+    Values that no run can have are refused; those that do not go together are told when they are met.
+    """
+    point = list(_possible(study, space))
+    for n, dimension in enumerate(space):
+        for value in _ends(dimension):
+            corner = [*point[:n], value, *point[n + 1 :]]
+            with contextlib.suppress(AxisRefused):
+                prepare([*study.overrides, *(d.override(v) for d, v in zip(space, corner, strict=True))])
+
+
+def _within(dimension: Dimension) -> float:
+    """A parameter of a dimension of numbers that is no end of it, unless it goes in steps."""
+    low, high = dimension.bounds
+    return high if dimension.step is not None else (low + high) / 2
+
+
+def _ends(dimension: Dimension) -> Sequence[float | int]:
+    """The parameters of a dimension that stand for all of it: of a list each (or the first hundred), else both ends."""
+    if dimension.kind == "choice":
+        return list(range(len(dimension.texts)))[:POINTS]
+    if dimension.kind == "int":
+        return [int(dimension.low), int(dimension.high)]
+    return list(dimension.bounds)
+
+
+def _possible(study: Study, space: Sequence[Dimension]) -> tuple[float | int, ...]:
+    """A point of the space whose run exists. Raises AxisRefused where none of those that are tried does."""
     points = itertools.product(
-        *(
-            range(len(d.texts)) if d.kind == "choice" else [int(d.low) if d.kind == "int" else d.bounds[1]]
-            for d in space
-        )
+        *(range(len(d.texts)) if d.kind == "choice" else [int(d.low) if d.kind == "int" else _within(d)] for d in space)
     )
     refusal: AxisRefused | None = None
     for point in itertools.islice(points, POINTS):
@@ -257,9 +284,9 @@ def _try(study: Study, space: Sequence[Dimension]) -> None:
         except AxisRefused as refused:
             refusal = refused
             continue
-        return
-    if refusal is not None:
-        raise refusal
+        return point
+    assert refusal is not None  # a space has a point
+    raise refusal
 
 
 def _studies(
