@@ -50,7 +50,7 @@ def test_no_more_jobs_than_asked_for_and_the_records_are_the_local_ones(tmp_path
 
 
 def tasks(process):
-    """The processes in which submitit does a job's work."""
+    """The processes in which submitit does a job's work. What SLURM sends reaches them and all that they started."""
     return [p for p in family(process) if "submitit.core._submit" in p.cmdline()]
 
 
@@ -61,7 +61,8 @@ def test_at_the_warning_a_run_checkpoints_and_its_job_is_requeued_to_the_same_bi
     process = start("sweep", *NAPPING, "--workers", "1", *UNDER_SLURM, results=results, cwd=tmp_path, nap=0.02)
     until(lambda: list(results.glob("runs/*/last.ckpt")))
     (task,) = tasks(process)
-    task.send_signal(signal.SIGUSR2)
+    for each in [task, *task.children(recursive=True)]:
+        each.send_signal(signal.SIGUSR2)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert call("sweep", *NAPPING, results=tmp_path / "local", cwd=tmp_path).returncode == 0
