@@ -142,6 +142,7 @@ class Sweep:
         own = {"devices": self.devices, "memory": self.limits.memory}
         size = min(self.workers, max(source.left, 1)) if self.source is None else self.workers
         pool = make_executor(self.executor, size, self.store.results.root, **{**self.options, **own})
+        pool.say = lambda sentence: show.line(sentence, "yellow")
         try:
             self._work_off(source, pool, show)
         except BaseException:
