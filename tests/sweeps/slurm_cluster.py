@@ -118,9 +118,9 @@ class Slurm:
                 process.communicate()
         self.sweeps.clear()
         for job in self.queue():
-            self.call("scancel", "--full", "--signal=KILL", job)
-            with suppress(subprocess.CalledProcessError):
-                self.call("scancel", job)
+            for command in (("scancel", "--full", "--signal=KILL"), ("scancel",)):
+                with suppress(subprocess.CalledProcessError):  # it has just ended
+                    self.call(*command, job)
         until(lambda: not self.queue(), 30)
 
     def close(self) -> None:

@@ -263,13 +263,31 @@ def test_a_requeued_job_waits_again_and_that_is_no_running(one_job, tmp_path):
         assert (run.begun, run.seconds > 0) == (begun, begun)
 
 
+REFUSING = """#!/bin/sh
+[ ! -e {0}/full ] && echo Submitted batch job 7 && exit
+rm {0}/{1}
+echo 'sbatch: error: {2}' >&2
+exit 1
+"""
+
+
 def test_a_job_that_sbatch_does_not_take_is_one_sentence(tmp_path, slurm_commands):
-    (slurm_commands.parent / "bin" / "sbatch").write_text(
-        "#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpus' >&2\nexit 1\n"
-    )
+    (tmp_path / "full").touch()
+    (tmp_path / "bin" / "sbatch").write_text(REFUSING.format(tmp_path, "other", "invalid partition specified: gpus"))
     executor = make_executor("slurm", 1, tmp_path)
     with pytest.raises(BadInput, match="the job is not taken: sbatch: error: invalid partition specified: gpus"):
         executor.submit(prepare([*TINY, "tracker=none"]))
+    executor.close()
+
+
+def test_a_limit_of_the_site_is_waited_for_a_moment(tmp_path, slurm_commands, monkeypatch):
+    (tmp_path / "bin" / "sbatch").write_text(REFUSING.format(tmp_path, "full", "job submit limit"))
+    monkeypatch.setattr(slurm.time, "sleep", lambda seconds: None)
+    executor, job = make_executor("slurm", 2, tmp_path), prepare([*TINY, "tracker=none"])
+    executor.submit(job)
+    (tmp_path / "full").touch()
+    executor.submit(job)
+    assert len(executor.running) == 2
     executor.close()
 
 

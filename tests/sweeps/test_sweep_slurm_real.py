@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import signal
+import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 from slurm_cluster import Slurm
-from sweeping import TINY, call, claims, comparable, until
+from sweeping import LAB, TINY, call, claims, comparable
+from sweeping import until as until_within
 
 from rnnbench.store.store import Store
 
@@ -19,6 +24,7 @@ pytestmark = [
 ]
 NAPPING = [*TINY, "cell=napping", "budget.updates=60", "harness.checkpoint_seconds=3600", "tracker=none"]
 NAP = 0.01  # 0.1 s an update
+until = partial(until_within, seconds=120.0)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +107,7 @@ def test_ctrl_c_empties_the_queue_and_the_same_command_resumes(slurm, tmp_path, 
     until(lambda: sum(history(results)) >= 2 and slurm.jobs("PENDING"))
     process.send_signal(signal.SIGINT)
     ended(process, 130)
-    assert slurm.queue() == []
+    until_within(lambda: not slurm.queue(), seconds=5.0)
     assert len(list(results.glob("runs/*/last.ckpt"))) == 1
     ended(slurm.sweep(*grid, results=results))
     found = comparable(results)
@@ -109,12 +115,41 @@ def test_ctrl_c_empties_the_queue_and_the_same_command_resumes(slurm, tmp_path, 
     assert undisturbed.items() <= found.items()
 
 
+def script_of_the_docs(results):
+    """The page's sbatch script, with this test's sweep and one CPU."""
+    page = (Path(__file__).parents[2] / "docs" / "remote.md").read_text()
+    (script,) = re.findall(r'^```sh title="sweep.sh"\n(.*?)^```$', page, re.M | re.S)
+    sweep = ["sweep", *NAPPING, "--results", str(results), "--config-dir", str(LAB), "--workers", "1"]
+    for old, new in {
+        "rnnbench sweep experiment=quickstart --workers 32 --results /shared/me/results": shlex.join(
+            [sys.executable, "-m", "rnnbench", *sweep]
+        ),
+        "--cpus-per-task=32 --mem=64G": "--cpus-per-task=1 --mem=1G",
+    }.items():
+        assert script.count(old) == 1
+        script = script.replace(old, new)
+    return script
+
+
+def test_the_docs_script_of_a_sweep_inside_one_job_goes_on_after_its_warning(slurm, tmp_path, undisturbed):
+    results = tmp_path / "results"
+    (tmp_path / "sweep.sh").write_text(script_of_the_docs(results))
+    job = slurm.call("sbatch", "--parsable", f"--output={tmp_path}/out", f"--export=ALL,LAB_NAP={NAP}",
+                     "--overcommit", "--ntasks=2", "--cpus-per-task=1", str(tmp_path / "sweep.sh"))  # fmt: skip
+    until(lambda: sum(history(results)) >= 3)
+    slurm.call("scancel", "--signal=TERM", job)
+    until(lambda: job in slurm.jobs("COMPLETED,FAILED"))
+    assert comparable(results) == undisturbed, (tmp_path / "out").read_text()
+    (run_id,) = Store.open(results).ids()
+    assert [claim["status"] for claim in claims(results, run_id)] == ["interrupted", "ok"]
+
+
 def test_a_run_outlives_its_node(slurm, tmp_path, undisturbed):
     results = tmp_path / "results"
     process = slurm.sweep(*NAPPING, "harness.checkpoint_seconds=0", "--workers", "1", results=results, nap=NAP)
     until(lambda: list(results.glob("runs/*/last.ckpt")))
     slurm.fail_node()
-    until(lambda: slurm.call("sinfo", "-h", "-o", "%t").startswith("down"), 40)
+    until(lambda: slurm.call("sinfo", "-h", "-o", "%t").startswith("down"))
     slurm.repair_node()
     ended(process)
     assert comparable(results) == undisturbed

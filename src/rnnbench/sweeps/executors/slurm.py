@@ -37,6 +37,7 @@ CHECKPOINT_SECONDS = 60.0  # what a run has for its checkpoint at the warning
 KILL_SECONDS = 5.0  # from a kill to when the job counts as gone
 LOOK_SECONDS = 2.0  # between looks at whether a queued job has begun, and at jobs that are to end
 ASK_SECONDS = 5.0  # between questions to SLURM
+TAKE_SECONDS = 10.0  # for sbatch to take a job, after it has taken others
 RESULT_SECONDS = 5.0  # from a job's end to its result being seen here, on a slow shared disk
 BUSY_SECONDS = attempts.STALE_SECONDS + 30.0  # a run whose machine went is claimed until its last heartbeat is stale
 OPTIONS: dict[str, Any] = {
@@ -173,6 +174,7 @@ class SlurmExecutor(Executor):
         self._queue = Queue(lambda sentence: self.say(sentence))
         self._states: dict[str, JobState] = {}
         self._looked = self._asked = float("-inf")
+        self._taken = False  # a job, by sbatch
 
     def _open(self, given: dict[str, Any], more: dict[str, str]) -> Any:
         """submitit's executor. Raises BadInput where there is no SLURM or an option that it does not know."""
@@ -205,11 +207,23 @@ class SlurmExecutor(Executor):
         attempt = len(attempts.look(self._store.folder(job.id)))
         note = self.folder / f"{job.id}-{attempt + 1}.cancel"
         note.unlink(missing_ok=True)
-        try:
-            submitted = self._executor.submit(JobOnNode(job, self._place, note))
-        except RuntimeError as error:  # sbatch's own words
-            raise BadInput(f"--executor slurm: the job is not taken: {_last_line(error)}") from None
+        submitted = self._submit(JobOnNode(job, self._place, note))
         self._running.append(SlurmRun(job, submitted, note, attempt))
+
+    def _submit(self, job: JobOnNode) -> Any:
+        """submitit's job. Raises BadInput, in sbatch's words, where it is not taken."""
+        began = time.monotonic()
+        while True:
+            try:
+                submitted = self._executor.submit(job)
+                self._taken = True
+                return submitted
+            except RuntimeError as error:
+                # Where one was taken before, this may be one too many of a site's limit: a job that has answered leaves
+                # the queue a moment later.
+                if not self._taken or time.monotonic() - began > TAKE_SECONDS:
+                    raise BadInput(f"--executor slurm: the job is not taken: {_last_line(error)}") from None
+                time.sleep(1.0)
 
     def poll(self, seconds: float) -> Iterator[Ended]:
         """Wait until a job ends, at most `seconds`, and yield those that did."""
