@@ -172,6 +172,8 @@ class Sweep:
                     pool.cancel(pruned[running.job.id], running, prune=True)
             self._kill_hanging(pool)
             show.update(pool.running)
+        if self._signals and self.result.open:  # it reached the last workers, too, and they were faster
+            self.result.interrupted = True
 
     def _heed(self, pool: Executor, show: Display) -> None:
         """Stop where a person or a limit says so; at once where a person says so twice, or workers take too long."""
