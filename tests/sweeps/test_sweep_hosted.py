@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import signal
 import subprocess
 import sys
 
@@ -182,6 +183,22 @@ class Nowhere(Executor):
 
     def kill(self, running=None):
         pass
+
+
+class Terminated(Nowhere):
+    """A SIGTERM reaches the whole group, and the worker has ended before the sweep looks."""
+
+    def poll(self, seconds):
+        signal.raise_signal(signal.SIGTERM)
+        while self.taken:
+            yield Ended(self.taken.pop().job, "interrupted", "SIGTERM received at update 3", 0, 0.0)
+
+
+def test_a_signal_that_ends_the_last_worker_first_has_interrupted_the_sweep(monkeypatch, tmp_path):
+    """As of an sbatch script's step; its exit code says whether to go on later."""
+    monkeypatch.setattr("rnnbench.sweeps.sweep.make_executor", lambda *_, **own: Terminated())
+    result = sweep(*TINY, "cell=rnn", results=tmp_path, workers=1)
+    assert (result.exit_code, list(result.open.values())) == (130, ["SIGTERM received at update 3"])
 
 
 def test_a_run_that_every_machine_loses_is_left_open(monkeypatch, tmp_path):

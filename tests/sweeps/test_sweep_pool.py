@@ -17,6 +17,7 @@ from sweeping import TINY, claims, until
 from rnnbench.runs.plan import prepare
 from rnnbench.store.store import Store
 from rnnbench.sweeps.executors.local import Pool, _how_it_died, _without_main
+from rnnbench.sweeps.worker import LEFT_TO_THE_SWEEP
 
 CUDA = torch.version.cuda or torch.version.hip or torch.version.xpu
 SMALL = [*TINY, "tracker=none"]
@@ -137,14 +138,14 @@ def test_a_job_that_is_not_possible_is_refused_and_not_recorded(tmp_path):
 
 @pytest.mark.integration
 def test_a_signal_while_the_fork_server_starts_is_neither_lost_nor_its_end(tmp_path, monkeypatch):
-    """As when Ctrl-C reaches the whole group in the first moment of a sweep."""
+    """As when Ctrl-C reaches the whole group, or SLURM's warning the whole step, in the first moment of a sweep."""
 
     def in_that_moment():
         start()
         born.append(forkserver._forkserver._forkserver_pid)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            os.kill(forkserver._forkserver._forkserver_pid, number)
-            os.kill(os.getpid(), number)
+        for number in LEFT_TO_THE_SWEEP:
+            for pid in (born[0], resource_tracker._resource_tracker._pid, os.getpid()):
+                os.kill(pid, number)
 
     Pool(1, tmp_path)
     psutil.Process(old := forkserver._forkserver._forkserver_pid).kill()
@@ -152,13 +153,14 @@ def test_a_signal_while_the_fork_server_starts_is_neither_lost_nor_its_end(tmp_p
     resource_tracker._resource_tracker._stop()  # it is started with it, as in a new process
     start, heard, born = forkserver.ensure_running, [], []
     monkeypatch.setattr(forkserver, "ensure_running", in_that_moment)
-    before = {n: signal.signal(n, lambda n, _: heard.append(n)) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.signal(n, lambda n, _: heard.append(n)) for n in LEFT_TO_THE_SWEEP}
     try:
         pool = Pool(1, tmp_path)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert sorted(heard) == [signal.SIGINT, signal.SIGTERM]
+    assert sorted(heard) == sorted(LEFT_TO_THE_SWEEP)
+    assert resource_tracker._resource_tracker._check_alive()
     monkeypatch.undo()
     pool.submit(prepare([*SMALL, "cell=rnn"]))
     assert drain(pool)[0].word == "ok"
@@ -176,6 +178,28 @@ def test_a_worker_told_to_end_writes_its_checkpoint_first(tmp_path, lab):
     assert ended.word == "interrupted"
     assert ended.sentence.startswith("SIGTERM received at update ")
     assert (tmp_path / "runs" / job.id / "last.ckpt").exists()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("heeded", "numbers"), [((signal.SIGTERM,), (signal.SIGUSR1, signal.SIGUSR2)), ((), LEFT_TO_THE_SWEEP)]
+)
+def test_a_signal_to_every_process_of_a_job_ends_no_run(tmp_path, lab, monkeypatch, heeded, numbers):
+    """As SLURM's warning, and its SIGTERM where a host holds the worker: they are for submitit's task alone."""
+    monkeypatch.setenv("LAB_NAP", "0.005")  # 0.1 s an update
+    pool, job = Pool(1, tmp_path, heeded=heeded), prepare([*SMALL, "cell=napping", "budget.updates=24"])
+    pool.submit(job)
+    until(lambda: (tmp_path / "runs" / job.id / "history.jsonl").exists())
+    server = forkserver._forkserver._forkserver_pid
+    for pid in (server, resource_tracker._resource_tracker._pid, pool.running[0].process.pid):
+        for number in numbers:
+            os.kill(pid, number)
+    (ended,) = drain(pool)
+    assert (ended.word, ended.sentence) == ("ok", "")
+    assert forkserver._forkserver._forkserver_pid == server
+    assert psutil.Process(server).status() != psutil.STATUS_ZOMBIE
+    assert resource_tracker._resource_tracker._check_alive()
+    assert [claim["status"] for claim in claims(tmp_path, job.id)] == ["ok"]
 
 
 @pytest.mark.integration

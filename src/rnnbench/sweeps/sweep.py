@@ -140,6 +140,7 @@ class Sweep:
         own = {"devices": self.devices, "memory": self.limits.memory}
         size = min(self.workers, max(source.left, 1)) if self.source is None else self.workers
         pool = make_executor(self.executor, size, self.store.results.root, **{**self.options, **own})
+        pool.say = lambda sentence: show.line(sentence, "yellow")
         try:
             self._work_off(source, pool, show)
         except BaseException:
@@ -169,6 +170,8 @@ class Sweep:
                     pool.cancel(pruned[running.job.id], running, prune=True)
             self._kill_hanging(pool)
             show.update(pool.running)
+        if self._signals and self.result.open:  # it reached the last workers, too, and they were faster
+            self.result.interrupted = True
 
     def _heed(self, pool: Executor, show: Display) -> None:
         """Stop where a person or a limit says so; at once where a person says so twice, or workers take too long."""

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -16,17 +16,22 @@ from typing import TYPE_CHECKING, NoReturn
 from rnnbench.errors import disk_full, no_start, unwritable
 from rnnbench.runs.plan import Job
 
-LEFT_TO_THE_SWEEP = (signal.SIGINT, signal.SIGTERM)  # they reach the whole group: the sweep says when a worker stops
+# They reach every process of the group, or of a SLURM job's step (as its warning does), and are for the sweep, or for
+# the job's task: these say when a worker stops.
+LEFT_TO_THE_SWEEP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 ORPHAN_SECONDS = 300.0  # what a run without a sweep may take to its checkpoint, before its process ends all the same
 
 if TYPE_CHECKING:
     from rnnbench.runs.watch import StopRequest
 
 
-def work(job: Job, results: Path, connection: Connection, environment: Mapping[str, str]) -> None:
+def work(
+    job: Job, results: Path, connection: Connection, environment: Mapping[str, str], heeded: Sequence[signal.Signals]
+) -> None:
     """Do one job and tell the sweep how it went: (word, sentence). Ends by itself when the sweep is gone.
 
     environment: the sweep's own. The fork server has that of its start, and a notebook's next sweep may have another.
+    heeded: signals at which the run writes its checkpoint and ends, though its sweep has not said so.
 
     words: a record's status, or busy (another process has it, or has taken it over), refused, interrupted, oom (for the
     first time: not recorded), full (nothing can be written), unable (the worker cannot even start).
@@ -47,7 +52,7 @@ def work(job: Job, results: Path, connection: Connection, environment: Mapping[s
     for number in LEFT_TO_THE_SWEEP:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_SWEEP)  # as the fork server was started with them blocked
-    stop = StopRequest(signals=(signal.SIGTERM,))
+    stop = StopRequest(signals=heeded)
     threading.Thread(target=_listen, args=(connection, stop), name="sweep", daemon=True).start()
     try:
         record = attempt(job, Store.open(results), stop=stop, own_output=True, oom_again=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import nn
 
 from rnnbench.datasets.base.spec import Data
@@ -68,19 +71,32 @@ def trainer_for(device: torch.device) -> pl.Trainer:
 
 
 def make_trainer(device: torch.device) -> pl.Trainer:
-    """The Trainer of every run: it loops, and leaves logging, checkpoints and progress to us."""
-    return pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        callbacks=[KeepSignals()],
-        max_epochs=-1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    """The Trainer of every run: it loops, and leaves logging, checkpoints and progress to us.
+
+    It is one process, whatever surrounds it: a sweep in a SLURM job of several tasks, or below torchrun or mpirun, has
+    runs that know nothing of each other.
+    """
+    # All are given: what is not, Lightning takes from the environment (PL_TRAINER_MAX_STEPS).
+    given = {name: parameter.default for name, parameter in inspect.signature(pl.Trainer).parameters.items()}
+    given |= {
+        "accelerator": "gpu" if device.type == "cuda" else "cpu",
+        "devices": [device.index or 0] if device.type == "cuda" else 1,
+        "plugins": [LightningEnvironment()],  # else it would be SLURM's, with a requeueing of its own
+        "default_root_dir": NOWHERE,
+        "callbacks": [KeepSignals()],
+        "max_epochs": -1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+    }
+    return pl.Trainer(**given)
+
+
+# Lightning writes nothing, but in a SLURM job it resumes from any hpc_ckpt_1.ckpt in its folder, else the current one.
+NOWHERE = os.path.join(os.devnull, "nowhere")
 
 
 class KeepSignals(pl.Callback):
@@ -97,7 +113,7 @@ class KeepSignals(pl.Callback):
 class quiet:
     """Within the block Lightning's tips, banners and advice stay off the terminal; ours is the one progress line."""
 
-    NAMES = ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero")
+    NAMES = ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero", "lightning_fabric")
 
     def __enter__(self) -> None:
         self._levels = {name: logging.getLogger(name).level for name in self.NAMES}
@@ -105,7 +121,7 @@ class quiet:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
-        warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")  # of srun on the PATH, too
         warnings.filterwarnings("ignore", category=UserWarning, message=r".*(num_workers|tensorboard|GPU|max_epochs).*")
 
     def __exit__(self, *exc: object) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rnnbench.runs.plan import Job
@@ -49,6 +49,7 @@ class Executor(ABC):
     """Up to `size` runs at once, each in a process of its own that claims its run in the store."""
 
     size: int
+    say: Callable[[str], None] = staticmethod(lambda sentence: None)  # to the sweep's display; the sweep sets it
 
     @property
     @abstractmethod

@@ -81,7 +81,8 @@ class Host:
         os.environ["RNNBENCH_CONFIG_DIR"] = os.pathsep.join(place.config_dirs)
         registry.import_extra_dirs()
         passive_threads()
-        self._pool = Pool(1, place.results, memory=place.memory)
+        # A job's SIGTERM reaches the worker, too, but only the host knows what it means: a stop, or a search's pruner.
+        self._pool = Pool(1, place.results, memory=place.memory, heeded=())
         self._killed = False
         self._not_started: Answer | None = None
 

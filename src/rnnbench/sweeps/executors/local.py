@@ -45,11 +45,20 @@ class LocalRun(Running):
 class Pool(Executor):
     """Up to `size` worker processes on this machine.
 
-    devices: GPU slots, one of which each run takes; memory: bytes that a worker may hold, its code included.
+    devices: GPU slots, one of which each run takes; memory: bytes that a worker may hold, its code included; heeded:
+    signals at which a worker ends by itself, its checkpoint written.
     """
 
-    def __init__(self, size: int, results: Path, *, devices: Slots | None = None, memory: int | None = None) -> None:
-        self.size, self.results, self.devices, self.memory = size, results, devices, memory
+    def __init__(
+        self,
+        size: int,
+        results: Path,
+        *,
+        devices: Slots | None = None,
+        memory: int | None = None,
+        heeded: Sequence[signal.Signals] = (signal.SIGTERM,),
+    ) -> None:
+        self.size, self.results, self.devices, self.memory, self.heeded = size, results, devices, memory, tuple(heeded)
         if devices is not None:
             self.size = min(size, len(devices))
         if multiprocessing.current_process().daemon:
@@ -104,7 +113,7 @@ class Pool(Executor):
     def _start(self, job: Job) -> tuple[BaseProcess, Connection]:
         _start_fork_server()  # again, if it has died
         ours, theirs = self.context.Pipe()
-        given = (job, self.results, theirs, dict(os.environ))
+        given = (job, self.results, theirs, dict(os.environ), self.heeded)
         with theirs, _without_main():
             process = self.context.Process(target=work, args=given, name=job.id, daemon=False)
             process.start()
@@ -183,14 +192,18 @@ def _fork_server() -> int | None:
 
 
 def _start_fork_server() -> None:
-    """Start it deaf to Ctrl-C and to SIGTERM, which reach the whole group: only the sweep says when a worker stops."""
+    """Start it deaf to signals that reach the whole group or job: only the sweep says when a worker stops.
+
+    Likewise multiprocessing's resource tracker, which is deaf to SIGINT and SIGTERM by itself.
+    """
     pid = _fork_server()
     with contextlib.suppress(psutil.Error):
         if pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             return
-    resource_tracker.ensure_running()  # first, for where it starts it unblocks both signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_SWEEP)  # inherited; here they wait, none is lost
     try:
+        resource_tracker.ensure_running()  # where it starts it unblocks SIGINT and SIGTERM, so they are blocked again
+        signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_SWEEP)
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
