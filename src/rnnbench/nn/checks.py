@@ -73,6 +73,8 @@ def enter(
 
 def check_input(x: Tensor, sizes: Sizes, weight: Tensor | None, name: str = "x") -> None:
     """A float tensor of these sizes, of the weights' type (under autocast any that it casts) and on their device."""
+    if len(sizes) == 3 and is_plain(x, sizes[2], weight):
+        return
     if not fits(x, sizes):
         refuse_shape(x, sizes, name)
     if not x.is_floating_point():
@@ -84,7 +86,7 @@ def check_input(x: Tensor, sizes: Sizes, weight: Tensor | None, name: str = "x")
     check_device(x, weight, name)
 
 
-def is_plain(x: Any, features: int, weight: Tensor | None) -> bool:
+def is_plain(x: Any, features: int | str, weight: Tensor | None) -> bool:
     """Whether `check_input` of vectors (B, T, features) would pass, of the frequent case alone: in one expression, for
     it is asked in every step of training."""
     return (

@@ -23,7 +23,6 @@ from rnnbench.nn.checks import (
     check_parts,
     check_state,
     enter,
-    is_plain,
     length_mask,
     weight_of,
 )
@@ -115,9 +114,7 @@ class Layer(nn.Module):
     def check_input(self, x: Tensor, name: str = "x") -> None:
         """Raises ValueError on another x than (B, T, C, *space) of the weights' type and device."""
         cell = self.cell
-        weight = weight_of(cell)
-        if cell.operator.space_dims or not is_plain(x, cell.input_size, weight):
-            check_input(x, ("B", "T", *cell.step_sizes()), weight, name)
+        check_input(x, ("B", "T", *cell.step_sizes()), weight_of(cell), name)
 
     def check_state(self, state: Any, x: Tensor) -> Any:
         """The state for an x that is checked, as the cell's named tuple or None. Raises ValueError on another."""
@@ -135,7 +132,7 @@ class Layer(nn.Module):
         if checked is None:
             self.check_input(x)
             state = self.check_state(state, x)
-            x, checked = enter(x, lengths, mask, packs=self.packs)
+            x, checked = enter(x, lengths, mask, packs=lengths is not None and self.packs)
         if state is None:
             state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
         steps = x.transpose(0, 1)
@@ -246,7 +243,7 @@ class Bidirectional(nn.Module):
         if checked is None:
             self.check_input(x)
             state = self.check_state(state, x)
-            x, checked = enter(x, lengths, mask, packs=self.packs)
+            x, checked = enter(x, lengths, mask, packs=lengths is not None and self.packs)
         ahead, back = (None, None) if state is None else state
         a, state_a = self.ahead(x, ahead, checked=checked)
         b, state_b = self.back(x, back, checked=checked)

@@ -127,30 +127,33 @@ class SequenceModel(nn.Module):
         return None
 
     def _predict(self, x: Tensor, state: Any, lengths: Lengths | None) -> tuple[Tensor, Any]:
-        hidden, checked = self._encode(x, lengths)
-        stack = self.stack
-        hidden, state = stack(hidden, stack.check_state(state, hidden), checked=checked)
+        encoder, stack, real = self.encoder, self.stack, None
+        if isinstance(encoder, nn.Identity) and self.head != "mean":
+            hidden, state = stack(x, state, lengths=lengths)  # which checks all of it
+        else:
+            hidden, checked = self._encode(x, lengths)
+            hidden, state = stack(hidden, stack.check_state(state, hidden), checked=checked)
+            real = checked.real
         match self.head:
             case "every":
                 return self.output(hidden), state
             case "last":
-                return self.output(self.stack.final(state)), state
-        if checked.real is None:
+                return self.output(stack.final(state)), state
+        if real is None:
             return self.output(hidden.mean(1)), state
-        real = checked.real.unsqueeze(-1)
+        real = real.unsqueeze(-1)
         return self.output((hidden * real).sum(1) / real.sum(1)), state
 
     def _encode(self, x: Tensor, lengths: Lengths | None) -> tuple[Tensor, Checked]:
         """What the stack sees, and which steps of it are data."""
-        encoder = self.encoder
+        encoder, stack = self.encoder, self.stack
         if isinstance(encoder, nn.Identity):
-            stack = self.stack
             stack.check_input(x)
-            return enter(x, lengths, packs=lengths is not None and self.head != "mean" and stack.packs)
+            return enter(x, lengths)
         x = check_encoder_input(encoder, x)
         x, checked = enter(x, lengths)
         hidden = encode(encoder, x)
-        self.stack.check_input(hidden, "the encoder's output")
+        stack.check_input(hidden, "the encoder's output")
         if checked.real is not None and hidden.shape[:2] != x.shape[:2]:
             raise ValueError(
                 f"lengths need an encoder that keeps {written(x.shape[:2])}, got {written(hidden.shape[:2])}"

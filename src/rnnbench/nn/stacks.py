@@ -103,7 +103,7 @@ class Stack(nn.Module):
         if checked is None:
             self.check_input(x)
             state = self.check_state(state, x)
-            x, checked = enter(x, lengths, mask, packs=self.packs)
+            x, checked = enter(x, lengths, mask, packs=lengths is not None and self.packs)
         states = []
         for n, layer in enumerate(self.layers):
             inner = self.dropout(self.norms[n - 1](x)) if n else x

@@ -37,7 +37,7 @@ def unroll_native(
     if reason := refuses(cell):
         raise ValueError(f"backend=native: {reason}; use backend=eager (or auto)")
     size = (x.shape[1], cell.hidden_size)
-    if x.dim() != 3 or x.shape[2] != cell.input_size or any(each.shape != size for each in state):
+    if x.dim() != 3 or x.shape[2] != cell.input_size or [each.shape for each in state] != [size] * len(state):
         got = [tuple(each.shape) for each in (x, *state)]
         raise ValueError(f"expected x (T, B, {cell.input_size}) and states (B, {cell.hidden_size}), got {got}")
     if reverse:
