@@ -34,6 +34,7 @@ PEEPHOLES = read("peephole")
 SPACE = (4, 5)  # H, W of the frames
 KERNELS = {"kernel_size": 5, "input_kernel_size": 3}
 LINKS = 2  # TrajGRU's flow fields
+SMALL = {"mlp": {"window": 4}, "tcn": {"kernel_size": 3}, "transformer": {"heads": 2, "feedforward": 3}}
 
 
 def seen_gates(cell: str, peephole: str) -> list[str]:
@@ -74,6 +75,11 @@ def build(
     if "links" in CELLS[cell]:
         options = {"links": LINKS} | options
     return instantiate(CELLS[cell], input_size=input_size, hidden_size=hidden_size, **options)
+
+
+def build_rival(name: str, input_size: int = 3, hidden_size: int = 4, **options: Any) -> Any:
+    """One network without recurrence, small. options: instead of its yaml's and of SMALL."""
+    return instantiate(RIVALS[name], input_size=input_size, hidden_size=hidden_size, **SMALL[name] | options)
 
 
 class Case(NamedTuple):

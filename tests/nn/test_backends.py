@@ -230,6 +230,20 @@ def test_native_refuses_a_mask():
         layer(torch.zeros(2, 5, 3), mask=torch.ones(2, 5, dtype=torch.bool))
 
 
+def test_the_kernel_is_never_called_with_sizes_that_do_not_fit():
+    """Also not by a layer that was put into a stack after the stack was built, or by a caller of the kernel itself."""
+    cell = LSTM(3, 4)
+    x, state = torch.zeros(5, 2, 3), cell.zero_state(2, (), torch.zeros(1))
+    narrow = cell.zero_state(1, (), torch.zeros(1))
+    for wrong, begin in ((torch.zeros(5, 2, 4), state), (x[0], state), (x, narrow), (x, type(state)(*state[:1], x))):
+        with pytest.raises(ValueError, match=r"expected x \(T, B, 3\) and states \(2?B?, 4\)"):
+            unroll_native(cell, wrong, begin)
+    net = build_stack(LSTM, 3, 4, layers=2)
+    net.layers[1] = Layer(LSTM(5, 4))
+    with pytest.raises(ValueError, match=r"expected x \(T, B, 5\)"):
+        net(torch.zeros(2, 6, 3))
+
+
 def test_unknown_backend():
     with pytest.raises(ValueError, match="unknown backend 'fast'; known: auto, eager, native"):
         Layer(RNN(3, 4), backend="fast")

@@ -520,10 +520,9 @@ def test_a_network_is_copied_after_it_has_run():
 @pytest.mark.integration
 def test_increments_are_let_go_after_an_error():
     net = rollout(decouple=0.1).train()
+    net.output = torch.nn.Linear(1, 1)  # fails after the first step
     with pytest.raises(RuntimeError):
-        net(frames(GIVEN), future=frames(STEPS, frame=(1, 6, 6)))
-    with pytest.raises(RuntimeError):
-        net(frames(GIVEN, frame=(2, *FRAME[1:])))
+        net(frames(GIVEN), future=frames(STEPS))
     assert all(layer.cell.increments is None for layer in net.column.layers)
 
 

@@ -98,6 +98,12 @@ def test_bidirectional_bad_input():
     for pair in ((layer(), layer()), (layer(reverse=True), layer(reverse=True)), (layer(reverse=True), layer())):
         with pytest.raises(ValueError, match="a forward and a reversed layer, in this order"):
             Bidirectional(*pair)
+    with pytest.raises(ValueError, match="both directions see the same input, not 3 and 5 features"):
+        Bidirectional(layer(), layer(LSTM(5, 4), reverse=True))
+    other = layer(LSTM(3, 5), reverse=True)
+    with pytest.raises(ValueError, match="merge=sum needs layers of one size, not 4 and 5"):
+        Bidirectional(layer(), other, merge="sum")
+    assert Bidirectional(layer(), other).output_size == 9
 
 
 def test_repr_tells_direction_and_backend():
@@ -156,6 +162,6 @@ def test_tracing_runs_eagerly_and_ends():
 
 def test_tracing_ends_after_an_error():
     net = layer()
-    with pytest.raises(RuntimeError), tracing(net):
+    with pytest.raises(ValueError, match="got"), tracing(net):
         net(torch.zeros(1, 2, 99, dtype=torch.float64))
     assert net.trace is None

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from registry import far, randomise
-from rnnbench.nn import GRU, LSTM, SequenceModel, build_stack, make_encoder
+from rnnbench.nn import GRU, LSTM, TCN, SequenceModel, Transformer, build_stack, make_encoder
 from rnnbench.nn.model import CausalCNN
 
 HEADS = ("last", "every", "mean")
@@ -128,6 +128,91 @@ def test_step_carries_the_state():
     second, _ = net.step(x[:, 4:], state)
     assert far(torch.cat([first, second], 1), net(x)) < 1e-12
     assert far(second, net(x[:, 4:])) > 1e-3
+
+
+@pytest.mark.parametrize("encoder", ["none", "linear", "embedding"])
+@pytest.mark.parametrize("head", ["every", "last"])
+def test_steps_in_pieces_of_any_length_are_the_whole(head, encoder):
+    net, x = model(head, encoder, layers=2, residual=True, norm="layer"), sequences(encoder)
+    predictions, state = [], None
+    for piece in x.split([1, 3, 2], 1):
+        prediction, state = net.step(piece, state)
+        predictions.append(prediction)
+    whole = torch.cat(predictions, 1) if head == "every" else predictions[-1]
+    assert far(whole, net(x)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"encoder": "cnn"}, "the encoder CausalCNN may see more than one step"),
+        ({"head": "mean"}, "head=mean is over the whole sequence"),
+        ({"direction": "backward"}, "a backward layer begins at the sequence's end"),
+        ({"direction": "bidirectional", "layers": 2}, "a bidirectional layer sees the sequence from both ends"),
+    ],
+)
+def test_a_step_that_would_not_be_the_whole_is_refused(options, sentence):
+    """Whether a state is given or not: the first piece would be wrong, too."""
+    net = model(**{"head": "every"} | options)
+    for state in (None, net.stack(torch.zeros(3, 1, net.stack.input_size, dtype=torch.float64))[1]):
+        with pytest.raises(ValueError, match=f"{sentence}, so it cannot go on from a state: give the whole sequence"):
+            net.step(sequences(), state)
+
+
+@pytest.mark.parametrize("rival", [TCN, Transformer])
+def test_a_network_without_recurrence_does_not_step(rival):
+    net = SequenceModel(nn.Identity(), rival(2, 4), head="every", output_size=1)
+    with pytest.raises(ValueError, match=f"{rival.__name__} carries no state, so it cannot go on"):
+        net.step(torch.zeros(1, 3, 2), None)
+
+
+class Smooth(nn.Module):
+    """An encoder of the user's own: the mean of two steps, and every second one only where it halves."""
+
+    def __init__(self, halves=False, size=2):
+        super().__init__()
+        self.halves, self.size = halves, size
+
+    def forward(self, x):
+        x = (x + x.roll(1, 1))[..., : self.size] / 2
+        return x[:, ::2] if self.halves else x
+
+
+def test_an_encoder_of_the_users_own():
+    def own(encoder):
+        return SequenceModel(encoder, build_stack(LSTM, 2, 4), head="last", output_size=1)
+
+    x = sequences().float()
+    assert own(Smooth())(x, [6, 2, 1]).shape == (3, 1)
+    assert own(Smooth(halves=True))(x).shape == (3, 1)
+    with pytest.raises(ValueError, match=r"lengths need an encoder that keeps \(3, 6\), got \(3, 3\)"):
+        own(Smooth(halves=True))(x, [6, 2, 1])
+    with pytest.raises(ValueError, match=r"expected the encoder's output of shape \(B, T, 2\), got \(3, 6, 1\)"):
+        own(Smooth(size=1))(x)
+    with pytest.raises(ValueError, match="the encoder Smooth may see more than one step"):
+        own(Smooth()).step(x, None)
+    for wrong in ([[1.0]], x[0, 0], x[:, :0]):
+        with pytest.raises(ValueError, match=r"expected x .*\(B, T"):
+            own(Smooth())(wrong)
+
+
+def test_tokens():
+    net, x = model(encoder="embedding"), sequences("embedding")
+    for kind in (torch.int32, torch.int16, torch.uint8):
+        assert torch.equal(net(x.to(kind)), net(x))
+    wrong = {
+        r"integer type, got torch.float32": x.float(),
+        r"integer type, got torch.bool": x.bool(),
+        r"shape \(B, T\), got \(3, 6, 1\)": x[..., None],
+        r"shape \(B, T\), got \(3, 0\)": x[:, :0],
+        r"device cpu, got meta": x.to("meta"),
+        r"from 0 to 8, got 1 to 9": x + 1,
+        r"from 0 to 8, got -1 to 7": x - 1,
+    }
+    assert (x.min(), x.max()) == (0, 8)
+    for sentence, tokens in wrong.items():
+        with pytest.raises(ValueError, match=f"expected tokens x .*{sentence}"):
+            net(tokens)
 
 
 def test_the_prediction_reaches_every_parameter():

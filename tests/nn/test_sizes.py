@@ -84,8 +84,9 @@ def test_count_params_counts_what_is_trained_once():
 @pytest.mark.parametrize("name", CELLS)
 def test_count_state(name):
     fields = {"fgr": 5, "stlstm": 3, "causal_lstm": 3}.get(name, 2 if CELLS[name]["meta"]["peephole_gates"] else 1)
-    net = build_stack(lambda i, h: build(name, "off", i, h), 3, 4, layers=2, direction="bidirectional")
-    assert count_state(net) == 2 * 2 * 4 * fields
+    layers = 1 if "m" in build(name).State._fields else 2  # a memory that moves between layers needs a rollout
+    net = build_stack(lambda i, h: build(name, "off", i, h), 3, 4, layers=layers, direction="bidirectional")
+    assert count_state(net) == layers * 2 * 4 * fields
 
 
 # operations
@@ -130,7 +131,7 @@ def test_counting_flops_leaves_the_network_as_it_was():
     assert isinstance(layer, Layer)
     flops_per_step(net, torch.zeros(1, 2, 3))
     assert layer.backend == "native"
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="got"):
         flops_per_step(net, torch.zeros(1, 2, 99))
     assert layer.backend == "native"
     assert all(p.grad is None for p in net.parameters())

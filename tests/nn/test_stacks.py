@@ -250,6 +250,23 @@ def test_a_memory_that_moves_needs_layers_of_one_size():
     assert not Column([Layer(LSTM(3, 4)), Layer(LSTM(4, 5))]).zigzag
 
 
+@pytest.mark.parametrize("name", ["stlstm", "causal_lstm"])
+@pytest.mark.parametrize("direction", ["forward", "backward", "bidirectional"])
+def test_a_memory_that_moves_between_layers_is_refused_layer_after_layer(name, direction):
+    """The encoder-forecaster's sentence; of one layer the memory's way is the layer's own."""
+
+    def make(inputs, hidden):
+        return build(name, "off", inputs, hidden)
+
+    with pytest.raises(ValueError, match="memory moves between layers at every step: use the rollout network"):
+        build_stack(make, 3, 4, layers=2, direction=direction)
+    with pytest.raises(ValueError, match="memory moves between layers at every step"):
+        Stack([Layer(build("convlstm", "off", 3, 4)), Layer(make(4, 4))])
+    x = random_input(make(3, 4))
+    net = randomise(build_stack(make, 3, 4).double())
+    assert torch.equal(net(x)[0], net.layers[0](x)[0])
+
+
 # building
 
 
@@ -270,3 +287,5 @@ def test_bad_input():
         build_stack(LSTM, 3, 4, direction="up")
     with pytest.raises(ValueError, match="at least one layer"):
         Stack([])
+    with pytest.raises(ValueError, match="layer 1 takes 5 features, the one below gives 4"):
+        Stack([Layer(LSTM(3, 4)), Layer(LSTM(5, 4))])

@@ -12,11 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from registry import RIVALS, far, generator, instantiate, randomise, weigh
+from registry import RIVALS, build_rival, far, generator, randomise, weigh
 from rnnbench.nn import SequenceModel, count_params, count_state, flops_per_step, solve_hidden_size, start
 
 EXACT = 1e-12
-SMALL = {"mlp": {"window": 4}, "tcn": {"kernel_size": 3}, "transformer": {"heads": 2, "feedforward": 3}}
 
 
 class Case(NamedTuple):
@@ -28,8 +27,8 @@ class Case(NamedTuple):
         return f"{self.name}-{self.layers}-{'causal' if self.causal else 'both ways'}"
 
     def build(self, input_size: int = 3, hidden_size: int = 4, **options):
-        options = SMALL[self.name] | {"layers": self.layers, "causal": self.causal} | options
-        return instantiate(RIVALS[self.name], input_size=input_size, hidden_size=hidden_size, **options)
+        options = {"layers": self.layers, "causal": self.causal} | options
+        return build_rival(self.name, input_size, hidden_size, **options)
 
     def net(self, **options):
         """A float64 network of random weights, wide enough that not all of its relus are off."""

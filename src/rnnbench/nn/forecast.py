@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.checks import ALL, Lengths, Sizes, check_input, check_lengths, known_values, weight_of, written
 from rnnbench.nn.layers import Layer
 from rnnbench.nn.sampling import Sampling
-from rnnbench.nn.stacks import CellFactory, Column
+from rnnbench.nn.stacks import CellFactory, Column, refuse_zigzag
 
 FrameShape = tuple[int, int, int]
 
@@ -40,6 +41,16 @@ class Patches(nn.Module):
         """What a layer sees as channels: C P P, or all values of a frame where flat."""
         c, h, w = self.shape
         return c * h * w if self.flat else c
+
+    def check(self, x: Tensor, cell: Cell, steps: int | str = "T", name: str = "x") -> None:
+        """Raises ValueError on other frames than (B, steps, C, H, W) of the weights' type and device. Another H and W
+        than the frame's are taken where the patch divides them, unless the layers' weights fix their number."""
+        channels, height, width = self.shape
+        fixed = self.flat or cell.space is not None
+        space: Sizes = (height * self.patch, width * self.patch) if fixed else ("H", "W")
+        check_input(x, ("B", steps, channels // self.patch**2, *space), weight_of(cell), name)
+        if x.shape[3] % self.patch or x.shape[4] % self.patch:
+            raise ValueError(f"expected {name} of frames that patch={self.patch} divides, got {written(x.shape[3:])}")
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pixel_unshuffle(x, self.patch)
@@ -81,22 +92,23 @@ class EncoderForecaster(nn.Module):
         self.patches = Patches(frame, patch, flat=flat)
         self.encoder = nn.ModuleList(make_layers(make_cell, self.patches.channels, hidden_sizes))
         self.forecaster = nn.ModuleList(make_layers(make_cell, 0, hidden_sizes))
-        _refuse_zigzag(cast(Layer, self.encoder[0]).cell)
+        refuse_zigzag(cast(Layer, self.encoder[0]).cell)
         seen = sum(hidden_sizes) if reads == "all" else hidden_sizes[-1]
         self.output = Output(seen, self.patches.channels, flat=flat, bias=bias)
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None, *, future: Tensor | None = None) -> Tensor:
-        """x: (B, T_in, C, H, W) -> (B, T_out, C, H, W). lengths and future are not used: frames are all of T_in, and
-        the forecaster sees no frame."""
-        x = self.patches(x)
+    def forward(self, x: Tensor, lengths: Lengths | None = None, *, future: Tensor | None = None) -> Tensor:
+        """x: (B, T_in, C, H, W) -> (B, T_out, C, H, W). future is not used: the forecaster sees no frame. Raises
+        ValueError on frames of another shape, type or device, and on lengths below T_in: a clip has all its frames."""
+        check_clips(self.patches, cast(Layer, self.encoder[0]).cell, x, lengths, future, self.steps)
+        x, checked = self.patches(x), ALL
         states = []
         for layer in self.encoder:
-            x, state = layer(x)
+            x, state = layer(x, checked=checked)
             states.append(state)
         out = x.new_zeros(x.shape[0], self.steps, 0, *x.shape[3:])
         outputs = []
         for layer, state in zip(self.forecaster, states, strict=True):
-            out, _ = layer(out, state)
+            out, _ = layer(out, state, checked=checked)
             outputs.append(out)
         seen = torch.cat(outputs, 2) if self.reads == "all" else outputs[-1]
         return self.patches.back(self.output(seen))
@@ -129,8 +141,10 @@ class Rollout(nn.Module):
                 raise ValueError("the decoupling loss is between ST-LSTM's two memories; this is another cell")
             self.adapter = nn.Conv2d(hidden_sizes[-1], hidden_sizes[-1], 1, bias=False)
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None, *, future: Tensor | None = None) -> Tensor:
-        """x: (B, T_in, C, H, W), future: (B, T_out, C, H, W) in training -> predictions, see the class."""
+    def forward(self, x: Tensor, lengths: Lengths | None = None, *, future: Tensor | None = None) -> Tensor:
+        """x: (B, T_in, C, H, W), future: (B, T_out, C, H, W) in training -> predictions, see the class. Raises
+        ValueError on frames of another shape, type or device, and on lengths below T_in: a clip has all its frames."""
+        check_clips(self.patches, cast(Layer, self.column.layers[0]).cell, x, lengths, future, self.steps)
         given = x.shape[1]
         teach = self.training and future is not None
         truth = self.patches(torch.cat([x, future], 1) if teach and future is not None else x)
@@ -157,10 +171,10 @@ class Rollout(nn.Module):
         frames: list[Tensor] = []
         for t in range(total - 1):
             if t < known:
-                outputs, states = column.step(hoisted[t], states, hoisted=True)
+                outputs, states = column.advance(hoisted[t], states, hoisted=True)
             else:
                 frame = frames[-1] if use is None else _where(use[t], truth[:, t], frames[-1])
-                outputs, states = column.step(frame, states)
+                outputs, states = column.advance(frame, states)
             frames.append(self.output(outputs[-1][:, None]).squeeze(1))
         return frames
 
@@ -175,6 +189,21 @@ class Rollout(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle has the network and not the last forward's term."""
         return self.__dict__ | {"auxiliary": None}
+
+
+def check_clips(
+    patches: Patches, cell: Cell, x: Tensor, lengths: Lengths | None, future: Tensor | None, steps: int
+) -> None:
+    """Raises ValueError on anything that a network on clips, whose first cell is `cell`, does not take."""
+    patches.check(x, cell)
+    if lengths is not None:
+        _, counted = check_lengths(lengths, x)
+        if shorter := [n for n in known_values(counted) if n < x.shape[1]]:
+            raise ValueError(f"clips are all of one length: expected lengths of T = {x.shape[1]}, got {shorter[0]}")
+    if future is not None:
+        patches.check(future, cell, steps, "future")
+        if future.shape[0] != x.shape[0] or future.shape[2:] != x.shape[2:]:
+            raise ValueError(f"expected future as x {written(x.shape)} but for time, got {written(future.shape)}")
 
 
 def _where(use: Tensor, truth: Tensor, own: Tensor) -> Tensor:
@@ -200,8 +229,3 @@ def make_layers(make_cell: CellFactory, input_size: int, hidden_sizes: Sequence[
     """Forward layers of the given sizes, the first on input_size channels; frames run on the eager backend."""
     sizes = [input_size, *hidden_sizes[:-1]]
     return [Layer(make_cell(i, h), backend="eager") for i, h in zip(sizes, hidden_sizes, strict=True)]
-
-
-def _refuse_zigzag(cell: Cell) -> None:
-    if "m" in cell.State._fields:
-        raise ValueError(f"{type(cell).__name__}'s memory moves between layers at every step: use the rollout network")

@@ -16,6 +16,18 @@ from torch import Tensor, nn
 
 from rnnbench.nn.backends import BACKENDS, refuses, unroll_native
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.checks import (
+    Checked,
+    Lengths,
+    check_input,
+    check_parts,
+    check_state,
+    enter,
+    length_mask,
+    weight_of,
+)
+
+__all__ = ["Bidirectional", "Layer", "length_mask", "tracing", "unroll"]
 
 
 def unroll(
@@ -30,7 +42,8 @@ def unroll(
     """Run a cell over time, one step after the other. x: (T, B, C, *space) -> output (T, B, H, *space), final state.
 
     mask: (T, B) bool; where it is False the step is skipped: its output is zero and the state stays, so padding at the
-    end changes nothing in either direction. trace: receives h_t of every step in order of time, its gradient kept;
+    end changes nothing in either direction. What x holds there must be finite, and nothing else is checked: a Layer
+    sees to both. trace: receives h_t of every step in order of time, its gradient kept;
     at a skipped step it is an h that nothing uses, with gradient zero.
     """
     steps = cell.hoist(x).unbind(0)
@@ -57,18 +70,16 @@ def unroll(
     return torch.stack(outputs), state
 
 
-def length_mask(lengths: Tensor, steps: int) -> Tensor:
-    """(B,) lengths -> (B, T) bool, True where a step is real."""
-    return torch.arange(steps, device=lengths.device)[None, :] < lengths[:, None]
-
-
 class Layer(nn.Module):
     """One cell over time, in one direction.
 
     cell: the equations. reverse: from the last step to the first. backend: eager | native | auto (nn.backends).
-    x: (B, T, C, *space), lengths: (B,) int or None, mask: (B, T) bool or None -> output (B, T, H, *space), zero at
-    padding, and the state after each sequence's last step in this direction (a named tuple of (B, H, *space)).
-    Raises ValueError on a backend that cannot compute this cell, or a mask with the native one.
+    x: (B, T, C, *space), state: a tuple of the cell's fields, each (B, H, *space), or None for zeros, lengths: B
+    integers from 1 to T as list, array or tensor, or None, mask: (B, T) bool or None -> output (B, T, H, *space), zero
+    at padding, and the state after each sequence's last step in this direction (the cell's named tuple). What x holds
+    at padding is never read. checked: of a module around this one, which has checked all the rest (nn.checks).
+    Raises ValueError on a backend that cannot compute this cell, on a mask with the native one, and on anything of
+    another shape, type or device, on every backend alike.
     """
 
     def __init__(self, cell: Cell, *, reverse: bool = False, backend: str = "auto") -> None:
@@ -84,32 +95,76 @@ class Layer(nn.Module):
         self.trace: list[Tensor] | None = None
 
     @property
+    def cells(self) -> tuple[Cell, ...]:
+        return (self.cell,)
+
+    @property
+    def packs(self) -> bool:
+        """Whether torch's kernel runs: it takes sequences packed and never reads padding."""
+        return self.backend == "native" and self.trace is None
+
+    @property
+    def input_size(self) -> int:
+        return self.cell.input_size
+
+    @property
     def output_size(self) -> int:
         return self.cell.hidden_size
 
+    def check_input(self, x: Tensor, name: str = "x") -> None:
+        """Raises ValueError on another x than (B, T, C, *space) of the weights' type and device."""
+        cell = self.cell
+        check_input(x, ("B", "T", *cell.step_sizes()), weight_of(cell), name)
+
+    def check_state(self, state: Any, x: Tensor) -> Any:
+        """The state for an x that is checked, as the cell's named tuple or None. Raises ValueError on another."""
+        return None if state is None else check_state(self.cell, state, x.shape[0], x.shape[3:], x)
+
     def forward(
-        self, x: Tensor, state: Any = None, *, lengths: Tensor | None = None, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        checked: Checked | None = None,
     ) -> tuple[Tensor, Any]:
+        if checked is None:
+            self.check_input(x)
+            state = self.check_state(state, x)
+            x, checked = enter(x, lengths, mask, packs=lengths is not None and self.packs)
         if state is None:
             state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
         steps = x.transpose(0, 1)
-        if self.backend == "native" and self.trace is None:
-            if mask is not None:
+        if self.packs:
+            if checked.masked:
                 raise ValueError("backend=native takes lengths, not a mask; use backend=eager")
-            output, state = unroll_native(self.cell, steps, state, lengths=lengths, reverse=self.reverse)
+            output, state = unroll_native(self.cell, steps, state, lengths=checked.counted, reverse=self.reverse)
         else:
-            if lengths is not None:
-                real = length_mask(lengths.to(x.device), x.shape[1])
-                mask = real if mask is None else mask & real
-            time_first = None if mask is None else mask.transpose(0, 1)
+            time_first = None if checked.real is None else checked.real.transpose(0, 1)
             output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
         return output.transpose(0, 1), state
 
     def step(self, x: Tensor, state: Any, *, hoisted: bool = False) -> tuple[Tensor, Any]:
         """One time step, for what cannot be unrolled because the next input depends on it. x: (B, C, *space).
 
-        hoisted: x is a step of `cell.hoist` already, (B, n*C, *space).
+        state: as in forward. hoisted: x is a step of `cell.hoist` already, (B, n*C, *space).
         """
+        self.check_step(x, hoisted)
+        return self.advance(x, self.step_state(state, x), hoisted=hoisted)
+
+    def check_step(self, x: Tensor, hoisted: bool = False) -> None:
+        """Raises ValueError on another x than step takes."""
+        check_input(x, ("B", *self.cell.step_sizes(hoisted)), weight_of(self.cell))
+
+    def step_state(self, state: Any, x: Tensor) -> Any:
+        """The state of a step for an x (B, C, *space) that is checked; zeros for None. Raises ValueError on another."""
+        batch, space = x.shape[0], tuple(x.shape[2:])
+        state = check_state(self.cell, state, batch, space, x)
+        return self.cell.zero_state(batch, space, x) if state is None else state
+
+    def advance(self, x: Tensor, state: Any, *, hoisted: bool = False) -> tuple[Tensor, Any]:
+        """As step, of a module around this one which has checked x and state."""
         output, state = self.cell.step(x if hoisted else self.cell.hoist(x[None]).squeeze(0), state)
         if self.trace is not None:
             state[0].retain_grad()
@@ -136,7 +191,25 @@ class Bidirectional(nn.Module):
             raise ValueError(f"unknown merge {merge!r}; known: concat, sum")
         if ahead.reverse or not back.reverse:
             raise ValueError("a bidirectional layer takes a forward and a reversed layer, in this order")
+        if ahead.input_size != back.input_size:
+            raise ValueError(
+                f"both directions see the same input, not {ahead.input_size} and {back.input_size} features"
+            )
+        if merge == "sum" and ahead.output_size != back.output_size:
+            raise ValueError(f"merge=sum needs layers of one size, not {ahead.output_size} and {back.output_size}")
         self.ahead, self.back, self.merge = ahead, back, merge
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return self.ahead.cell, self.back.cell
+
+    @property
+    def packs(self) -> bool:
+        return self.ahead.packs and self.back.packs
+
+    @property
+    def input_size(self) -> int:
+        return self.ahead.input_size
 
     @property
     def output_size(self) -> int:
@@ -146,12 +219,34 @@ class Bidirectional(nn.Module):
     def join(self, a: Tensor, b: Tensor, axis: int) -> Tensor:
         return torch.cat([a, b], axis) if self.merge == "concat" else a + b
 
+    def check_input(self, x: Tensor, name: str = "x") -> None:
+        """As Layer's."""
+        self.ahead.check_input(x, name)
+
+    def check_state(self, state: Any, x: Tensor) -> tuple[Any, Any] | None:
+        """As Layer's: a pair of states."""
+        if state is None:
+            return None
+        ahead, back = check_parts(state, 2, "a bidirectional layer")
+        return self.ahead.check_state(ahead, x), self.back.check_state(back, x)
+
     def forward(
-        self, x: Tensor, state: Any = None, *, lengths: Tensor | None = None, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        checked: Checked | None = None,
     ) -> tuple[Tensor, Any]:
-        start = (None, None) if state is None else state
-        a, state_a = self.ahead(x, start[0], lengths=lengths, mask=mask)
-        b, state_b = self.back(x, start[1], lengths=lengths, mask=mask)
+        """As Layer's."""
+        if checked is None:
+            self.check_input(x)
+            state = self.check_state(state, x)
+            x, checked = enter(x, lengths, mask, packs=lengths is not None and self.packs)
+        ahead, back = (None, None) if state is None else state
+        a, state_a = self.ahead(x, ahead, checked=checked)
+        b, state_b = self.back(x, back, checked=checked)
         return self.join(a, b, 2), (state_a, state_b)
 
     def final(self, state: Any) -> Tensor:

@@ -83,6 +83,7 @@ class Peep(nn.Module):
         super().__init__()
         self.options, self.hidden_size, self.seen = options, hidden_size, frozenset(gates)
         self.convolves = options.shape in ("conv1x1", "conv")
+        self.fixes_space: bool = options.shape == "hadamard"  # weights have one number a pixel
         self.w = nn.ParameterDict({g: nn.Parameter(torch.empty(shape)) for g in gates})
         self.reset_parameters()
 
@@ -118,6 +119,8 @@ class Peep(nn.Module):
 
 class NoPeep(Peep):
     """No peepholes: every gate keeps its preactivation (contiguous, see Peep). No parameters, no arithmetic."""
+
+    fixes_space = False
 
     def __init__(self) -> None:
         nn.Module.__init__(self)

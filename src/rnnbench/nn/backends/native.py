@@ -31,10 +31,15 @@ def unroll_native(
 ) -> tuple[Tensor, Any]:
     """Run a cell over time with torch's kernel. x: (T, B, C) -> output (T, B, H) and the final state.
 
-    Arguments and result as `nn.layers.unroll`. Raises ValueError where the cell has no kernel.
+    Arguments and result as `nn.layers.unroll`. Raises ValueError where the cell has no kernel, and on sizes that do not
+    fit: the kernel would read whatever memory lies there.
     """
     if reason := refuses(cell):
         raise ValueError(f"backend=native: {reason}; use backend=eager (or auto)")
+    size = (x.shape[1], cell.hidden_size)
+    if x.dim() != 3 or x.shape[2] != cell.input_size or [each.shape for each in state] != [size] * len(state):
+        got = [tuple(each.shape) for each in (x, *state)]
+        raise ValueError(f"expected x (T, B, {cell.input_size}) and states (B, {cell.hidden_size}), got {got}")
     if reverse:
         x = flip(x, lengths)
     if lengths is None:

@@ -27,6 +27,7 @@ class Cell(nn.Module):
     State: Any
     W: Map
     U: Map
+    space: tuple[int, ...] | None = None  # the frames' size, where weights have one number a pixel; None: any
     gates: Sequence[str] = ()  # the letters of its sigmoids, in the order `step` computes them (nn.probe)
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
 
@@ -69,6 +70,16 @@ class Cell(nn.Module):
     def hoist(self, x: Tensor) -> Tensor:
         """What of the step depends on x alone, for all steps at once: (T, B, C, *space) -> (T, B, n*C, *space)."""
         return self.W.sequence(x)
+
+    @property
+    def hoisted_size(self) -> int:
+        """Channels of `hoist`; a cell that hoists more than W says so."""
+        return self.W.weight.shape[0]
+
+    def step_sizes(self, hoisted: bool = False) -> tuple[int | str, ...]:
+        """The sizes of one sequence's x at one step, (C, *space), or of its `hoist`; "H" and "W" where any will do."""
+        channels = self.hoisted_size if hoisted else self.input_size
+        return channels, *(self.space or ("H", "W")[: self.operator.space_dims])
 
     def zero_state(self, batch: int, space: tuple[int, ...], like: Tensor) -> Any:
         """The state before the first step: zeros (B, C, *space) of like's type and device for every field."""

@@ -47,6 +47,7 @@ class LSTM(Cell):
         self.W = self.input_map("i f g o", bias_offset={"f": forget_bias})
         self.U = self.hidden_map("i f g o")
         self.peephole = peephole.make(hidden_size, "i f o", self.operator, space)
+        self.space = tuple(space) if space and self.peephole.fixes_space else None
         self.kernel = "lstm" if isinstance(self.peephole, NoPeep) else None
 
     def step(self, wx: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:

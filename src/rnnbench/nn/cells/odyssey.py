@@ -64,6 +64,7 @@ class OdysseyLSTM(Cell):
         self.U = self.hidden_map(" ".join(gates))
         self.R = self.hidden_map("i f o", inputs=3, bias=False) if edit == "fgr" else None
         self.peephole = peephole.make(hidden_size, " ".join(g for g in gates if g != "g"), self.operator, space)
+        self.space = tuple(space) if space and self.peephole.fixes_space else None
 
     def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
         h_, c_, p, edit = state.h, state.c, self.peephole, self.edit

@@ -58,6 +58,10 @@ class TrajGRU(Cell):
         self.F_h = flow.map(hidden_size, FLOW_CHANNELS, "f", role="h", bias=self.biases == 2, **start)
         self.flow = ZeroConv2d(FLOW_CHANNELS, 2 * links, FLOW_KERNEL, padding=FLOW_KERNEL // 2, bias=self.biases >= 1)
 
+    @property
+    def hoisted_size(self) -> int:
+        return super().hoisted_size + FLOW_CHANNELS
+
     def hoist(self, x: Tensor) -> Tensor:
         return torch.cat([self.W.sequence(x), self.F_x.sequence(x)], 2)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnbench.nn.layers import length_mask
+from rnnbench.nn.checks import Checked, Lengths, blank, check_input, enter, weight_of
 
 
 class Rival(nn.Module):
@@ -48,23 +48,50 @@ class Rival(nn.Module):
     def outputs(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The output of every step, (B, T, F) -> (B, T, H); what stands at padding does not matter."""
 
-    def forward(
-        self, x: Tensor, state: Any = None, *, lengths: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor]]:
-        """x: (B, T, F), lengths: (B,) -> output (B, T, H), zero at padding, and the last real step's in a tuple.
+    @property
+    def packs(self) -> bool:
+        """False: all steps are seen at once, padding's too (see nn.Layer)."""
+        return False
 
-        Raises ValueError on a state to go on from, and on a mask: steps cannot be skipped where all are seen at once.
-        """
+    def check_input(self, x: Tensor, name: str = "x") -> None:
+        """Raises ValueError on another x than (B, T, F) of the weights' type and device."""
+        check_input(x, ("B", "T", self.input_size), weight_of(self), name)
+
+    def check_state(self, state: Any, x: Tensor) -> None:
+        """Raises ValueError on a state to go on from."""
         if state is not None:
             raise ValueError(f"{type(self).__name__} carries no state: give it the whole sequence")
+
+    def forward(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        checked: Checked | None = None,
+    ) -> tuple[Tensor, tuple[Tensor]]:
+        """x: (B, T, F), lengths: B integers -> output (B, T, H), zero at padding, and the last real step's in a tuple.
+
+        What x holds at padding is never read. checked: of a module around this one, which has checked all the rest.
+        Raises ValueError on a state to go on from, on a mask (steps cannot be skipped where all are seen at once), and
+        on anything of another shape, type or device, as nn.Layer.
+        """
         if mask is not None:
             raise ValueError(f"{type(self).__name__} takes lengths, not a mask")
-        output = self.outputs(x, lengths)
+        if checked is None:
+            self.check_input(x)
+            self.check_state(state, x)
+            x, checked = enter(x, lengths)
+        return self.read(x, checked)
+
+    def read(self, x: Tensor, checked: Checked) -> tuple[Tensor, tuple[Tensor]]:
+        """Forward, once x is checked and zero at padding."""
+        output, lengths = self.outputs(x, checked.lengths), checked.lengths
         if lengths is None:
             return output, (output[:, -1],)
-        lengths = lengths.to(x.device)
-        output = output * length_mask(lengths, x.shape[1]).unsqueeze(-1)
-        return output, (output[torch.arange(len(x), device=x.device), lengths - 1],)
+        output = blank(output, checked.real)
+        return output, (output[torch.arange(x.shape[0], device=x.device), lengths - 1],)
 
     def final(self, state: tuple[Tensor]) -> Tensor:
         """The output of each sequence's last real step, (B, H)."""

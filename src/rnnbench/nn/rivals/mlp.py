@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnnbench.nn.checks import Checked
 from rnnbench.nn.rivals.base import Rival
 
 
@@ -41,15 +42,15 @@ class MLP(Rival):
         padded = F.pad(x.transpose(1, 2), (self.window - 1, 0))
         return self._above(F.conv1d(padded, kernel, self.first.bias).transpose(1, 2))
 
-    def forward(
-        self, x: Tensor, state: Any = None, *, lengths: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor]]:
+    def read(self, x: Tensor, checked: Checked) -> tuple[Tensor, tuple[Tensor]]:
         """As Rival; with last_only the output is that of the last real step alone, (B, 1, H): T times less work."""
-        if not self.last_only or state is not None or mask is not None:
-            return super().forward(x, state, lengths=lengths, mask=mask)
-        ends = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths.to(x.device)
+        if not self.last_only:
+            return super().read(x, checked)
+        ends = checked.lengths
+        if ends is None:
+            ends = torch.full((x.shape[0],), x.shape[1], device=x.device)
         step = ends[:, None] - self.window + torch.arange(self.window, device=x.device)  # (B, W)
-        rows = torch.arange(len(x), device=x.device)[:, None]
+        rows = torch.arange(x.shape[0], device=x.device)[:, None]
         seen = x[rows, step.clamp(min=0)] * (step >= 0).unsqueeze(-1)
         last = self._above(self.first(seen.flatten(1)))
         return last.unsqueeze(1), (last,)

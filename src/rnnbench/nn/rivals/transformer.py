@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnbench.nn.layers import length_mask
+from rnnbench.nn.checks import length_mask
 from rnnbench.nn.rivals.base import Rival
 
 
@@ -91,7 +91,7 @@ class Transformer(Rival):
 
     def outputs(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, T, F) -> (B, T, H)."""
-        real = None if lengths is None else length_mask(lengths.to(x.device), x.shape[1])
+        real = None if lengths is None else length_mask(lengths, x.shape[1])
         hidden = self.input(x)
         hidden = self.dropout(hidden + positions(x.shape[1], self.hidden_size, hidden))
         for layer in self.layers:
