@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from rnnbench.nn.backends import BACKENDS, refuses, unroll_native
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.maps import known_zeros
 
 
 def unroll(
@@ -90,10 +91,12 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, state: Any = None, *, lengths: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, Any]:
+        zeros: tuple[Tensor, ...] = ()
         if state is None:
-            state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
+            zeros = state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
         steps = x.transpose(0, 1)
-        if self.backend == "native" and self.trace is None:
+        # A compiler is given the loop: it finds no gradient of torch's LSTM kernel, and cannot pack by unknown lengths.
+        if self.backend == "native" and self.trace is None and not torch.compiler.is_compiling():
             if mask is not None:
                 raise ValueError("backend=native takes lengths, not a mask; use backend=eager")
             output, state = unroll_native(self.cell, steps, state, lengths=lengths, reverse=self.reverse)
@@ -102,7 +105,8 @@ class Layer(nn.Module):
                 real = length_mask(lengths.to(x.device), x.shape[1])
                 mask = real if mask is None else mask & real
             time_first = None if mask is None else mask.transpose(0, 1)
-            output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
+            with known_zeros(self.cell, zeros):
+                output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
         return output.transpose(0, 1), state
 
     def step(self, x: Tensor, state: Any, *, hoisted: bool = False) -> tuple[Tensor, Any]:
