@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnbench.nn.init import Fill
+from rnnbench.nn.init import Fill, Fused
 
 
 @functools.cache
@@ -31,9 +31,10 @@ class Map(nn.Module):
     """One linear map onto several named gates, computed as one product: x -> W x (+ b).
 
     in_size: channels of x. out_size: channels of each gate. gates: their letters in order, "i f g o".
-    weight_fill, bias_fill: how one gate's block starts (see nn.init). bias_offset: added to a gate's bias at the
-    start, {"f": 1.0} for a forget bias of one. norm: layer norm of each gate's W x over its channels and pixels, times
-    a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4; here gate by gate).
+    weight_fill, bias_fill: how one gate's block, or the whole weight, starts (see nn.init). bias_offset: added to a
+    gate's bias at the start, {"f": 1.0} for a forget bias of one. norm: layer norm of each gate's W x over its channels
+    and pixels, times a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4). The
+    paper's LSTM norms the product of all gates at once, and c before its tanh; here each gate has a norm, and c none.
     """
 
     weight: nn.Parameter
@@ -80,10 +81,11 @@ class Map(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Start every gate's block on its own, so that a fused map starts as separate ones would."""
+        """Start every gate's block on its own, as separate maps would, or the fused weight where the fill says so."""
         weight_fill, bias_fill = self._fills
+        blocks = (self.weight,) if isinstance(weight_fill, Fused) else self.weight.split(self.out_size)
         if self.in_size:  # a layer without input has a bias only
-            for block in self.weight.split(self.out_size):
+            for block in blocks:
                 weight_fill(block, self.out_size)
         if self.bias is not None:
             for name, block in zip(self.gates._fields, self.bias.split(self.out_size), strict=True):
