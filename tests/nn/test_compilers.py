@@ -104,7 +104,8 @@ def test_a_network_is_exported_with_lengths(backend):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", random.Random(1).sample(sorted(NETWORKS), 6))
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of torch, by its exporter
 def test_onnx_gives_equal_outputs(name):
     pytest.importorskip("onnxscript")
     net, x = network(name).float(), example(name).float()

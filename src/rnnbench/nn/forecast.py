@@ -26,7 +26,9 @@ FrameShape = tuple[int, int, int]
 class Patches(nn.Module):
     """Space to depth and back (Shi et al. 2015, section 4: patches of 4x4 become channels), and flat for dense cells.
 
-    frame: (C, H, W). patch: P, which divides H and W. flat: one vector a frame, (B, T, C H W).
+    frame: (C, H, W). patch: P, which divides H and W. flat: one vector a frame, (B, T, C H W). The new channels are
+    ordered C, row, column (torch's pixel_unshuffle); OpenSTL's are row, column, C: the same where C is 1, else its
+    weights fit after a permutation.
     """
 
     def __init__(self, frame: FrameShape, patch: int, *, flat: bool) -> None:
