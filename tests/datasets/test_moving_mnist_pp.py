@@ -34,12 +34,16 @@ def trajectories(n: int) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def digits(store, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """60 images of smooth blobs of different sizes, and 6 trajectories, in the files' own formats."""
+    """60 images of blobs of different sizes, some with empty rows and columns within, and 6 trajectories, in the files'
+    own formats."""
     rng = np.random.default_rng(0)
     images = np.zeros((60, 28, 28), np.uint8)
     for image in images:
         top, left, height, width = *rng.integers(0, 8, 2), *rng.integers(9, 21, 2)
         image[top : top + height, left : left + width] = rng.integers(1, 256, (height, width))
+    for image in images[::2]:
+        image[rng.integers(0, 28, 3)] = 0
+        image[:, rng.integers(0, 28, 3)] = 0
     content = gzip.compress(struct.pack(">HBB3I", 0, 8, 3, *images.shape) + images.tobytes(), 1)
     name = "train-images-idx3-ubyte.gz"
     monkeypatch.setattr(moving_mnist_pp, "MNIST_FILES", {name: store("mnist", name, content)})
@@ -52,7 +56,18 @@ def digits(store, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 
 
 def cropped(image: np.ndarray) -> np.ndarray:
-    return image[np.ix_((image > 0).any(1), (image > 0).any(0))]
+    """The authors' crop_mnist_digit: a row or column stays where a pixel is above 5/255, of values 0 to 255."""
+    mask = image > 5 / 255
+    return image[np.ix_(mask.any(1), mask.any(0))]
+
+
+def with_gaps(images: np.ndarray) -> np.ndarray:
+    """Which images have an empty row or column within the digit."""
+    found = np.zeros(len(images), bool)
+    for seen in ((images > 0).any(2), (images > 0).any(1)):
+        begins, ends = seen.argmax(1), seen.shape[1] - seen[:, ::-1].argmax(1)
+        found |= seen.sum(1) < ends - begins
+    return found
 
 
 def literal(images: np.ndarray, file: dict[str, np.ndarray], n: int) -> np.ndarray:
@@ -114,6 +129,16 @@ def test_crops_literally(digits: np.ndarray) -> None:
         assert picture[28, :2].tolist() == [height, width]
         assert np.array_equal(picture[:height, :width], cut)
         assert picture[:28].sum() == cut.sum()
+
+
+def test_empty_rows_and_columns_within_a_digit_are_cropped(digits: np.ndarray) -> None:
+    pictures = cropped_digits().numpy()
+    gaps = with_gaps(digits)
+    assert 10 < gaps.sum() < 40, "the fixture has both kinds"
+    for picture in pictures:
+        height, width = picture[28, :2]
+        assert (picture[:height] > 0).any(1).all()
+        assert (picture[:28, :width] > 0).any(0).all()
 
 
 def test_brightness_falls_four_frames_and_rises_five() -> None:
@@ -188,9 +213,12 @@ def test_the_real_files(need) -> None:
     task = MovingMNISTPP()
     data = task.load()
     assert [split.size for split in data] == [100_000, 1_000, 10_000]
-    assert data_hash(data) == "d4ce85d1aa2192af"
+    assert data_hash(data) == "4c9e68338b1ce9eb"
     images = mnist.read_idx(mnist.FILES["train-images-idx3-ubyte.gz"].path)
     file = dict(np.load(moving_mnist_pp.FILE.path))
-    batch = task.batch(data.test, torch.tensor([9_999]))
-    clip = torch.cat([batch.x[0], batch.y[0]])[:, 0].numpy()
-    assert abs(clip - literal(images, file, 9_999)).max() < 2e-4
+    shown = np.flatnonzero(with_gaps(images)[file["digit_indices"]].any(1))
+    assert len(shown) == 366
+    for n in (9_999, shown[0]):
+        batch = task.batch(data.test, torch.tensor([n]))
+        clip = torch.cat([batch.x[0], batch.y[0]])[:, 0].numpy()
+        assert abs(clip - literal(images, file, n)).max() < 2e-4

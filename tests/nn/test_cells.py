@@ -395,3 +395,34 @@ def test_state_begins_with_h_and_names_its_fields(name):
 )
 def test_states(name, fields):
     assert "".join(build(name).State._fields) == fields
+
+
+# dialects: where another definition of the same name is the same function, and where it is not
+
+
+def split_weights(cell):
+    """W, U and b of each gate by its letter, as matrices."""
+    weights = (*(m.weight.detach() for m in (cell.W, cell.U)), cell.W.bias.detach())
+    return [dict(zip(cell.W.gates._fields, w.split(cell.hidden_size), strict=True)) for w in weights]
+
+
+def test_ugrnns_update_gate_is_one_minus_collins():
+    """Collins et al. 2016 and TensorFlow's UGRNNCell: h = g * h' + (1 - g) * c. With the gate's sign turned, ours."""
+    cell = randomise(build("gru_update", biases=1).double())
+    x, state = random_input(cell)[:, 0], random_state(cell)
+    W, U, b = split_weights(cell)
+    c = torch.tanh(x @ W["g"].T + state.h @ U["g"].T + b["g"])
+    g = torch.sigmoid(-(x @ W["u"].T + state.h @ U["u"].T + b["u"]))
+    assert far(Layer(cell).step(x, state)[0], g * state.h + (1 - g) * c) < 1e-12
+
+
+def test_mgu_resets_before_the_product_as_zhou_and_not_as_flax():
+    """flax.linen.MGUCell: n = tanh(W x + f * (U h')), h = (1 - f) n + f h'."""
+    cell = randomise(build("mgu", biases=1).double())
+    x, state = random_input(cell)[:, 0], random_state(cell)
+    f_, n_ = cell.W.split(cell.W(x))
+    f = torch.sigmoid(f_ + cell.U(state.h))
+    got = Layer(cell).step(x, state)[0]
+    assert far(got, (1 - f) * state.h + f * torch.tanh(n_ + cell.U_n(f * state.h))) < 1e-12
+    after = torch.tanh(n_ + f * cell.U_n(state.h))
+    assert min(far(got, (1 - f) * state.h + f * after), far(got, f * state.h + (1 - f) * after)) > 1e-3

@@ -159,6 +159,18 @@ def literal_rollout(net, x, future=None, use=None, *, flat=False, zigzag=()):
 # patches
 
 
+def test_a_patch_of_several_channels_is_ordered_by_channel():
+    """OpenSTL's reshape_patch has a pixel's channels side by side: a permutation, none of frames of one channel."""
+    for channels in (1, 3):
+        x = frames(2, frame=(channels, 4, 6))
+        b, t, _, h, w = x.shape
+        theirs = x.movedim(2, -1).reshape(b, t, h // 2, 2, w // 2, 2, channels).transpose(3, 4).flatten(4)
+        ours = Patches((channels, 4, 6), 2, flat=False)(x)
+        order = torch.arange(4 * channels).view(4, channels).T.flatten()
+        assert torch.equal(ours, theirs.movedim(-1, 2)[:, :, order])
+        assert torch.equal(ours, theirs.movedim(-1, 2)) == (channels == 1)
+
+
 @pytest.mark.parametrize("side", [1, 2, 4])
 @pytest.mark.parametrize("flat", [False, True])
 def test_patches_and_back(side, flat):

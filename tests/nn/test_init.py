@@ -52,7 +52,7 @@ def test_torch_policy_is_torchs_own_bound():
         assert 0.95 / math.sqrt(H) < p.abs().max() <= 1 / math.sqrt(H)
 
 
-def test_glorot_policy_is_keras_default():
+def test_glorot_policy_is_by_gate():
     cell = LSTM(X, H, init="glorot")
     bound = math.sqrt(6 / (X + H))
     assert len(gates(cell.W.weight)) == 4
@@ -64,6 +64,49 @@ def test_glorot_policy_is_keras_default():
     assert (a - b).abs().max() > 0.1, "each gate its own orthogonal matrix"
     assert not cell.W.bias.any()
     assert not cell.U.bias.any()
+
+
+@pytest.mark.parametrize(("make", "n"), [(RNN, 1), (GRU, 3), (LSTM, 4)])
+def test_keras_policy_is_by_the_kernel_of_all_gates(make, n):
+    """Keras' glorot_uniform of (I, n H), its orthogonal of (H, n H), zero biases; W W' = 1 there is U' U = 1 here."""
+    torch.manual_seed(0)
+    cell = make(X, H, init="keras")
+    bound = math.sqrt(6 / (X + n * H))
+    assert cell.W.weight.shape == (n * H, X)
+    for block in gates(cell.W.weight):
+        assert 0.95 * bound < block.abs().max() <= bound
+        assert spread(block)[1] == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    U = cell.U.weight.detach()
+    assert U.shape == (n * H, H)
+    assert far(U.T @ U, torch.eye(H)) < 1e-5
+    assert U.square().mean().item() == pytest.approx(1 / (n * H), rel=1e-5)
+    assert not cell.W.bias.any()
+    assert not cell.U.bias.any()
+
+
+def test_keras_policys_gates_are_no_orthogonal_matrices():
+    """What tells it from glorot: a gate's block of the fused matrix has singular values below one."""
+    torch.manual_seed(0)
+    for block in gates(LSTM(X, H, init="keras").U.weight):
+        assert torch.linalg.svdvals(block).max() < 0.97
+    a, b = RNN(X, H, init="keras"), RNN(X, H, init="glorot")
+    for cell in (a, b):
+        start(cell, 0)
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True)), "one gate: the same"
+
+
+@pytest.mark.parametrize(("side", "size"), [(3, 8), (1, 8), (5, 6)])
+def test_keras_policy_of_a_convolution(side, size):
+    """Keras' ConvLSTM2D: kernel (k, k, I, 4 H) with fans k k I and k k 4 H, recurrent (k k H, 4 H) orthogonal."""
+    torch.manual_seed(0)
+    cell = LSTM(24, size, operator=Conv2d(side), init="keras", biases=1, forget_bias=1.0)
+    bound = math.sqrt(6 / (side**2 * (24 + 4 * size)))
+    assert 0.95 * bound < cell.W.weight.abs().max() <= bound
+    assert spread(cell.W.weight)[1] == pytest.approx(bound / math.sqrt(3), rel=0.1)
+    kernel = cell.U.weight.detach().permute(2, 3, 1, 0).reshape(side**2 * size, 4 * size)
+    small = kernel.T @ kernel if side > 1 else kernel @ kernel.T
+    assert far(small, torch.eye(len(small))) < 1e-5
+    assert cell.W.bias.tolist() == [0.0] * size + [1.0] * size + [0.0] * 2 * size
 
 
 @pytest.mark.parametrize("make", [RNN, LSTM, MGU])
@@ -143,7 +186,9 @@ def test_every_policy_starts_frames(init, inputs):
 
 
 def test_unknown_policy():
-    with pytest.raises(ValueError, match="unknown init 'he'; known: torch, glorot, identity, normal, fan_in, shi2015"):
+    with pytest.raises(
+        ValueError, match="unknown init 'he'; known: torch, glorot, identity, normal, fan_in, shi2015, keras"
+    ):
         RNN(3, 4, init="he")
     assert policy("torch") is POLICIES["torch"]
 

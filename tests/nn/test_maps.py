@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from registry import SPACE, far, random_input, randomise
-from rnnbench.nn import GRU, LSTM, RNN, STLSTM, CausalLSTM, Conv2d, Dense, GRUCho, Layer, TrajGRU
+from rnnbench.nn import GRU, LSTM, Conv2d, Dense, GRUCho, Layer
 from rnnbench.nn.init import glorot, uniform, zeros
-from rnnbench.nn.maps import Map, Zeros
+from rnnbench.nn.maps import Map
 
 
 def dense(gates="i f g o", *, bias=True, in_size=3, out_size=4, **options):
@@ -149,62 +149,6 @@ def test_a_convolution_of_nothing_is_its_bias():
     got = fused.sequence(torch.zeros(2, 3, 0, *SPACE, dtype=torch.float64))
     assert torch.equal(got, fused.bias[:, None, None].expand(2, 3, 4, *SPACE))
     assert not conv(in_size=0, bias=False)(torch.zeros(3, 0, *SPACE, dtype=torch.float64)).any()
-
-
-# the state before the first step
-
-
-def begin(*shape, dtype=torch.float32):
-    return torch.zeros(*shape, dtype=dtype).as_subclass(Zeros)
-
-
-def test_what_is_computed_from_known_zeros_is_not_known_to_be_zero():
-    zero = begin(2, 3)
-    for made in (zero + 1, zero * 2, torch.where(zero > 0, zero, zero), torch.stack([zero]), torch.zeros_like(zero)):
-        assert type(made) is torch.Tensor
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("autocast", [False, True])
-def test_a_convolution_of_known_zeros_is_the_convolution_of_zeros(dtype, autocast):
-    for bias in (False, True):
-        fused = conv(bias=bias).to(dtype)
-        zero = begin(2, 3, *SPACE, dtype=dtype)
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            got, wanted = fused(zero), fused(torch.zeros_like(zero))
-        assert got.dtype == wanted.dtype
-        assert torch.equal(got, wanted)
-        assert got.requires_grad == bias, "without a bias nothing is computed"
-
-
-def test_zeros_that_somebody_has_touched_are_numbers():
-    """A first state that is written into, or learned, goes through the convolution as any other."""
-    fused = conv(bias=False).float()
-    written, learned, frozen = begin(2, 3, *SPACE), begin(2, 3, *SPACE).requires_grad_(), begin(2, 3, *SPACE)
-    written[0, 0] = 1.0
-    assert torch.equal(fused(written), fused(written.clone()))
-    fused(learned).sum().backward()
-    assert learned.grad.any()
-    assert not fused(frozen).requires_grad
-    with torch.inference_mode():
-        inside = begin(2, 3, *SPACE)
-        inside += 1
-        assert torch.equal(fused(inside), fused(torch.ones(2, 3, *SPACE)))
-
-
-@pytest.mark.parametrize("norm", [None, "layer"])
-@pytest.mark.parametrize("cell", [LSTM, GRU, GRUCho, RNN, STLSTM, CausalLSTM, TrajGRU], ids=lambda cell: cell.__name__)
-def test_a_layer_starts_from_known_zeros_as_from_zeros(cell, norm):
-    """To the bit, forward and backward."""
-    layer = Layer(randomise(cell(3, 4, operator=Conv2d(3), biases=1, norm=norm)), backend="eager")
-    x = random_input(layer.cell).float()
-    found = []
-    for state in (None, layer.cell.State(*map(torch.zeros_like, layer.cell.zero_state(3, SPACE, x)))):
-        layer.zero_grad()
-        output, _ = layer(x, state)
-        output.square().sum().backward()
-        found.append([output, *(p.grad for p in layer.parameters())])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_kernels_of_x_and_h():

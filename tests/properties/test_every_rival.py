@@ -224,3 +224,12 @@ def test_operations_are_the_products_of_the_formulas():
     assert counted("tcn") == (2 * t * (3 * f * h + 3 * h * h + f * h) + head) // t * t
     attention = 4 * t * t * h
     assert counted("transformer") == (2 * t * (f * h + 4 * h * h + 6 * h * h) + attention + head) // t * t
+
+
+def test_a_tcn_drops_whole_channels():
+    """Spatial dropout, as the paper has it: a channel is zero at every step or at none."""
+    block = randomise(Case("tcn", 1, True).build(hidden_size=12, dropout=0.5).double().blocks[0])
+    dropped = block.dropout(torch.ones(4, 12, 7, dtype=torch.float64))
+    by_channel = dropped.bool()
+    assert torch.equal(by_channel.any(2), by_channel.all(2))
+    assert 0 < by_channel.any(2).double().mean() < 1

@@ -1,11 +1,13 @@
 """The vanishing-gradient curve against plain autograd through a loop written out by hand."""
 
+from functools import partial
+
 import pytest
 import torch
 from training_tools import ADDING, DATA, ORDER, network
 
-from rnnbench.datasets import Batch
-from rnnbench.nn import GRU, RNN
+from rnnbench.datasets import Batch, MovingDigits
+from rnnbench.nn import GRU, LSTM, RNN, Conv2d, Rollout, Sampling, start
 from rnnbench.training.diagnostics import gradient_diagnostics
 
 
@@ -57,6 +59,22 @@ def test_steps_that_no_sequence_reaches_are_left_out():
     _, curve, _ = by_hand(model, batch, ORDER)
     assert len(found) == 5
     assert found == pytest.approx(curve, rel=1e-5)
+
+
+def test_a_rollout_is_measured_on_its_own_predictions():
+    """Whatever it is fed in training: the loss is that of evaluation, and no training batch is counted."""
+    task = MovingDigits(train=4, val=4, test=4)
+    batch = task.batch(task.load().val, torch.arange(2))
+    cell = partial(LSTM, operator=Conv2d(3), biases=1)
+    model = Rollout(
+        cell, task.spec.frame_shape, (2,), steps=task.spec.output_steps, patch=4, sampling=Sampling("teacher")
+    )
+    start(model, 0)
+    found = gradient_diagnostics(model, task, batch)
+    own = model.eval()(batch.x)
+    assert found["loss"] == pytest.approx(task.loss(own, batch).item(), rel=1e-6)
+    assert len(found["h_grad_norm"]["column.layers.0"]) == batch.x.shape[1] + batch.y.shape[1] - 1
+    assert not model.sampling.seen
 
 
 def test_every_layer_and_direction_has_a_curve():

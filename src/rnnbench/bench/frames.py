@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rnnbench.bench.harness import Result, interleaved, ratio, training_step
 from rnnbench.bench.memory import NETWORKS, SIDE, clips, memory_of
 from rnnbench.nn import LSTM, Conv2d, Layer
+from rnnbench.nn.maps import known_zeros
 from rnnbench.runs import processor
 from rnnbench.training.evaluate import autocast
 
@@ -66,10 +67,11 @@ class FedBack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         frame, state, outputs = x[:, 0], self.begin(x), []
-        for _ in range(x.shape[1]):
-            output, state = self.net.step(frame, state)  # type: ignore[operator]
-            frame = self.head(output)
-            outputs.append(output)
+        with known_zeros(self.net, state):
+            for _ in range(x.shape[1]):
+                output, state = self.net.step(frame, state)  # type: ignore[operator]
+                frame = self.head(output)
+                outputs.append(output)
         return torch.stack(outputs, 1)
 
 

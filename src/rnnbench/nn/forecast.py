@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.checks import ALL, Lengths, Sizes, check_input, check_lengths, known_values, weight_of, written
 from rnnbench.nn.layers import Layer
+from rnnbench.nn.maps import known_zeros
 from rnnbench.nn.sampling import Sampling
 from rnnbench.nn.stacks import CellFactory, Column, refuse_zigzag
 
@@ -25,7 +27,9 @@ FrameShape = tuple[int, int, int]
 class Patches(nn.Module):
     """Space to depth and back (Shi et al. 2015, section 4: patches of 4x4 become channels), and flat for dense cells.
 
-    frame: (C, H, W). patch: P, which divides H and W. flat: one vector a frame, (B, T, C H W).
+    frame: (C, H, W). patch: P, which divides H and W. flat: one vector a frame, (B, T, C H W). The new channels are
+    ordered C, row, column (torch's pixel_unshuffle); OpenSTL's are row, column, C: the same where C is 1, else its
+    weights fit after a permutation.
     """
 
     def __init__(self, frame: FrameShape, patch: int, *, flat: bool) -> None:
@@ -151,19 +155,23 @@ class Rollout(nn.Module):
         total = given + self.steps
         use = self.sampling(x.shape[0], given, total, x.device) if teach else None
         known = 1 if use is not None and self.sampling.early else given
-        with increments(self.column if self.decouple and self.training else None) as pairs:
-            frames = self._frames(truth, known, total, use)
+        states = self.column.start(truth[:, 0])
+        zeros = chain.from_iterable(states)
+        watched = self.column if self.decouple and self.training else None
+        with known_zeros(self.column, zeros), increments(watched) as pairs:
+            frames = self._frames(truth, states, known, total, use)
         self.auxiliary = self.decouple * self._coupling(pairs) if pairs else None
         return self.patches.back(torch.stack(frames if teach else frames[given - 1 :], 1))
 
-    def _frames(self, truth: Tensor, known: int, total: int, use: Tensor | None) -> list[Tensor]:
+    def _frames(
+        self, truth: Tensor, states: tuple[Any, ...], known: int, total: int, use: Tensor | None
+    ) -> list[Tensor]:
         """The frames 2 to total, one step ahead each, as patches: total - 1 of (B, P, h, w).
 
-        truth: (B, T, P, h, w), which the first `known` inputs are; the later ones are the network's own predictions,
-        or the truth where use (T, B) says so.
+        states: before the first step. truth: (B, T, P, h, w), which the first `known` inputs are; the later ones are
+        the network's own predictions, or the truth where use (T, B) says so.
         """
         column = self.column
-        states = column.start(truth[:, 0])
         # Inputs that are the truth whatever is predicted: the first layer's product with all of them at once. Unbound,
         # for the gradient of an index is as large as what it is an index of, at every step.
         first = cast(Layer, column.layers[0]).cell

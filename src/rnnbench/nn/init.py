@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 Fill = Callable[[Tensor, int], None]  # fills one gate's block in place; the int is the hidden size
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A fill that takes the whole weight of a map as one block, with the gates as its rows: (n H, in, *kernel)."""
+
+    fill: Fill
+
+    def __call__(self, weight: Tensor, hidden_size: int) -> None:
+        self.fill(weight, hidden_size)
 
 
 def uniform(block: Tensor, hidden_size: int) -> None:
@@ -25,12 +36,14 @@ def zeros(block: Tensor, hidden_size: int) -> None:
 
 
 def glorot(block: Tensor, hidden_size: int) -> None:
-    """Glorot & Bengio 2010, uniform; fans of one gate, as Keras computes them for separate gates."""
+    """Glorot & Bengio 2010, U(-b, b) with b = sqrt(6 / (fan in + fan out)), by the fans of the block; a kernel's are
+    those of its channels times k k."""
     nn.init.xavier_uniform_(block)
 
 
 def orthogonal(block: Tensor, hidden_size: int) -> None:
-    """A random orthogonal matrix (Saxe et al. 2014); a kernel is flattened to H x (in * k * k)."""
+    """A random orthogonal matrix (Saxe et al. 2014); a kernel is flattened to out x (in * k * k). Where a block is not
+    square, its columns or its rows are orthonormal, whichever are fewer."""
     nn.init.orthogonal_(block)
 
 
@@ -62,7 +75,7 @@ def channels_in(block: Tensor, hidden_size: int) -> None:
 
 
 class Policy(NamedTuple):
-    """How a cell starts: W input-to-state, U state-to-state, b biases."""
+    """How a cell starts: W input-to-state, U state-to-state, b biases; each gate by itself, but for a Fused fill."""
 
     W: Fill
     U: Fill
@@ -71,11 +84,14 @@ class Policy(NamedTuple):
 
 POLICIES: dict[str, Policy] = {
     "torch": Policy(uniform, uniform, uniform),
-    "glorot": Policy(glorot, orthogonal, zeros),  # Keras' default
+    "glorot": Policy(glorot, orthogonal, zeros),  # gate by gate, as if each were a map of its own
     "identity": Policy(small_normal, identity, zeros),  # IRNN
     "normal": Policy(normal, normal, normal),  # the Odyssey's
     "fan_in": Policy(fan_in, fan_in, zeros),  # torch.nn.Conv2d's weights
     "shi2015": Policy(channels_in, channels_in, zeros),  # the ConvLSTM authors'
+    # Keras' default: its kernel (I, n H) and recurrent kernel (H, n H) are one tensor each for all n gates. A cell with
+    # several recurrent maps starts each as a kernel of its own, where Keras' GRU(reset_after=False) has one for all.
+    "keras": Policy(Fused(glorot), Fused(orthogonal), zeros),
 }
 
 

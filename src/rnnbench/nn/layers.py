@@ -26,6 +26,7 @@ from rnnbench.nn.checks import (
     length_mask,
     weight_of,
 )
+from rnnbench.nn.maps import known_zeros
 
 __all__ = ["Bidirectional", "Layer", "length_mask", "tracing", "unroll"]
 
@@ -101,7 +102,8 @@ class Layer(nn.Module):
     @property
     def packs(self) -> bool:
         """Whether torch's kernel runs: it takes sequences packed and never reads padding."""
-        return self.backend == "native" and self.trace is None
+        # A compiler is given the loop: it finds no gradient of torch's LSTM kernel, and cannot pack by unknown lengths.
+        return self.backend == "native" and self.trace is None and not torch.compiler.is_compiling()
 
     @property
     def input_size(self) -> int:
@@ -133,8 +135,9 @@ class Layer(nn.Module):
             self.check_input(x)
             state = self.check_state(state, x)
             x, checked = enter(x, lengths, mask, packs=lengths is not None and self.packs)
+        zeros: tuple[Tensor, ...] = ()
         if state is None:
-            state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
+            zeros = state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
         steps = x.transpose(0, 1)
         if self.packs:
             if checked.masked:
@@ -142,7 +145,8 @@ class Layer(nn.Module):
             output, state = unroll_native(self.cell, steps, state, lengths=checked.counted, reverse=self.reverse)
         else:
             time_first = None if checked.real is None else checked.real.transpose(0, 1)
-            output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
+            with known_zeros(self.cell, zeros):
+                output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
         return output.transpose(0, 1), state
 
     def step(self, x: Tensor, state: Any, *, hoisted: bool = False) -> tuple[Tensor, Any]:

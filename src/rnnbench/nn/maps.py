@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import functools
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnbench.nn.init import Fill
+from rnnbench.nn.init import Fill, Fused
 
 
 @functools.cache
@@ -26,33 +27,21 @@ def gate_names(gates: str) -> Any:
     return namedtuple("Gates", gates.split())
 
 
-class Zeros(Tensor):
-    """A tensor that is known to be zero: the state before the first step. What is computed from it is a plain tensor.
-
-    A convolution without a bias leaves its product with it out, forward and backward: the same numbers for 1/T less.
-    """
-
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
-    @staticmethod
-    def still(x: Tensor) -> bool:
-        """Is x known to be zero, with nobody asking for its gradient? Whoever wrote into it since has moved its
-        version; an inference tensor has none, so nothing is known of it."""
-        return isinstance(x, Zeros) and not x.requires_grad and not x.is_inference() and x._version == 0
-
-
 class Map(nn.Module):
     """One linear map onto several named gates, computed as one product: x -> W x (+ b).
 
     in_size: channels of x. out_size: channels of each gate. gates: their letters in order, "i f g o".
-    weight_fill, bias_fill: how one gate's block starts (see nn.init). bias_offset: added to a gate's bias at the
-    start, {"f": 1.0} for a forget bias of one. norm: layer norm of each gate's W x over its channels and pixels, times
-    a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4; here gate by gate).
+    weight_fill, bias_fill: how one gate's block, or the whole weight, starts (see nn.init). bias_offset: added to a
+    gate's bias at the start, {"f": 1.0} for a forget bias of one. norm: layer norm of each gate's W x over its channels
+    and pixels, times a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4). The
+    paper's LSTM norms the product of all gates at once, and c before its tanh; here each gate has a norm, and c none.
     """
 
     weight: nn.Parameter
     bias: nn.Parameter | None
     gain: nn.Parameter | None
+    gates: Any  # the named tuple of the gates, by gate_names
+    zeros: tuple[Tensor, ...] = ()  # see known_zeros
 
     def __init__(
         self,
@@ -69,7 +58,7 @@ class Map(nn.Module):
     ) -> None:
         super().__init__()
         self.in_size, self.out_size = in_size, out_size
-        self.letters = gates
+        self.letters, self.gates = gates, gate_names(gates)
         self.bias_offset = {k: v for k, v in (bias_offset or {}).items() if v}
         if self.bias_offset and not bias:
             raise ValueError(
@@ -83,17 +72,20 @@ class Map(nn.Module):
         self.gain = nn.Parameter(torch.empty(n * out_size)) if normed else None
         self.reset_parameters()
 
-    @property
-    def gates(self) -> Any:
-        """The named tuple of the gates; made anew where a map is unpickled, since such a class has no address."""
-        return gate_names(self.letters)
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the class of the gates' named tuple, which has no address: it is made anew."""
+        return {key: value for key, value in self.__dict__.items() if key != "gates"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state | {"gates": gate_names(state["letters"])})  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Start every gate's block on its own, so that a fused map starts as separate ones would."""
+        """Start every gate's block on its own, as separate maps would, or the fused weight where the fill says so."""
         weight_fill, bias_fill = self._fills
+        blocks = (self.weight,) if isinstance(weight_fill, Fused) else self.weight.split(self.out_size)
         if self.in_size:  # a layer without input has a bias only
-            for block in self.weight.split(self.out_size):
+            for block in blocks:
                 weight_fill(block, self.out_size)
         if self.bias is not None:
             for name, block in zip(self.gates._fields, self.bias.split(self.out_size), strict=True):
@@ -149,11 +141,30 @@ class ConvMap(Map):
 
     def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
         if self.in_size:
-            if bias is None and Zeros.still(x):
+            if bias is None and any(x is zero for zero in self.zeros):
                 return x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:], dtype=product_dtype(x))
             return F.conv2d(x, self.weight, bias, padding=self.padding)
         empty = x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:])
         return empty if bias is None else empty + bias[:, None, None]
+
+
+@contextmanager
+def known_zeros(module: nn.Module, tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Within the block the maps in module know that these tensors are zero: the state before the first step.
+
+    A convolution without a bias leaves its product with one of them out, forward and backward: the same numbers for
+    1/T less. It knows them by identity, so nothing that is computed from them counts. Only for tensors that are made
+    for the block and that nobody writes into.
+    """
+    maps = [m for m in module.modules() if isinstance(m, ConvMap)]
+    zeros = tuple(tensors)
+    for each in maps:
+        each.zeros = zeros
+    try:
+        yield
+    finally:
+        for each in maps:
+            each.zeros = ()
 
 
 def product_dtype(x: Tensor) -> torch.dtype:

@@ -25,6 +25,9 @@ def gradient_diagnostics(model: nn.Module, task: Task, batch: Batch) -> dict[str
     "peephole_abs": {layer: {gate: mean |w|}}}, where the norm at t is
     the mean over sequences that reach t of |dLoss/dh_t| (total derivative, through every later step), times the number
     of sequences B, because the loss is a mean over them. Steps that no sequence reaches are left out.
+
+    The network is in evaluation: there is no dropout, and a rollout (nn.Rollout) is fed its own predictions after the
+    frames given, whatever `sampling` feeds it in training; the loss is of its forecasts alone.
     """
     was_training = model.training
     kept = [p.grad for p in model.parameters()]

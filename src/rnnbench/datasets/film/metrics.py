@@ -7,7 +7,8 @@ mae_sum         absolute error summed over C, H, W; mean over N, T (OpenSTL's MA
 ssim            Wang et al. 2004: Gaussian window 11x11, sigma 1.5, data range 1, valid windows only; mean over C, N, T
 ssim_openstl    the same index as OpenSTL computes it: uniform window 7x7, sample covariance, data range 2 (what an old
                 scikit-image assumed of any float image, so every value is flattered); valid windows; mean over C, N, T
-psnr_frame      10 log10(1 / mean squared error) of each frame, then the mean over N, T; an exact frame counts 100 dB
+psnr_frame      10 log10(1 / mean squared error) of each frame, then the mean over N, T; an exact frame, whose PSNR is
+                infinite, counts 100 dB, as does every one with a mean squared error up to 1e-10
 bce_sequence    cross-entropy in nats summed over T, C, H, W; mean over N (Shi et al. 2015). From the network's logits
                 where the loss is bce_sequence, else from its frames, held inside [1e-6, 1 - 1e-6]
 mse_mm          squared error in (mm per frame)^2; mean over pixels, N, T

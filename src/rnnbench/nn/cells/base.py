@@ -6,11 +6,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.serialization import add_safe_globals
 
 from rnnbench.nn.init import policy
-from rnnbench.nn.maps import Dense, Map, Operator, Zeros
+from rnnbench.nn.maps import Dense, Map, Operator
 
 
 class Cell(nn.Module):
@@ -30,6 +30,12 @@ class Cell(nn.Module):
     space: tuple[int, ...] | None = None  # the frames' size, where weights have one number a pixel; None: any
     gates: Sequence[str] = ()  # the letters of its sigmoids, in the order `step` computes them (nn.probe)
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """So that torch.load(weights_only=True) takes a saved state: it makes named tuples of known classes only."""
+        super().__init_subclass__(**options)
+        if "State" in vars(cls):
+            add_safe_globals([cls.State])
 
     def __init__(
         self,
@@ -83,8 +89,8 @@ class Cell(nn.Module):
 
     def zero_state(self, batch: int, space: tuple[int, ...], like: Tensor) -> Any:
         """The state before the first step: zeros (B, C, *space) of like's type and device for every field."""
-        zero = torch.zeros(batch, self.hidden_size, *space, dtype=like.dtype, device=like.device)
-        return self.State(*[zero.as_subclass(Zeros)] * len(self.State._fields))
+        shape = (batch, self.hidden_size, *space)
+        return self.State(*(like.new_zeros(shape) for _ in self.State._fields))
 
     def highway(self) -> Cell | None:
         """A cell for a layer between the first and the second layer of a rollout, where the paper has one."""
@@ -92,4 +98,7 @@ class Cell(nn.Module):
 
     @abstractmethod
     def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One time step. wx: this step of `hoist`, (B, n*C, *space); returns output (B, C, *space) and state."""
+        """One time step. wx: this step of `hoist`, (B, n*C, *space); returns output (B, C, *space) and state.
+
+        It writes into neither: a tensor of zeros may be known as such (nn.maps.known_zeros).
+        """

@@ -5,6 +5,8 @@ GRUCho     reset BEFORE it (Cho et al. 2014, eq. 8):      n = tanh(W_n x + U_n (
            both with  r, z = s(W x + U h' + b)  and  h = z * h' + (1 - z) * n;
            Chung et al. 2014 swap the roles of z and 1 - z, which renames z and changes nothing else.
 GRUUpdate  no reset gate (UGRNN, Collins et al. 2016):    g = tanh(W_g x + U_g h' + b_g),  h = u * g + (1 - u) * h'
+           u is the share of the new; the gate of the paper and of TensorFlow's UGRNNCell is that of the old, 1 - u: the
+           same function with the gate's weights and bias negated (TensorFlow's forget bias of 1 would be -1 here).
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """The minimal gated unit (Zhou et al. 2016): one gate, used where a GRU has two.
 
 f = s(W_f x + U_f h' + b_f)     n = tanh(W_n x + U_n (f * h') + b_n)     h = (1 - f) * h' + f * n
+
+The reset is before the product, as in the paper. flax.linen.MGUCell resets after it, n = tanh(W_n x + b_n + f * (U_n h'
++ b'_n)), and has f and 1 - f the other way round in h: another function.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, sigmoid, tanh
+from torch.serialization import add_safe_globals
 
 from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.peephole import OFF, Peephole
@@ -34,6 +35,9 @@ class FGRState(NamedTuple):
     i: Tensor  # the gates of the step before
     f: Tensor
     o: Tensor
+
+
+add_safe_globals([OdysseyState, FGRState])  # the cell's State is its edit's, not its class', see Cell.__init_subclass__
 
 
 class OdysseyLSTM(Cell):

@@ -50,7 +50,7 @@ class Block(nn.Module):
         self.first = CausalConv(input_size, hidden_size, kernel_size, dilation)
         self.second = CausalConv(hidden_size, hidden_size, kernel_size, dilation)
         self.same = nn.Identity() if input_size == hidden_size else nn.Conv1d(input_size, hidden_size, 1)
-        self.dropout = nn.Dropout1d(dropout)  # whole channels, as the paper's spatial dropout
+        self.dropout = nn.Dropout1d(dropout)  # whole channels, as the paper; its code drops single numbers
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.dropout(F.relu(self.first(x)))
