@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from reports.page.paged import full_store
 from reports.predictions.framed import fill, frame_record
 from reports.synthetic import make_record
 from rnnbench.cli import main
+from rnnbench.reports.selection.frame import store_frame
 from rnnbench.store.record import dumps
 from rnnbench.store.store import Store
 from rnnbench.store.text import UNSAFE
@@ -24,22 +26,21 @@ from store.hostile import ANY, TEXTS, changed
 
 pytestmark = pytest.mark.slow
 
-SEED, RECORDS, SECONDS = 20_260_214, 600, 60
+SEED, RECORDS, OF_THE_SWEEP, SECONDS = 20_260_214, 520, 60, 120
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 OBEYED = frozenset(map(chr, UNSAFE))
 
 # What a stranger leaves beside records: by the file, JSON of every kind where a list or an object is expected.
 BESIDE = ("history.jsonl", "config.yaml", "samples.npz", "attempts/001/claim.json", "attempts/001/outcome.json")
 COMMANDS = (
-    "leaderboard", "leaderboard --format markdown", "leaderboard --format json", "leaderboard --format latex",
-    "tables --show all", "tables --format csv", "status", "status --format json", "status hostile", "report",
-    "report hostile", "plan cell=rnn dataset=digits budget=smoke", "plan cell=rnn dataset=digits --format csv",
-    "compare {results} quickstart", "compare hostile hostile --gate", "claims", "claims 1", "wandb push",
-    "wandb tables", "ablation hostile", "ablation hostile --no-figures", "search hostile", "frames hostile",
-    "publish hostile --partial", "verify", "verify hostile", "leaderboard frozen_odd", "report frozen_odd",
-    "tables frozen_odd", "merge {other}", "merge {frozen}", "show {good}", "show {odd}", "show {pipe}", "show {begun}",
-    "diff {good} {odd}", "retry hostile --status pruned", "clean --dry-run", "serve --port 0",
-    "leaderboard " + "x" * 5000, "show " + "x" * 5000,
+    "leaderboard", "leaderboard frozen_odd --format markdown", "leaderboard frozen_odd --format json",
+    "leaderboard hostile --format latex", "tables --show all", "tables hostile --format csv", "status",
+    "status --format json", "status hostile", "report hostile", "report frozen_odd", "plan cell=rnn dataset=digits",
+    "plan cell=rnn dataset=digits --format csv", "compare {results} quickstart", "compare hostile hostile --gate",
+    "claims", "claims 1", "wandb push", "wandb tables hostile", "ablation hostile", "search hostile", "frames hostile",
+    "publish hostile --partial", "verify", "tables frozen_odd", "merge {other}", "merge {frozen}", "show {good}",
+    "show {odd}", "show {pipe}", "show {begun}", "diff {good} {odd}", "retry hostile --status pruned",
+    "clean --dry-run", "serve --port 0", "leaderboard " + "x" * 5000, "show " + "x" * 5000,
 )  # fmt: skip
 
 
@@ -58,13 +59,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     ]
     odd = [_odd_run(store, n, random.choice(samples), random) for n in range(RECORDS)]
     _odd_files(store, random)
-    _odd_manifests(store, [*good, *odd], random)
+    _odd_manifests(store, [*good, *odd[:OF_THE_SWEEP]], random)
     _odd_set(folder / "results" / "published" / "frozen_odd", samples, random)
     shutil.copytree(folder / "results" / "published" / "frozen_odd", folder / "frozen_elsewhere")
     shutil.copytree(store.root.parent, folder / "other", ignore=_no_pipes)
     os.mkfifo(folder / "other" / "runs" / good[0] / "pipe")
     names = {"results": "results", "other": "other", "frozen": "frozen_elsewhere", "good": good[0], "odd": odd[0]}
-    return folder, names | {"pipe": "a pipe", "begun": "begun0"}
+    return folder, names | {"pipe": "pipe", "begun": "begun0"}
 
 
 def _odd_run(store: Store, n: int, record: dict, random: Random) -> str:
@@ -88,13 +89,13 @@ def _odd_lines(random: Random) -> bytes:
 
 def _odd_files(store: Store, random: Random) -> None:
     """Folders, pipes, links and names that are no text; runs that were begun and never ended."""
-    for name in ("a pipe", "a folder", "a loop"):
+    for name in ("pipe", "folder", "loop"):
         store.folder(name).mkdir()
-    os.mkfifo(store.record_path("a pipe"))
-    os.mkfifo(store.folder("a pipe") / "history.jsonl")
-    os.mkfifo(store.folder("a pipe") / "config.yaml")
-    store.record_path("a folder").mkdir()
-    store.record_path("a loop").symlink_to("record.json")
+    os.mkfifo(store.record_path("pipe"))
+    os.mkfifo(store.folder("pipe") / "history.jsonl")
+    os.mkfifo(store.folder("pipe") / "config.yaml")
+    store.record_path("folder").mkdir()
+    store.record_path("loop").symlink_to("record.json")
     for name in (b"caf\xe9", b"\xff[red]", "[b]\x1b[31m\u202e".encode(), b"new\nline"):
         path = store.root / os.fsdecode(name)
         path.mkdir()
@@ -168,3 +169,17 @@ def test_no_command_stops_hangs_or_shows_what_a_terminal_obeys(hostile, command,
     assert not OBEYED.intersection(said.out + said.err)
     assert "Traceback" not in said.err
     assert max(map(len, said.err.splitlines()), default=0) < 3000
+
+
+@pytest.mark.usefixtures("at_most")
+def test_what_is_refused_is_counted_and_the_rest_is_there(hostile, monkeypatch, capsys):
+    folder, _ = hostile
+    monkeypatch.chdir(folder)
+    store = Store.open("results")
+    frame, problems = store_frame(store), store.problems
+    assert len(frame) + len(problems) == len([path for path in store.root.glob("*/record.json") if path.exists()])
+    assert min(len(frame), len(problems)) > 200, "both kinds are tried"
+    assert main(["leaderboard", "status=ok", "dataset=digits", "cell=gru"]) == 0
+    said = capsys.readouterr()
+    assert "GRU" in said.out
+    assert re.search(rf"^left out: {len(problems)} records cannot be read: (.*, ){{9}}.* and \d+ more$", said.err, re.M)

@@ -20,7 +20,7 @@ from rnnbench.store.door import loads, read_record, refused
 from rnnbench.store.files import read_regular
 from rnnbench.store.index import load
 from rnnbench.store.parse import DEEPEST, parse, parse_yaml
-from rnnbench.store.record import RecordError, dumps, entry_id
+from rnnbench.store.record import KEYS, RecordError, dumps, entry_id
 from rnnbench.store.rows import columns, metrics_of, row
 from rnnbench.store.store import Store
 from store.hostile import changed
@@ -33,7 +33,8 @@ WHOLE = make_record("lstm")
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.parent.name)
 def test_every_published_record_comes_through_unchanged(path):
     for line in path.read_bytes().splitlines():
-        assert {key: value for key, value in loads(line).items() if key in json.loads(line)} == json.loads(line)
+        written = json.loads(line)
+        assert loads(line) == dict.fromkeys(KEYS) | written
 
 
 def used(record):
@@ -45,7 +46,7 @@ def used(record):
     assert loads(dumps(record).encode()) == record
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.sampled_from(PUBLISHED), st.randoms(use_true_random=False), st.booleans())
 def test_what_comes_through_can_be_used_and_all_else_is_one_sentence(line, random, kindly):
     data = changed(json.loads(line), random, kindly=kindly)
@@ -71,7 +72,7 @@ REFUSED = {
     "a digit more than 64 bits": (text(params=2**63), "a whole number beyond 64 bits (9223372036854775808"),
     "300 digits": (text(later=10**300), "301 characters"),
     "5,000 digits": (text(seed=0).replace('"seed": 0', f'"seed": {"9" * 5000}'), "5000 characters"),
-    "beyond every float": (text().replace("20.0", "1e999", 1).replace("412.5", "1e999"), "beyond the largest float"),
+    "beyond every float": (text().replace("20.0", "1e999", 1).replace("412.5", "1e999"), "beyond 1e+150 (1e999"),
     "half a character": (text(reason="\ud800"), "half a character in '\\ud800'"),
     "half a character in a key": (text(metrics={"test/\udc80": 1.0}), "half a character in 'test/\\udc80'"),
     "brackets in brackets": (text(later=1).replace('"later": 1', f'"later": {"[" * 900 + "]" * 900}'), "brackets"),

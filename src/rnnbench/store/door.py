@@ -22,7 +22,7 @@ from rnnbench.store.record import EVERY_KEY, FINAL, KEYS, Parsed, Record, Record
 # A config is an object, and what is in it is the groups' own: whoever builds a network from one looks at it.
 OPEN = ("Config",)
 RECORD = Kind(frozenset({dict}), kinds_of(Record, OPEN), deep=True)
-NEEDED = ("id", "status", "axes", "dataset", "seed", "metrics")
+NEEDED = frozenset({"id", "status", "axes", "dataset", "seed", "metrics"})
 
 
 def read_record(path: str | Path, run: str) -> Record | None:
@@ -67,9 +67,8 @@ def upgrade(record: Parsed, *, name: str = "record") -> Record:
             f"{name} has schema_version {shown(version)}; this rnnbench reads up to {records.SCHEMA_VERSION}: update "
             "rnnbench"
         )
-    missing = [key for key in NEEDED if key not in record]
-    if missing:
-        raise RecordError(f"{name} lacks {', '.join(missing)}")
+    if not record.keys() >= NEEDED:
+        raise RecordError(f"{name} lacks {', '.join(sorted(NEEDED - record.keys()))}")
     for step in range(version, records.SCHEMA_VERSION):
         record = records.UPGRADES[step](record)
     _check(record, name)

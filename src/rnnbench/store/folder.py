@@ -11,6 +11,8 @@ LONGEST = 255  # bytes of a file's name
 
 def is_id(text: str) -> bool:
     """Whether a text may be the id of a run: the name of one folder in the store, in letters that UTF-8 has."""
+    if text.isascii() and text.isalnum():  # as nearly all
+        return len(text) <= LONGEST
     try:
         name = text.encode()
     except UnicodeEncodeError:

@@ -26,9 +26,18 @@ class Kind:
     shapes: set[tuple[object, ...]] = field(default_factory=set, compare=False)  # those that were seen to fit
 
     @functools.cached_property
-    def inner(self) -> list[tuple[str, Kind]]:
-        """The keys whose values are looked into, too."""
-        return [(key, kind) for key, kind in (self.keys or {}).items() if kind.deep]
+    def flat(self) -> list[str]:
+        """The keys of objects with keys of their own, and nothing inside."""
+        return [key for key, kind in (self.keys or {}).items() if kind.deep and kind.keys and not kind.is_nested]
+
+    @functools.cached_property
+    def others(self) -> list[tuple[str, Kind]]:
+        """The keys of what is looked into besides."""
+        return [(key, kind) for key, kind in (self.keys or {}).items() if kind.deep and key not in self.flat]
+
+    @property
+    def is_nested(self) -> bool:
+        return any(kind.deep for kind in (self.keys or {}).values())
 
     @property
     def words(self) -> str:
@@ -78,29 +87,28 @@ def _of_one(hint: Any, open_types: Collection[str]) -> Kind:
 
 
 def fits(value: Any, kind: Kind) -> bool:
-    """Whether everything inside an object or a list is of its kind: `first_wrong` without the words, and quicker.
+    """Whether nothing inside an object is of another kind: `first_wrong` at a third of its price.
 
-    Objects share few shapes, their keys with the types of their values, so a shape is looked at once.
+    Objects share few shapes, which are their keys with the types of their values; one that was seen to fit is known.
     """
-    if type(value) is str:  # where a name will do for an object
-        return True
-    if kind.keys is None:
-        return _all_fit(value, kind.each)
-    shape = (*value, *map(type, value.values()))
-    if shape not in kind.shapes:
-        if any((own := kind.keys.get(key)) and type(inner) not in own.types for key, inner in value.items()):
-            return False
-        if len(kind.shapes) < MOST_SHAPES:
-            kind.shapes.add(shape)
-    wrong = [key for key, own in kind.inner if (inner := value.get(key)) and not fits(inner, own)]
-    return not wrong
+    shape = [*value, *map(type, value.values())]
+    for key in kind.flat:
+        if type(inner := value.get(key)) is dict:
+            shape += (len(inner), *inner, *map(type, inner.values()))
+    known = tuple(shape)
+    if known in kind.shapes:
+        return not [key for key, own in kind.others if (inner := value.get(key)) and not _each_fits(inner, own)]
+    if first_wrong(value, kind) is not None:
+        return False
+    if len(kind.shapes) < MOST_SHAPES:
+        kind.shapes.add(known)
+    return True
 
 
-def _all_fit(value: Any, each: Kind | None) -> bool:
-    if each is None:
-        return True
-    values = value.values() if type(value) is dict else value
-    return each.types.issuperset(map(type, values)) and not (each.deep and not all(fits(v, each) for v in values if v))
+def _each_fits(value: Any, kind: Kind) -> bool:
+    if kind.keys is None and kind.each is not None and not kind.each.deep:  # nothing but numbers, say: told at once
+        return kind.each.types.issuperset(map(type, value.values() if type(value) is dict else value))
+    return first_wrong(value, kind) is None
 
 
 def first_wrong(value: Any, kind: Kind) -> Wrong | None:
