@@ -7,7 +7,9 @@ import errno
 import os
 from collections.abc import Iterable
 
-LISTED = 40  # known names in a sentence
+LISTED = 40  # choices of ours in a sentence
+IDS = 10  # ids, or names that users gave, in a sentence
+SHOWN = 60  # characters of a value that is named in a sentence
 
 
 class BadInput(ValueError):
@@ -69,7 +71,7 @@ def no_start(error: BaseException) -> str:
 def nearest(name: str, known: Iterable[str], most: int = LISTED) -> str:
     """The end of a sentence about an unknown name: the nearest known ones, else all, or the first `most`."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name[:SHOWN], known, n=3, cutoff=0.5)
     return "did you mean " + " or ".join(close) + "?" if close else listed(known, most)
 
 
@@ -78,3 +80,22 @@ def listed(known: Iterable[str], most: int = LISTED) -> str:
     known = sorted(known)
     more = f" and {len(known) - most} more" if len(known) > most else ""
     return "known: " + ", ".join(known[:most]) + more + "."
+
+
+def listed_ids(ids: Iterable[str], most: int = IDS) -> str:
+    """Some ids in a sentence: the first `most`, and how many more there are."""
+    found = list(ids)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+
+
+def shown(value: object) -> str:
+    """A value as a sentence names it, which is not longer for it: its beginning, where it is long or nested."""
+    text = repr(value) if isinstance(value, (str, int, float, bool)) or value is None else _outline(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
+
+
+def _outline(value: object) -> str:
+    """What a nested value is, without a look at all of it."""
+    if isinstance(value, dict):
+        return f"an object of {len(value)}"
+    return f"a list of {len(value)}" if isinstance(value, (list, tuple)) else type(value).__name__

@@ -65,7 +65,7 @@ def test_no_kind_of_damage_stops_a_comparison(stores, capsys, kind):
     assert main(["compare", "results", "the other"]) == 0
     err = capsys.readouterr().err
     assert "badbadbadbad" in err
-    assert "left out: 1 record that cannot be read" in err
+    assert "left out: 1 record cannot be read: badbadbadbad" in err
     assert "badbadbadbad/record.json: cannot be read" not in err
 
 

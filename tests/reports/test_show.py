@@ -25,7 +25,7 @@ def text_of(store, run_id):
 
 def test_a_finished_run_is_shown_whole(store):
     record = make_record("gru", seed=1, value=0.9321, options={"reset_after": True}) | {
-        "command": ["rnnbench", "run", "a=b c"]
+        "command": "rnnbench run 'a=b c'"
     }
     fill_store(store, [record])
     text = text_of(store, record["id"][:6])

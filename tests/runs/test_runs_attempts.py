@@ -523,3 +523,38 @@ def test_a_killed_process_leaves_a_run_that_can_be_claimed_at_once(tmp_path):
         process.wait()
     assert statuses(tmp_path) == ["killed"]
     assert attempts.claim(tmp_path).number == 2
+
+
+ODD = [
+    "[]", "null", "3", '{"status": []}', '{"status": "ok", "reason": 1, "seconds": 2}', "[" * 900 + "]" * 900,
+    '{"status": "ok", "reason": "", "seconds": "x"}', '{"status": "ok", "reason": "", "seconds": 1e999}', "9" * 300,
+]  # fmt: skip
+CLAIMS = [
+    {"pid": "x"}, {"pid": -1}, {"pid": 2**40}, {"pid": None}, {"born": "x"}, {"born": None}, {"time": []}, {"host": {}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_an_outcome_of_a_stranger_is_one_that_cannot_be_read(tmp_path, text):
+    folder = tmp_path / "attempts" / "001"
+    folder.mkdir(parents=True)
+    (folder / "outcome.json").write_text(text)
+    assert attempts.look(tmp_path) == [attempts.Seen(1, "killed", "its outcome.json cannot be read", 0.0)]
+
+
+@pytest.mark.parametrize("odd", CLAIMS, ids=str)
+def test_a_claim_of_a_stranger_stops_nobody(tmp_path, odd):
+    folder = tmp_path / "attempts" / "001"
+    folder.mkdir(parents=True)
+    whole = {"host": platform.node(), "pid": 2**22 + 1, "born": 0.0, "time": time.time()}
+    (folder / "claim.json").write_text(json.dumps(whole | odd))
+    (seen,) = attempts.look(tmp_path)
+    assert seen.status in ("running", "killed")
+
+
+def test_pipes_and_odd_names_among_attempts_are_not_waited_for(tmp_path):
+    for name in ("001", "\u00b2", "x"):
+        (tmp_path / "attempts" / name).mkdir(parents=True)
+    for name in ("claim.json", "outcome.json"):
+        os.mkfifo(tmp_path / "attempts" / "001" / name)
+    assert [seen.number for seen in attempts.look(tmp_path)] == [1]

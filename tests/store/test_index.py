@@ -9,6 +9,7 @@ import shutil
 import threading
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -42,9 +43,9 @@ def reads(monkeypatch):
 
 
 def test_the_index_says_what_the_records_say(store):
-    odd = make_record(seed=77, value=None, status="error", hidden_size="wide")
-    odd["metrics"] = {"test/odd": "text", "val/big": 1e300, "test/accuracy": True}
-    odd["params"], odd["started"], odd["git"] = 1e300, "yesterday", None
+    odd = make_record(seed=77, value=None, status="error", later="wide")
+    odd["metrics"] = {"test/odd": None, "val/big": 1e150, "test/accuracy": 1}
+    odd["params"], odd["started"], odd["git"] = 2**62, "yesterday", None
     store.write(odd)
     half = make_record(seed=78, reason="half a character: \ud800", status="oom")
     store.folder(half["id"]).mkdir()
@@ -210,16 +211,14 @@ def test_every_digit_of_a_metric_survives(store):
 ODD = {
     "no metrics at all": {"metrics": {}},
     "a metric of its own": {"metrics": {"test/only_here": 0.5, "test/accuracy": 0.25}},
-    "metrics that are no numbers": {"metrics": {"test/odd": "text", "val/list": [1], "test/accuracy": None}},
+    "a metric that is not known": {"metrics": {"test/accuracy": None}},
     "metrics named like columns": {"metrics": {"value": 0.5, "id": 1.0, "folder": 2.0, "metric value": 3.0}},
-    "a metric with half a character": {"metrics": {"test/\ud800": 0.5}},
-    "half a character in a time and a config": {"started": "\ud800", "config": {"seed": 0, "clip": "\ud800"}},
-    "numbers beyond every float": {"metrics": {"test/accuracy": 10**400}, "params": 10**400, "threads": -(2**63)},
-    "whole numbers with a point": {"params": 1e3, "attempts": 2.0, "best_step": 2.5},
-    "lists and objects for words": {"reason": {"a": [1]}, "host": ["x"], "device": {"kind": "cuda"}, "label": 3},
+    "the smallest and the largest whole numbers": {"params": 2**63 - 1, "threads": -(2**63), "target": 2**63 - 1},
+    "the largest number": {"metrics": {"test/accuracy": -1e150}},
+    "keys that nobody knows": {"label": 3, "later": {"a": [[1.5, None], {}]}},
     "times of many kinds": {"started": "2026-01-02", "finished": "2026-01-02T03:04:05.123456789+02:00"},
-    "no times": {"started": 5, "finished": "soon"},
-    "nothing but what it must have": {"config": None, "git": None, "packages": [], "budget": "small", "floors": None},
+    "no times": {"started": "", "finished": "soon"},
+    "nothing but what it must have": {"config": None, "git": None, "packages": {}, "budget": None, "floors": None},
     "axes without a label": {"axes": {"cell": "gru", "options": {"clip": None, "cell.bias": 1.0}}, "config": {}},
     "letters of other tongues": {"reason": "zażółć 学习", "host": {"cpu": "Ω", "node": None}},
 }
@@ -245,14 +244,46 @@ def test_odd_records_are_told_alike_made_at_once_or_added_later(store, odd):
     pd.testing.assert_frame_equal(store_frame(store), later)
 
 
-def test_of_records_with_one_id_the_first_folder_stays(store):
+def test_a_record_in_the_folder_of_another_run_is_refused_by_name(store):
     run = store.ids()[0]
-    for folder in ("copy", "0-copy"):
-        put(store, store.read(run) | {"status": "oom"}, folder)
+    path = put(store, store.read(run) | {"status": "oom"}, "0-copy")
+    assert "and lies in the folder of run '0-copy'" in index.load(store).problems[str(path)]
     agree(store)
     frame = store_frame(store)
-    assert frame.set_index("id").loc[run, "status"] == "oom"
+    assert frame.set_index("id").loc[run, "status"] == "ok"
     assert len(frame) == 12
+
+
+def test_a_folder_whose_name_is_no_text_is_named_and_stops_nothing(store):
+    folder = store.root / os.fsdecode(b"caf\xe9")
+    shutil.copytree(store.folder(store.ids()[0]), folder)
+    (store.root / os.fsdecode(b"empty\xff")).mkdir()
+    (problem,) = index.load(store).problems.values()
+    assert "is named in bytes that are no text" in problem
+    assert len(store_frame(store)) == 12
+
+
+LIES = {
+    "an end that there is none": lambda table: table.set_column(
+        table.schema.get_field_index("status"), "status", pa.array(["fine"] * 12).dictionary_encode().cast(TEXTS)
+    ),
+    "another run": lambda table: table.set_column(
+        table.schema.get_field_index("id"), "id", pa.array(["x"] * 12, pa.string())
+    ),
+    "no folder": lambda table: table.set_column(
+        table.schema.get_field_index("folder"), "folder", pa.nulls(12, pa.string())
+    ),
+}
+TEXTS = pa.dictionary(pa.int32(), pa.string())
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=list(LIES))
+def test_an_index_that_says_what_no_record_can_is_made_again(store, lie, monkeypatch):
+    monkeypatch.setattr(index, "FEWEST", 1)
+    frame = store_frame(store)
+    index._write(lie(index._read(file(store))), file(store))
+    assert index._read(file(store)) is None
+    pd.testing.assert_frame_equal(store_frame(store), frame)
 
 
 @pytest.mark.parametrize("odd", [None, 3, "", "..", "../x", "a\0b", "\ud800"])
@@ -260,7 +291,9 @@ def test_an_id_that_is_no_name_of_a_folder_makes_no_record(store, odd):
     run = store.ids()[0]
     path = store.record_path(run)
     path.write_text(json.dumps(store.read(run) | {"id": odd}))
-    assert "which is the name of its folder" in index.load(store).problems[str(path)]
+    said = index.load(store).problems[str(path)]
+    assert said.startswith(f"{path} has ")
+    assert " for id, which is " in said or "half a character" in said
     agree(store)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.store import record as records
+from rnnbench.store.door import loads
 from rnnbench.store.record import (
     FINAL,
     KEYS,
@@ -18,7 +19,6 @@ from rnnbench.store.record import (
     config_of,
     dumps,
     entry_id,
-    loads,
     run_id,
 )
 
@@ -106,8 +106,9 @@ def test_dumps_and_loads_round_trip():
 
 
 def test_numbers_that_json_has_not_become_null():
-    text = dumps(WHOLE | {"metrics": {"a": math.nan, "b": math.inf, "c": [-math.inf, 1.0]}})
-    assert loads(text)["metrics"] == {"a": None, "b": None, "c": [None, 1.0]}
+    text = dumps(WHOLE | {"metrics": {"a": math.nan, "b": math.inf}, "later": [-math.inf, 1.0]})
+    assert loads(text)["metrics"] == {"a": None, "b": None}
+    assert loads(text)["later"] == [None, 1.0]
     by_hand = json.dumps(WHOLE | {"metrics": {"a": math.nan}})
     assert "NaN" in by_hand
     assert loads(by_hand)["metrics"] == {"a": None}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -40,6 +42,15 @@ def test_other_clips_are_noticed():
         assert not one.same_clips(other)
 
 
+def bomb() -> bytes:
+    """A file of a few kB that says it holds two GB."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("about.npy", b"0" * 10**6)
+    whole = buffer.getvalue()
+    return whole.replace((10**6).to_bytes(4, "little"), (2 * 10**9).to_bytes(4, "little"))
+
+
 def broken() -> dict[str, bytes]:
     whole, good = samples.dumps(make_samples("a")), make_samples("a")
     fields = {name: getattr(good, name) for name in ("run", "scale", *samples.ARRAYS)}
@@ -48,11 +59,16 @@ def broken() -> dict[str, bytes]:
         "text": b"no npz at all",
         "floats": samples.dumps(Samples(**fields | {"prediction": good.prediction.astype(np.float32)})),
         "shapes": samples.dumps(Samples(**fields | {"prediction": good.prediction[:, 1:]})),
+        "a scale of words": samples.dumps(Samples(**fields | {"scale": Scale("plain", "high")})),
+        "a scale of nothing": samples.dumps(Samples(**fields | {"scale": Scale("rain", 0.0)})),
+        "an unknown scale": samples.dumps(Samples(**fields | {"scale": Scale("snow", 1.0)})),
+        "places of words": samples.dumps(Samples(**fields | {"clips": np.array(["a"] * len(good.clips))})),
+        "far larger than it is": bomb(),
         "clips": samples.dumps(Samples(**fields | {"clips": good.clips[1:]})),
     }
 
 
-@pytest.mark.parametrize("name", ["torn", "text", "floats", "shapes", "clips"])
+@pytest.mark.parametrize("name", list(broken()))
 def test_what_is_not_whole_is_one_sentence(tmp_path, name):
     path = tmp_path / samples.FILE
     path.write_bytes(broken()[name])

@@ -12,7 +12,7 @@ from made_up import begin, filled, planned, record
 from sweeping import call
 
 from rnnbench.errors import BadInput
-from rnnbench.store.record import loads
+from rnnbench.store.door import loads
 from rnnbench.store.store import Store
 from rnnbench.sweeps.merge import NOTE, merge
 from rnnbench.sweeps.plan import write_manifest
@@ -156,7 +156,7 @@ def test_what_runs_here_is_not_disturbed(two):
         (lambda text: "{}", "it has no schema_version"),
         (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), "update rnnbench"),
         (lambda text: text.replace('"hidden_size": 64', '"hidden_size": 65'), "the id of its config is"),
-        (lambda text: text.replace('"id": "', '"id": "a'), "was not made by rnnbench, or was moved"),
+        (lambda text: text.replace('"id": "', '"id": "a'), "and lies in the folder of run"),
         (lambda text: text.replace('"id": "', '"id": "../'), "for id, which is the name of its folder in every record"),
     ],
 )
@@ -170,12 +170,80 @@ def test_damaged_and_foreign_records_are_named_and_skipped(two, damage, sentence
     assert str(path.parent) in found.problems[0]
 
 
-def test_a_link_is_not_followed(two, tmp_path):
+def linked(path, to):
+    """path moved to another place, with a link in its stead."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, to)
+    path.symlink_to(to)
+
+
+@pytest.mark.parametrize("name", ["", "record.json", "best.pt", "attempts", "attempts/001", "attempts/001/claim.json"])
+def test_no_link_in_a_run_is_followed_and_the_run_is_named(two, tmp_path, name):
     made, ours, theirs = two
-    (tmp_path / "secret").write_text("mine")
-    (theirs.folder(made.jobs[3].id) / "link").symlink_to(tmp_path / "secret")
-    merge(ours, [theirs.root.parent])
-    assert not (ours.folder(made.jobs[3].id) / "link").exists()
+    folder = theirs.folder(made.jobs[3].id)
+    (folder / "attempts" / "001").mkdir(parents=True)
+    (folder / "attempts" / "001" / "claim.json").write_text("{}")
+    linked(folder / name, tmp_path / "secret")
+    found = merge(ours, [theirs.root.parent])
+    assert found.problems == [f"{folder / name} is a symbolic link, and none is followed"]
+    assert (found.copied, ours.folder(made.jobs[3].id).exists()) == (1, False)
+
+
+def test_an_unfinished_run_with_a_link_is_named_too(two, tmp_path):
+    made, ours, theirs = two
+    shutil.rmtree(theirs.folder(made.jobs[3].id))
+    begin(theirs, made.jobs[3], rows=2, end="interrupted")
+    folder = theirs.folder(made.jobs[3].id)
+    linked(folder / "attempts", tmp_path / "elsewhere")
+    found = merge(ours, [theirs.root.parent], unfinished=True)
+    assert (found.unfinished, found.problems) == (0, [f"{folder}/attempts is a symbolic link, and none is followed"])
+
+
+@pytest.mark.parametrize("part", ["runs", "sweeps", "tune"])
+def test_no_folder_that_is_a_link_is_followed_unless_it_was_named(two, tmp_path, part):
+    _, ours, theirs = two
+    (theirs.root.parent / "tune").mkdir()
+    (theirs.root.parent / "tune" / "s.journal").write_text("trials\n")
+    write_manifest(planned("cell=gru", name="other"), theirs.root.parent)
+    folder = theirs.root.parent / part
+    linked(folder, tmp_path / "elsewhere")
+    found = merge(ours, [theirs.root.parent])
+    assert found.problems == [f"{folder} is a symbolic link; name it, and it is followed"]
+    came = {
+        "runs": found.copied == 2,
+        "sweeps": (ours.root.parent / "sweeps" / "other.json").exists(),
+        "tune": (ours.root.parent / "tune").exists(),
+    }
+    assert came == {each: each != part for each in came}
+    if part == "runs":
+        assert merge(ours, [folder]).copied == 2
+
+
+def test_no_file_of_a_search_a_sweep_or_a_set_is_a_link(two, tmp_path):
+    _, ours, theirs = two
+    root = theirs.root.parent
+    (root / "tune").mkdir()
+    (root / "tune" / "s.journal").write_text("trials\n")
+    shutil.copytree(PUBLISHED, root / "published" / "quickstart")
+    paths = [root / "sweeps" / "shared.json", root / "tune" / "s.journal"]
+    frozen = root / "published" / "quickstart" / "records.jsonl"
+    for n, path in enumerate([*paths, frozen]):
+        linked(path, tmp_path / f"secret{n}")
+    found = merge(ours, [root, frozen.parent])
+    assert found.problems == [f"{path} is a symbolic link, and none is followed" for path in [*paths, frozen]]
+    assert (found.copied, found.manifests, (ours.root.parent / "tune").exists()) == (2, 0, False)
+
+
+@pytest.mark.parametrize("name", ["record.json", "pipe", "attempts/001/claim.json"])
+def test_a_pipe_is_neither_waited_for_nor_copied(two, name):
+    made, ours, theirs = two
+    path = theirs.folder(made.jobs[3].id) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    found = merge(ours, [theirs.root.parent])
+    assert found.problems == [f"{path} is no regular file"]
+    assert (found.copied, ours.folder(made.jobs[3].id).exists()) == (1, False)
 
 
 def test_manifests_are_copied_and_joined(two):

@@ -439,3 +439,23 @@ def test_a_wrong_option_is_one_sentence_and_2(tmp_path, words, sentence):
     assert done.stderr.startswith(f"rnnbench: {sentence}"), done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "runs").exists() or Store.open(tmp_path).ids() == []
+
+
+@pytest.mark.parametrize("odd", [{"pid": "x"}, {"pid": -1}, {"pid": 2**40}, {"born": []}, {"name": None}, {"host": 3}])
+def test_a_file_of_a_stranger_is_no_running_sweep(tmp_path, odd):
+    whole = {
+        "name": "a",
+        "host": platform.node(),
+        "pid": ME.pid,
+        "born": ME.create_time(),
+        "began": 0.0,
+        "command": "x",
+    }
+    path = tmp_path / "a.running"
+    path.write_text(json.dumps(whole))
+    assert control.read(path)
+    path.write_text(json.dumps(whole | odd))
+    assert control.read(path) is None
+    path.unlink()
+    os.mkfifo(path)
+    assert control.read(path) is None

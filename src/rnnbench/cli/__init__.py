@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 
 from rnnbench.cli import claims, page, reports, runs, search, stores, streams, sweeps, tables, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser, a_file_in_the_way
+from rnnbench.cli.output import printable_streams
 from rnnbench.errors import BadInput, no_room, no_start, unwritable
 from rnnbench.store.record import RecordError
+from rnnbench.store.text import sentence
 
 READING = 50_000  # new objects before Python looks for garbage in cycles: at its 700 that is a tenth of a large table
 
@@ -19,6 +21,11 @@ READING = 50_000  # new objects before Python looks for garbage in cycles: at it
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a user can cause ends in one sentence, never in a traceback."""
     streams.never_fail()
+    with printable_streams():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = _parse(argv)
     try:
         from rnnbench.runs import registry
@@ -37,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a reader that is gone can still be answered
         return code
     except (BadInput, RecordError) as error:
-        print(f"rnnbench: {error}", file=sys.stderr)
+        print(f"rnnbench: {sentence(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("rnnbench: interrupted; the same command resumes.", file=sys.stderr)

@@ -44,6 +44,7 @@ def add(commands: Commands) -> None:
 def _claims(args: argparse.Namespace) -> int:
     from rnnbench.reports.claims.command import judge_all
     from rnnbench.reports.claims.table import to_rich, write_claims
+    from rnnbench.store.door import refused
     from rnnbench.store.store import Store
     from rnnbench.sweeps.stale import record_is_stale
 
@@ -56,8 +57,8 @@ def _claims(args: argparse.Namespace) -> int:
         if args.dry_run or code in (INTERRUPTED, BAD_INPUT):
             return code
     judged, used = judge_all(store, claims)
-    for problem in store.problems.values():
-        print(f"left out: {problem}", file=sys.stderr)
+    for line in refused(store.problems):
+        print(line, file=sys.stderr)
     files = write_claims(judged, Path(args.output) if args.output else store.results.tables)
     console().print(to_rich(judged, checks=bool(args.numbers)))
     if stale := sum(map(record_is_stale, used)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnbench._version import __version__
+from rnnbench.cli.output import console as console
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ Overrides are Hydra's: key=value. The axes are groups whose choices `rnnbench li
 and every option of a choice can be set: hidden_size=128  params=70k  optimizer.lr=0.01  dataset.T=100  clip=null
   input_noise=0.1  seed=0  backend=eager  device=cuda  precision=bf16  harness.timeout=600
 """
-PADDING = re.compile(r"[ \t]+(?=\n|\Z)")
 EXIT = "Exit codes: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted (the same command resumes)."
 
 
@@ -101,25 +100,6 @@ def pairs(words: Sequence[str], option: str) -> dict[str, str]:
     if wrong := [word for word in words if "=" not in word]:
         raise BadInput(f"{option} {wrong[0]}: it is KEY=VALUE.")
     return {key: value for key, _, value in (word.partition("=") for word in words)}
-
-
-class _Trimmed:
-    """The standard output without the blanks that pad lines to the right: nobody sees them, and they end in files."""
-
-    def write(self, text: str) -> int:
-        return sys.stdout.write(PADDING.sub("", text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sys.stdout, name)
-
-
-def console() -> Any:
-    """A console that wraps nothing away where the output is a file or a pipe, and pads no line there."""
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=120, file=_Trimmed())  # type: ignore[arg-type]
 
 
 def a_file_in_the_way(error: OSError, *, output: bool) -> str | None:

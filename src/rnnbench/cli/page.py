@@ -37,13 +37,14 @@ def add(commands: Commands) -> None:
 def _report(args: argparse.Namespace) -> int:
     from rnnbench.reports.page.render import write_page
     from rnnbench.reports.page.source import open_source
+    from rnnbench.store.door import refused
     from rnnbench.store.store import Store
     from rnnbench.sweeps.stale import stale_rows
 
     store = Store.open(args.results)
     source = open_source(store, asked(args))
-    for problem in source.problems.values():
-        print(f"left out: {problem}", file=sys.stderr)
+    for line in refused(source.problems):
+        print(line, file=sys.stderr)
     for remark in source.remarks:
         print(f"note: {remark}", file=sys.stderr)
     name = f"report_{source.tag}.html" if source.tag else "report.html"

@@ -70,6 +70,7 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.reports.boards.leaderboard_table import FORMATS, leaderboard_table
     from rnnbench.reports.selection.select import select
     from rnnbench.reports.tables.write import write_table
+    from rnnbench.store.door import refused
     from rnnbench.store.manifests import skipped_lines
     from rnnbench.store.store import Store
 
@@ -77,8 +78,8 @@ def _leaderboard(args: argparse.Namespace) -> int:
     words = asked(args)
     found = select(store, words)
     stale = mark_stale(found)
-    for problem in found.problems.values():
-        print(f"left out: {problem}", file=sys.stderr)
+    for line in refused(found.problems):
+        print(line, file=sys.stderr)
     for remark in found.remarks:
         print(f"note: {remark}", file=sys.stderr)
     named = "leaderboard" if args.output or not words else f"leaderboard_{found.tag}"
@@ -129,6 +130,7 @@ def _make_samples(store: Store, runs: Sequence[str]) -> dict[str, str]:
 def _publish(args: argparse.Namespace) -> int:
     from rnnbench.reports.predictions.command import to_make
     from rnnbench.reports.publish.freeze import publish
+    from rnnbench.store.door import refused
     from rnnbench.store.published import own_published
     from rnnbench.store.store import Store
 
@@ -142,6 +144,8 @@ def _publish(args: argparse.Namespace) -> int:
     else:
         problems = _make_samples(store, to_make(store, args.sweep or args.name))
         folder = publish(store, args.name, sweep=args.sweep, partial=args.partial)
+        for line in refused(store.problems):
+            print(line, file=sys.stderr)
         for problem in problems.values():
             print(f"no prediction is shown: {problem}", file=sys.stderr)
     print(f"published: {folder}")

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, console, positive
+from rnnbench.errors import IDS
 
 if TYPE_CHECKING:
     from rnnbench.sweeps.plan import Plan
@@ -81,6 +82,7 @@ def show_plan(made: Plan, args: argparse.Namespace, again: Collection[str] = ())
 
 
 def _status(args: argparse.Namespace) -> int:
+    from rnnbench.store.door import refused
     from rnnbench.store.manifests import read_manifests
     from rnnbench.store.store import Store
     from rnnbench.sweeps.status import look
@@ -95,6 +97,8 @@ def _status(args: argparse.Namespace) -> int:
         watch(store, args.name, console())
     else:
         console().print(render(look(store, args.name), str(store.root)), soft_wrap=True)
+    for line in refused(store.problems):
+        print(line, file=sys.stderr)
     return OK
 
 
@@ -113,12 +117,11 @@ def _merge(args: argparse.Namespace) -> int:
     from rnnbench.sweeps.merge import merge
 
     found = merge(Store.open(args.results), args.sources, unfinished=args.unfinished)
-    for problem in found.problems:
-        print(f"left out: {problem}", file=sys.stderr)
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
-    for conflict in found.conflicts:
-        print(f"conflict: {conflict}", file=sys.stderr)
+    for word, said in (("left out", found.problems), ("note", found.notes), ("conflict", found.conflicts)):
+        for sentence in said[:IDS]:
+            print(f"{word}: {sentence}", file=sys.stderr)
+        if len(said) > IDS:
+            print(f"{word}: {len(said) - IDS} more of these", file=sys.stderr)
     frozen = f" ({found.frozen} of a published set, without weights)" if found.frozen else ""
     begun = f", {found.unfinished} unfinished " + ("copied" if args.unfinished else "left") if found.unfinished else ""
     print(

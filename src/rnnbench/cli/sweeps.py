@@ -203,11 +203,15 @@ def detach(args: argparse.Namespace, name: str) -> int:
 
 
 def _retry(args: argparse.Namespace) -> int:
+    from rnnbench.store.door import refused
     from rnnbench.store.store import Store
     from rnnbench.sweeps import retry
 
     wanted = retry.statuses(args.status) if args.status is not None else frozenset(retry.USUAL)
-    made, lost = retry.failed_runs(Store.open(args.results), args.name, wanted)
+    store = Store.open(args.results)
+    made, lost = retry.failed_runs(store, args.name, wanted)
+    for line in refused(store.problems):
+        print(line, file=sys.stderr)
     for run_id, reason in lost.items():
         print(f"left as it is: {run_id}: {reason}", file=sys.stderr)
     if not made.jobs:

@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, FAILED, OK, Commands
@@ -96,14 +96,15 @@ def _chosen(store: Store, selection: Sequence[str]) -> Iterator[Mirrored]:
 
 def _mirrored(store: Store, found: Found) -> Iterator[Mirrored]:
     """The records of one place. store: the user's own, which may have the curves of a published set's runs."""
+    from rnnbench.store.door import refused
     from rnnbench.store.gathered import gather
     from rnnbench.store.results import Runs, Sweep
     from rnnbench.store.store import Store
     from rnnbench.tracking.push import Mirrored
 
     gathered = gather(found)
-    for problem in gathered.problems.values():
-        print(f"rnnbench: left out: {problem}", file=sys.stderr)
+    for line in refused(gathered.problems):
+        print(line, file=sys.stderr)
     histories = gathered.curves()
     runs = [str(record["id"]) for record in gathered.records]
     if isinstance(found, Sweep):
@@ -113,7 +114,14 @@ def _mirrored(store: Store, found: Found) -> Iterator[Mirrored]:
     else:
         groups = dict.fromkeys(runs, gathered.where.resolve().name)
     for run, record in zip(runs, gathered.records, strict=True):
-        yield Mirrored(record, histories.get(run) or store.history(run), groups.get(run))
+        yield Mirrored(record, histories.get(run) or _own_curve(store, run), groups.get(run))
+
+
+def _own_curve(store: Store, run: str) -> Sequence[Mapping[str, float]]:
+    """What the user's own store has of a published run's history."""
+    from rnnbench.store.curves import read_curves
+
+    return read_curves(store, [run]).get(run, ())
 
 
 def _groups(results: Results, *, mention: bool) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.face.words import Words, selection_of
+from rnnbench.store.door import refused
 
 if TYPE_CHECKING:
     from rnnbench.reports.selection.select import Selected
@@ -26,9 +27,7 @@ def mark_stale(found: Selected) -> int:
 
 def marked(found: Selected) -> list[str]:
     """Mark what is stale, and say what is left out, unfinished or stale, a line each."""
-    lines = [f"left out: {problem}" for problem in found.problems.values()]
-    if count := len(found.problems):
-        lines.append(f"left out: {count} record{'s' * (count != 1)} that cannot be read")
+    lines = refused(found.problems)
     lines += [f"note: {remark}" for remark in found.remarks]
     if count := mark_stale(found):
         lines.append(f"stale: {count} of {len(found.frame)} runs were made by other source")

@@ -209,12 +209,13 @@ def claims(*numbers: int, results: str | Path | None = None) -> Claims:
         from rnnbench.reports.claims.command import judge_all
         from rnnbench.reports.claims.judge import rules
         from rnnbench.reports.claims.table import COLUMNS, check_rows, what_is_missing
+        from rnnbench.store.door import refused
         from rnnbench.store.store import Store
         from rnnbench.sweeps.stale import record_is_stale
 
         store = Store.open(results)
         judged, used = judge_all(store, read(numbers))
-        remarks = [f"left out: {problem}" for problem in store.problems.values()]
+        remarks = refused(store.problems)
         if stale := sum(record_is_stale(record) for record in used):
             remarks.append(f"stale: {stale} of {len(used)} runs were made by other source")
         frame = typed_frame([_claim_row(each) for each in judged], CLAIM_COLUMNS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnnbench.reports.tables.html import lines_to_html, to_html
 from rnnbench.reports.tables.table import Section, Table
 from rnnbench.reports.tables.terminal import to_rich
+from rnnbench.store.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ class View:
         for table in self.shown():
             yield to_rich(table)
         for remark in self.remarks:
-            yield Text(remark, style="yellow")
+            yield Text(printable(remark), style="yellow")
 
     def __repr__(self) -> str:
         rows = len(self.frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.reports.tables.numbers import count, known, short, with_arrow
+from rnnbench.store.files import read_regular
 from rnnbench.store.gathered import resolve_run, the_record
+from rnnbench.store.parse import parse, parse_yaml
 from rnnbench.store.record import NOT_IN_ID, Parsed, Record, RecordError
 from rnnbench.store.rows import compact, device_kind, number, part
-from rnnbench.store.small_files import read_json
 from rnnbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -177,12 +179,10 @@ def _unfinished(store: Store, run_id: str) -> Pairs:
 
 def _config(path: Path) -> Pairs:
     """A config.yaml, a line a group, without what is in no run's id."""
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        content = f"cannot be read ({str(error).splitlines()[0]})"
+        content = parse_yaml(read_regular(path).decode())
+    except (OSError, ValueError) as error:
+        content = f"cannot be read ({' '.join(str(error).split())})"
     config = content if isinstance(content, Mapping) else {"config": content}
     texts = {str(name): compact(value) for name, value in config.items() if name not in NOT_IN_ID}
     return [(name, text) for name, text in texts.items() if text]
@@ -190,7 +190,10 @@ def _config(path: Path) -> Pairs:
 
 def _command(path: Path) -> Pairs:
     """The command that a config.yaml names in its head."""
-    lines = path.read_bytes().decode(errors="replace").splitlines()
+    try:
+        lines = read_regular(path).decode(errors="replace").splitlines()
+    except OSError:
+        return []
     return [("again with", line.removeprefix("# ")) for line in lines if line.startswith("# rnnbench ")]
 
 
@@ -224,13 +227,17 @@ def _said(folder: Path) -> Parsed:
     """What the JSON files of an attempt say, and when it began and last gave a sign of life."""
     said: Parsed = {}
     for path in sorted(folder.glob("*.json")):
-        content = read_json(path)
+        try:
+            content = parse(read_regular(path))
+        except (OSError, ValueError):
+            content = None
         said |= content if isinstance(content, dict) else {path.name: "cannot be read"}
     sign = folder / "heartbeat"
     times = {"began": said.get("time"), "last sign": sign.stat().st_mtime if sign.exists() else None}
     for name, seconds in times.items():
         if known(number(seconds)):
-            said[name] = datetime.fromtimestamp(number(seconds), UTC).isoformat(timespec="seconds")
+            with contextlib.suppress(ValueError, OverflowError, OSError):  # a time that no calendar has
+                said[name] = datetime.fromtimestamp(number(seconds), UTC).isoformat(timespec="seconds")
     return said
 
 

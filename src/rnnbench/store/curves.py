@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from rnnbench.store.record import dumps
 from rnnbench.store.rows import number
@@ -24,8 +25,8 @@ def read_curves(source: Store | Path, ids: Iterable[str]) -> Curves:
     if isinstance(source, Store):
         found = {run: source.history(run) for run in wanted}
     else:
-        lines = {str(line.get("id")): line.get("rows") or [] for line in read_jsonl(source / FILE)}
-        found = {run: lines[run] for run in wanted if run in lines}
+        lines = {str(line.get("id")): line.get("rows") for line in read_jsonl(source / FILE)}
+        found = {run: _rows(lines[run]) for run in wanted if run in lines}
     return {run: ordered for run, rows in found.items() if (ordered := _by_step(rows))}
 
 
@@ -37,6 +38,11 @@ def write_curves(store: Store, ids: Iterable[str], folder: Path) -> Path:
     path = folder / FILE
     write_atomic(path, text)
     return path
+
+
+def _rows(value: Any) -> list[Line]:
+    """What a line of the file has for rows, those that are some."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def _by_step(rows: Iterable[Line]) -> list[Line]:

@@ -10,9 +10,11 @@ LONGEST = 255  # bytes of a file's name
 
 
 def is_id(text: str) -> bool:
-    """Whether a text may be the id of a run: the name of one folder in the store."""
+    """Whether a text may be the id of a run: the name of one folder in the store, in letters that UTF-8 has."""
+    if text.isascii() and text.isalnum():  # as nearly all
+        return len(text) <= LONGEST
     try:
-        name = os.fsencode(text)
+        name = text.encode()
     except UnicodeEncodeError:
         return False
     return 0 < len(name) <= LONGEST and not {ord("/"), 0} & set(name) and text not in (os.curdir, os.pardir)

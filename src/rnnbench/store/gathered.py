@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnbench.errors import BadInput
+from rnnbench.errors import BadInput, listed_ids, shown
 from rnnbench.store.curves import Curves, read_curves
+from rnnbench.store.door import refused
 from rnnbench.store.manifests import read_manifest, read_manifests
 from rnnbench.store.published import Head, read_head, read_what_can_be
 from rnnbench.store.record import Record, RecordError
@@ -34,7 +35,7 @@ class Gathered:
     @property
     def remarks(self) -> list[str]:
         """What the reader of a table must know: what is left out, what is not finished."""
-        said = [f"left out: {problem}" for problem in self.problems.values()]
+        said = refused(self.problems)
         if self.lacking:
             of = self.lacking + len(self.problems) + len(self.records)
             said.append(f"{self.lacking} of the {of} runs of {self.label} are not finished: {self.command}")
@@ -89,7 +90,9 @@ def resolve_run(store: Store, name: str) -> Run:
     runs = _ids(found)
     if len(runs) != 1:
         some = f": {', '.join(runs[:4])}{' ...' * (len(runs) > 4)}" if runs else ""
-        raise BadInput(f"{name!r} is {found.WHAT} ({len(runs)} runs), and one run is needed here; give its id{some}.")
+        raise BadInput(
+            f"{shown(name)} is {found.WHAT} ({len(runs)} runs), and one run is needed here; give its id{some}."
+        )
     return Run(found.where, runs[0])
 
 
@@ -130,7 +133,7 @@ def the_sweep(found: Found, key: str, what: str) -> Found:
     if len(names) == 1:
         return Sweep(found.store, names[0], f"{found.label}/{names[0]}")
     if names:
-        some = ", ".join(names)
+        some = listed_ids(names)
         first = found.store.results.manifest(names[0])
         raise BadInput(f"{found.label} holds several sweeps ({some}), and {what} is of one; give its manifest: {first}")
     return found

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnbench.store.record import Record, RecordError
+from rnnbench.store.folder import is_id
+from rnnbench.store.record import FINAL, Record, RecordError
 from rnnbench.store.rows import COLUMNS, Row, columns, fitting, metrics_of, number, row
 from rnnbench.store.store import Store, write_atomic
 
@@ -95,10 +96,10 @@ def load(store: Store) -> Index:
     if len(seen.folders) >= FEWEST and stale * SHARE >= len(seen.folders) and stale:
         _write(table, store.results.index)
     if table["problem"].null_count == table.num_rows:
-        return Index(table, seen.unfinished)
+        return Index(table, seen.unfinished, seen.odd)
     bad = table.filter(pc.is_valid(table["problem"])).select(["folder", "problem"]).to_pydict()
     problems = {str(store.record_path(f)): p for f, p in zip(bad["folder"], bad["problem"], strict=True)}
-    return Index(table.filter(pc.is_null(table["problem"])), seen.unfinished, problems)
+    return Index(table.filter(pc.is_null(table["problem"])), seen.unfinished, problems | seen.odd)
 
 
 def of_runs(store: Store, runs: Sequence[str], *names: str) -> tuple[dict[str, Row], dict[str, str]]:
@@ -122,23 +123,26 @@ def of_runs(store: Store, runs: Sequence[str], *names: str) -> tuple[dict[str, R
 @dataclass(frozen=True)
 class Seen:
     """What a look at a store's folders found. folders: those with a record, sorted by name; keys: a row for each of
-    them (`KEY`), by what tells a changed file; unfinished: the folders without a record, sorted."""
+    them (`KEY`), by what tells a changed file; unfinished: the folders without a record, sorted; odd: by path, why a
+    record cannot even be named in a table."""
 
     folders: list[str]
     keys: np.ndarray
     unfinished: list[str]
+    odd: dict[str, str] = field(default_factory=dict)
 
 
 def _scan(root: Path) -> Seen:
     """One look at every run folder: one `stat` a record, relative to the open folder, which is the shorter way."""
     try:
         with os.scandir(root) as entries:
-            names = sorted([entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()])
+            names = sorted([entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)])
         base = os.open(root, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return Seen([], np.empty((0, len(KEY)), np.uint64), [])
     folders: list[str] = []
     unfinished: list[str] = []
+    odd: dict[str, str] = {}
     keys: list[int] = []  # of all folders in one list of numbers: nothing that Python's garbage collector walks through
     try:
         for name in names:
@@ -147,12 +151,22 @@ def _scan(root: Path) -> Seen:
             except OSError:
                 unfinished.append(name)
                 continue
+            if not is_id(name):
+                odd[f"{root}/{name}/record.json"] = f"{root}/{name} is named in bytes that are no text (UTF-8)"
+                continue
             folders.append(name)
             # a time before 1970 or far ahead is as good as any to tell a change by
             keys += (found.st_mtime_ns & UNSIGNED, found.st_size, found.st_ino)
     finally:
         os.close(base)
-    return Seen(folders, np.array(keys, np.uint64).reshape(-1, len(KEY)), unfinished)
+    return Seen(folders, np.array(keys, np.uint64).reshape(-1, len(KEY)), unfinished, odd)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _compared(old: Any, seen: Seen) -> tuple[np.ndarray, list[int]]:
@@ -238,7 +252,7 @@ def _made_by() -> str:
     """Of the code that makes rows: an index made by other code is made again."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for name in ("index.py", "record.py", "rows.py"):
+    for name in ("index.py", "door.py", "kinds.py", "parse.py", "record.py", "rows.py"):
         digest.update((package / name).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -256,7 +270,8 @@ def _read(path: Path) -> Any:
     except (pa.ArrowException, OSError, ValueError):
         return None
     made_by = (table.schema.metadata or {}).get(b"made_by")
-    return table if made_by == _made_by().encode() and _fits(table.schema) else None
+    is_ours = made_by == _made_by().encode() and _fits(table.schema) and _is_true(table)
+    return table if is_ours else None
 
 
 def _fits(schema: Any) -> bool:
@@ -269,6 +284,19 @@ def _fits(schema: Any) -> bool:
     metrics = [schema.field(n) for n in range(len(fixed), len(schema))]
     return all(schema.field(n).type == fixed.field(n).type for n in range(len(fixed))) and all(
         field.name.startswith(METRIC) and field.type == pa.float64() for field in metrics
+    )
+
+
+def _is_true(table: Any) -> bool:
+    """Whether every row says what the record of its folder must: an id, and an end that there is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    good = table.filter(pc.is_null(table["problem"]))
+    ids = pc.equal(good["id"].cast(pa.string()), good["folder"])
+    ends = pc.is_in(good["status"].cast(pa.string()), value_set=pa.array(FINAL))
+    return not table["folder"].null_count and all(
+        pc.all(each, skip_nulls=False).as_py() is not False and not each.null_count for each in (ids, ends)
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import IDS, BadInput, nearest, shown
+from rnnbench.store.files import read_regular
 from rnnbench.store.folder import Results, is_id
+from rnnbench.store.kinds import Kind, fits, kinds_of
+from rnnbench.store.parse import parse
 
 
 class SkippedCells(TypedDict):
@@ -94,13 +96,16 @@ class Manifest(TypedDict):
     search: NotRequired[SearchRules]
 
 
+MANIFEST = Kind(frozenset({dict}), kinds_of(Manifest), deep=True)
+
+
 def read_manifest(results: Results, name: str) -> Manifest:
     """A sweep's manifest. Raises BadInput where there is none, or it is damaged."""
     path = results.manifest(name)
     if not os.path.lexists(path):  # a name that is too long for a file is none
         known = [path.stem for path in results.manifests()]
-        hint = nearest(name, known) if known else "`rnnbench sweep` has not been run here."
-        raise BadInput(f"no sweep {name!r} in {results.sweeps}; {hint}")
+        hint = nearest(name, known, IDS) if known else "`rnnbench sweep` has not been run here."
+        raise BadInput(f"no sweep {shown(name)} in {results.sweeps}; {hint}")
     try:
         return read_manifest_file(path)
     except (OSError, ValueError):
@@ -109,10 +114,7 @@ def read_manifest(results: Results, name: str) -> Manifest:
 
 def read_manifest_file(path: Path) -> Manifest:
     """The manifest in a file. Raises OSError or ValueError where there is none to read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:  # brackets in brackets without end
-        content = None
+    content = parse(read_regular(path))
     if not isinstance(content, dict) or not _is_manifest(content):
         raise ValueError(f"{path} is no manifest")
     return cast(Manifest, content)
@@ -187,7 +189,7 @@ def _is_manifest(content: Mapping[str, object]) -> bool:
         and _are_ids(content.get("earlier", []))
         and are_skipped(content.get("skipped"))
         and _are_entries(content.get("entries", {}))
-        and isinstance(content.get("ablation"), dict | None)
+        and fits(content, MANIFEST)
         and is_search(content.get("search", {}))
     )
 

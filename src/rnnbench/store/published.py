@@ -10,16 +10,18 @@ All else in such a folder is derived from these (`reports.publish`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from rnnbench.errors import BadInput
-from rnnbench.store import record as records
 from rnnbench.store.config import Composed
+from rnnbench.store.door import loads
+from rnnbench.store.files import read_regular
 from rnnbench.store.folder import Results
+from rnnbench.store.kinds import Kind, fits, kinds_of
 from rnnbench.store.manifests import Experiment, Manifest, SearchRules, SkippedCells, are_skipped, is_search
+from rnnbench.store.parse import parse
 from rnnbench.store.record import Record, RecordError
 
 RECORDS, HEAD = "records.jsonl", "sweep.json"
@@ -46,6 +48,7 @@ class PublishedHead(TypedDict):
     runs: NotRequired[list[str]]
 
 
+PUBLISHED_HEAD = Kind(frozenset({dict}), kinds_of(PublishedHead), deep=True)
 Head = Manifest | PublishedHead  # what is known of a sweep, from its manifest or frozen
 
 
@@ -107,27 +110,28 @@ def read_head(folder: Path) -> PublishedHead:
     """A published set's head; of one without the file, its name alone. Raises BadInput where it is damaged."""
     path = folder / HEAD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse(read_regular(path))
         if not isinstance(content, dict) or not _is_head(content):
             raise ValueError("no head of a published set")
     except FileNotFoundError:
         content = {}
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         raise BadInput(f"{path} is damaged; take it from where the set came from, or publish it again.") from None
     return cast(PublishedHead, {"name": folder.resolve().name, "command": "", "skipped": [], **content})
 
 
 def _is_head(content: Mapping[str, object]) -> bool:
     """Whether what was read has the keys of a head, each of its kind; an old or a small set may lack some."""
-    objects = ("not_run", "samples", "sweeps")
     return (
-        all(isinstance(content.get(key, ""), str) for key in ("name", "command"))
-        and all(isinstance(content.get(key, {}), dict) for key in objects)
-        and isinstance(content.get("ablation"), dict | None)
+        fits(content, PUBLISHED_HEAD)
         and is_search(content.get("search", {}))
-        and isinstance(content.get("claims", []), list)
         and are_skipped(content.get("skipped", []))
+        and all(map(_has_no_null, (content.get(key, {}) for key in ("not_run", "samples", "sweeps", "claims"))))
     )
+
+
+def _has_no_null(part: Any) -> bool:
+    return None not in (part.values() if isinstance(part, dict) else part)
 
 
 def read_published(folder: Path) -> list[Record]:
@@ -169,12 +173,9 @@ def find_frozen(results: Results, prefix: str) -> list[tuple[str, Path]]:
 
 def _lines(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The lines of a set's records, each with its place in words."""
-    for n, line in enumerate((folder / RECORDS).read_bytes().splitlines(), 1):
+    for n, line in enumerate(read_regular(folder / RECORDS, largest=None).splitlines(), 1):
         yield f"{folder.name}, line {n}", line
 
 
 def _record(line: bytes, place: str) -> Record:
-    try:
-        return records.loads(line.decode("utf-8"), name=place)
-    except UnicodeDecodeError as error:
-        raise RecordError(f"{place} is not whole text ({error})") from None
+    return loads(line, name=place)

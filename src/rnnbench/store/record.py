@@ -42,10 +42,9 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict
 
 from rnnbench.store.config import Config, Options
-from rnnbench.store.folder import is_id
 
 SCHEMA_VERSION = 1
 
@@ -144,9 +143,8 @@ class Git(TypedDict):
 class Record(TypedDict):
     """One finished run; the keys are explained above.
 
-    What `upgrade` has checked is always there, and all else may be null: in a run that failed early, or was recorded
-    before there was such a key. A part is typed as it is written, and nobody checks it when it is read: who reads
-    records of strangers takes it by `rows.part` and `rows.number`.
+    What can be null is so in a run that failed early, or was recorded before there was such a key; inside of a part
+    every value may be. These annotations are what `store.door` checks when a record is read.
     """
 
     schema_version: int
@@ -180,7 +178,7 @@ class Record(TypedDict):
     backend: str | None
     threads: int | None
     deterministic: bool | None
-    host: Host | None
+    host: Host | str | None  # the name alone, in records of other making
     git: Git | None
     source_hash: str | None
     packages: Mapping[str, str] | None
@@ -257,52 +255,6 @@ def dumps(record: Mapping[str, object]) -> str:
         return value
 
     return json.dumps(clean(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-# Reads NaN and Infinity as null: they are no JSON, but Python writes them. Made once: making one takes a while.
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
-
-
-def loads(text: str, *, name: str = "record") -> Record:
-    """Read one record, of this schema or an older one. Raises RecordError, which names it and says what is wrong."""
-    try:
-        record = _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:  # the latter: brackets in brackets without end
-        raise RecordError(f"{name} is not whole JSON ({error})") from None
-    if not isinstance(record, dict) or "schema_version" not in record:
-        raise RecordError(f"{name} is no rnnbench record: it has no schema_version")
-    return upgrade(record, name=name)
-
-
-def upgrade(record: Parsed, *, name: str = "record") -> Record:
-    """The record as today's schema has it. Old records are read for ever; they are never rewritten."""
-    version = record["schema_version"]
-    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
-        raise RecordError(
-            f"{name} has schema_version {version!r}; this rnnbench reads up to {SCHEMA_VERSION}: update rnnbench"
-        )
-    missing = [key for key in ("id", "status", "axes", "dataset", "seed", "metrics") if key not in record]
-    if missing:
-        raise RecordError(f"{name} lacks {', '.join(missing)}")
-    for step in range(version, SCHEMA_VERSION):
-        record = UPGRADES[step](record)
-    _check(record, name)
-    if record.keys() >= EVERY_KEY:  # as nearly all: the copy would take as long as all of the above
-        return cast(Record, record)
-    return cast(Record, {key: record.get(key) for key in KEYS} | record)
-
-
-def _check(record: Parsed, name: str) -> None:
-    """Raises RecordError where what every reader relies on is of another kind."""
-    if not (isinstance(record["id"], str) and is_id(record["id"])):
-        raise RecordError(f"{name} has {record['id']!r} for id, which is the name of its folder in every record")
-    if not isinstance(record["seed"], int):
-        raise RecordError(f"{name} has {record['seed']!r} for seed, which is a whole number in every record")
-    if record["status"] not in FINAL:
-        raise RecordError(f"{name} has the unknown status {record['status']!r}")
-    for key in ("axes", "dataset", "metrics"):
-        if not isinstance(record[key], dict):
-            raise RecordError(f"{name} has {record[key]!r} for {key}, which is an object in every record")
 
 
 def config_of(record: Record) -> Config:

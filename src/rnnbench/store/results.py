@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rnnbench.errors import BadInput, listed, nearest
+from rnnbench.errors import IDS, BadInput, listed, nearest, shown
 from rnnbench.store.folder import Results
 from rnnbench.store.published import find_frozen, is_own, is_published, published
 from rnnbench.store.store import Store
@@ -102,8 +102,8 @@ def resolve(store: Store, name: str, wanted: tuple[Kind, ...] = ANY) -> Found:
     if other is None and Run not in wanted:  # an id is no name here, and known as one nevertheless
         other = _a_run(store, name)
     if other is not None:
-        raise BadInput(f"{name!r} is {other.WHAT}, and {_words(wanted)} is needed here; {_hint(store, wanted)}")
-    raise BadInput(f"no {_words(wanted, article=False)} is called {name!r}; {_hint(store, wanted, name)}")
+        raise BadInput(f"{shown(name)} is {other.WHAT}, and {_words(wanted)} is needed here; {_hint(store, wanted)}")
+    raise BadInput(f"no {_words(wanted, article=False)} is called {shown(name)}; {_hint(store, wanted, name)}")
 
 
 def meaning(store: Store, name: str) -> Found | None:
@@ -212,7 +212,7 @@ def _runs(store: Store, prefix: str) -> Iterator[Run]:
     frozen = find_frozen(store.results, prefix) if ID.fullmatch(prefix) else []
     if len(frozen) > 1:
         some = ", ".join(run for run, _ in frozen[:4]) + (" ..." if len(frozen) > 4 else "")
-        raise BadInput(f"{prefix!r} is the beginning of {len(frozen)} published runs ({some}); give more digits.")
+        raise BadInput(f"{shown(prefix)} is the beginning of {len(frozen)} published runs ({some}); give more digits.")
     for run, folder in frozen:
         yield Run(folder, run)
 
@@ -241,4 +241,4 @@ def _hint(store: Store, wanted: tuple[Kind, ...], unknown: str = "") -> str:
     names = known(store, wanted)
     if not names:
         return f"none is in {store.results.root}: `rnnbench sweep experiment=quickstart` makes one."
-    return nearest(unknown, names) if os.path.basename(unknown) == unknown else listed(names)
+    return nearest(unknown, names, IDS) if os.path.basename(unknown) == unknown else listed(names, IDS)

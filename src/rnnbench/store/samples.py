@@ -24,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.errors import BadInput
+from rnnbench.store.files import read_regular
+from rnnbench.store.parse import parse
 from rnnbench.store.record import Parsed
 
 FILE = "samples.npz"
 SCHEMA_VERSION = 1
+LARGEST = 2**30  # bytes of all arrays together; eight clips of 20 frames of 256 x 256 have 10 million
 ARRAYS = ("input", "truth", "prediction", "clips")
 
 Bytes = NDArray[np.uint8]
@@ -75,8 +78,10 @@ def dumps(samples: Samples) -> bytes:
 def read(path: Path) -> Samples:
     """Samples from a file. Raises BadInput where there is none, or where it is no whole samples file."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:  # a torn file is closed, too
-            about: Parsed = json.loads(str(content["about"]))
+        data = read_regular(path, largest=None)
+        _check_sizes(data)
+        with np.load(io.BytesIO(data), allow_pickle=False) as content:  # a torn file is closed, too
+            about: Parsed = parse(str(content["about"]).encode())
             arrays = {name: content[name] for name in ARRAYS}
         if about["schema_version"] > SCHEMA_VERSION:
             raise BadInput(f"{path} has schema_version {about['schema_version']}; update rnnbench.")
@@ -84,13 +89,30 @@ def read(path: Path) -> Samples:
         _check(samples)
     except BadInput:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, NotImplementedError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise BadInput(f"{path} cannot be read as samples ({error}): delete it, and it is made anew.") from None
     return samples
 
 
+def _check_sizes(data: bytes) -> None:
+    """Raise ValueError where the file says of itself that it is far larger once it is unpacked."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        size = sum(member.file_size for member in packed.infolist())
+    if size > LARGEST:
+        raise ValueError(f"its arrays have {size:,} bytes, and at most {LARGEST:,} are read")
+
+
 def _check(samples: Samples) -> None:
     """Raise ValueError where the arrays do not belong together."""
+    scale = samples.scale
+    numbers = (scale.top, scale.minutes if scale.minutes is not None else 1.0)
+    if scale.kind not in ("plain", "rain") or not all(isinstance(n, (int, float)) and n > 0 for n in numbers):
+        raise ValueError("its scale is none")
+    if samples.clips.dtype != np.int64 or samples.clips.ndim != 1:
+        raise ValueError("its clips are no list of places")
     shown = (samples.input, samples.truth, samples.prediction)
     if any(array.dtype != np.uint8 or array.ndim != 5 or 0 in array.shape for array in shown):
         raise ValueError("its frames are no N T C H W of bytes")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,10 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnnbench.errors import UNWRITABLE, BadInput, nearest
+from rnnbench.errors import UNWRITABLE, BadInput, nearest, shown
 from rnnbench.store import record as records
+from rnnbench.store.door import loads, read_record
+from rnnbench.store.files import NoRegularFile, read_regular
 from rnnbench.store.folder import Results
-from rnnbench.store.record import Record
+from rnnbench.store.parse import parse
+from rnnbench.store.record import Record, RecordError
 
 Line = dict[str, Any]  # one line of a JSON-lines file, unchecked: of a history, the metrics at one step
 
@@ -93,19 +95,20 @@ def _sync(folder: Path) -> None:
 
 
 def read_jsonl(path: Path) -> list[Line]:
-    """The rows of a JSON-lines file, [] where there is none. A torn line (the process was killed) is left out.
+    """The rows of a JSON-lines file, [] where there is none, or no file. A torn line (the process was killed) is left
+    out, and so is one beyond the bounds of `parse`.
 
     A torn line need not be the last: a resumed run appends behind it. Bytes, because a tear may split a character.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
+        lines = read_regular(path, largest=None).split(b"\n")
+    except (FileNotFoundError, NoRegularFile):
         return []
     rows = []
     for line in lines:
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse(line)
+        except ValueError:
             continue
         if isinstance(row, dict):
             rows.append(row)
@@ -148,16 +151,8 @@ class Store:
         return sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
     def read(self, run_id: str) -> Record | None:
-        """A run's record; None while the run is not finished. Raises RecordError where the file is damaged."""
-        path = f"{self.root}/{run_id}/record.json"  # a Path would take as long as the reading
-        try:
-            with open(path, "rb", buffering=0) as file:
-                text = file.read().decode("utf-8")
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError as error:
-            raise records.RecordError(f"{path} is not whole text ({error})") from None
-        return records.loads(text, name=path)
+        """A run's record; None while the run is not finished. Raises RecordError where it is refused."""
+        return read_record(f"{self.root}/{run_id}/record.json", run_id)  # a Path would take as long as the reading
 
     def iterate(self) -> Iterator[Record]:
         """Every readable record, by id. What cannot be read goes to `problems` and never stops the rest."""
@@ -165,7 +160,7 @@ class Store:
         for run_id in self.ids():
             try:
                 record = self.read(run_id)
-            except (records.RecordError, OSError) as error:
+            except (RecordError, OSError) as error:
                 self.problems[str(self.record_path(run_id))] = str(error)
                 continue
             if record is not None:
@@ -184,7 +179,7 @@ class Store:
         if path.exists():
             raise FileExistsError(errno.EEXIST, "a record is written once, and exists", str(path))
         text = records.dumps(record)
-        records.loads(text, name=str(path))
+        loads(text, name=str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         write_once(path, text)
         return path
@@ -208,13 +203,16 @@ class Store:
             return None
         asides = sorted(folder.glob("record.*-*.json"), key=lambda path: path.stat().st_mtime_ns)  # of its writing
         try:
-            return records.loads(asides[-1].read_text(encoding="utf-8"), name=str(asides[-1])) if asides else None
-        except (records.RecordError, UnicodeDecodeError, OSError):
+            return read_record(asides[-1], run_id) if asides else None
+        except (RecordError, OSError):
             return None
 
     def history(self, run_id: str) -> list[Line]:
-        """A run's metrics by step, as far as they were written."""
-        return read_jsonl(self.folder(run_id) / "history.jsonl")
+        """A run's metrics by step, as far as they were written; none where they cannot be read."""
+        try:
+            return read_jsonl(self.folder(run_id) / "history.jsonl")
+        except OSError:
+            return []
 
     def find(self, prefix: str) -> str:
         """The one run whose id begins with prefix. Raises BadInput when there is none or more than one."""
@@ -224,6 +222,6 @@ class Store:
             return hits[0]
         if not hits:
             hint = nearest(prefix, ids, FEW) if ids else "the store is empty: `rnnbench run` makes a first run."
-            raise BadInput(f"no run {prefix!r} in {self.root}; {hint}")
+            raise BadInput(f"no run {shown(prefix)} in {self.root}; {hint}")
         some = ", ".join(hits[:FEW]) + (" ..." if len(hits) > FEW else "")
-        raise BadInput(f"{prefix!r} is the beginning of {len(hits)} runs ({some}); give more digits.")
+        raise BadInput(f"{shown(prefix)} is the beginning of {len(hits)} runs ({some}); give more digits.")

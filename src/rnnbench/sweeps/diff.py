@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from rnnbench.errors import BadInput
 from rnnbench.runs.axes import leaves
 from rnnbench.runs.plan import prepare
 from rnnbench.store import record as records
 from rnnbench.store.config import Config
+from rnnbench.store.files import read_regular
 from rnnbench.store.gathered import resolve_run, the_record
+from rnnbench.store.parse import parse_yaml
 from rnnbench.store.published import find_frozen
 from rnnbench.store.record import Record
 from rnnbench.store.results import Run
@@ -78,8 +78,8 @@ def _recorded(store: Store, run: str) -> Record | None:
 
 def _written(folder: Path) -> Config | None:
     try:
-        content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        content = parse_yaml(read_regular(folder / "config.yaml").decode())
+    except (OSError, ValueError):
         return None
     return cast(Config, content) if isinstance(content, dict) else None
 

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from rnnbench.store.text import printable
 from rnnbench.sweeps.executors.base import Running
 
 
@@ -62,7 +63,7 @@ class Display:
     def line(self, text: str, style: str = "") -> None:
         """A line that stays."""
         (self.live.console if self.live else self.console).print(
-            Text(text, style=style), highlight=False, soft_wrap=True
+            Text(printable(text), style=style), highlight=False, soft_wrap=True
         )
 
     def finished(self, title: str, status: str, detail: str, seconds: float | None) -> None:
@@ -92,5 +93,5 @@ class Display:
             ProgressBar(total=max(self.total, 1), completed=self.done, width=30),
             Text(counts + (f" · ETA {eta}" if eta else "")),
         )
-        rows = [Text(f"  {r.job.title}  {r.seconds:.0f} s", style="dim") for r in running]
+        rows = [Text(f"  {printable(r.job.title)}  {r.seconds:.0f} s", style="dim") for r in running]
         self.live.update(Group(bar, *rows))

@@ -1,4 +1,8 @@
-"""Stores of several machines joined into one: finished runs are copied whole, and nothing here is ever overwritten."""
+"""Stores of several machines joined into one: finished runs are copied whole, and nothing here is ever overwritten.
+
+What a source holds is a stranger's. No symbolic link in it is followed, save one that the user named: it could lead to
+any file that the user may read. A run with a link, a pipe or a device in its folder is refused by name.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnbench.errors import BadInput
+from rnnbench.errors import BadInput, shown
 from rnnbench.runs import attempts
 from rnnbench.store import record as records
+from rnnbench.store.files import read_regular
 from rnnbench.store.gathered import the_record
 from rnnbench.store.manifests import (
     Manifest,
@@ -23,7 +29,7 @@ from rnnbench.store.manifests import (
     read_manifest_file,
     skipped_cells,
 )
-from rnnbench.store.published import PublishedHead, read_head, read_what_can_be
+from rnnbench.store.published import HEAD, RECORDS, PublishedHead, read_head, read_what_can_be
 from rnnbench.store.record import Record
 from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep, resolve
 from rnnbench.store.store import Store, write_atomic
@@ -50,7 +56,8 @@ class Merged:
 def merge(store: Store, sources: list[str | Path], *, unfinished: bool = False) -> Merged:
     """Copy what `store` does not have from results folders, stores (their runs/) and published sets.
 
-    Each run folder appears whole or not at all. A run that is in both with other metrics is named and ours is kept.
+    Each run folder appears whole or not at all. A run that is in both with other metrics is named and ours is kept, and
+    what is refused is named.
     sources: what `store.results` takes: folders, names of published sets, a manifest or a run elsewhere.
     unfinished: runs without a record, too (with their checkpoints: the same command resumes them here).
     Raises BadInput where a source is none of these, or is the store itself.
@@ -59,13 +66,14 @@ def merge(store: Store, sources: list[str | Path], *, unfinished: bool = False) 
     places = [_place(str(source), store) for source in sources]
     store.root.mkdir(parents=True, exist_ok=True)
     _remove_leavings(store)
-    for place in places:
+    for source, place in zip(sources, places, strict=True):
+        named = Path(source)
         if isinstance(place, PublishedSet):
             _merge_published(store, place.folder, found)
         elif isinstance(place, Run):
             _merge_run(store, place, found, unfinished)
         else:
-            _merge_store(store, place, found, unfinished)
+            _merge_store(store, place, named, found, unfinished)
     return found
 
 
@@ -80,17 +88,54 @@ def _place(source: str, store: Store) -> Found:
     return found
 
 
-def _merge_store(store: Store, place: Runs | Sweep, found: Merged, unfinished: bool) -> None:
-    """The runs of a store, with its manifests and journals; or of one sweep of it, with that manifest."""
+def _merge_store(store: Store, place: Runs | Sweep, named: Path, found: Merged, unfinished: bool) -> None:
+    """The runs of a store, with its manifests and journals; or of one sweep of it, with that manifest.
+
+    named: what the user said, which may be a link.
+    """
     other = place.store
-    if isinstance(place, Sweep):
-        manifest = read_manifest(other.results, place.name)
-        _merge_runs(store, other, all_runs(manifest), found, unfinished)
-        _merge_manifests(store, [other.results.manifest(place.name)], found)
-        return
-    _merge_runs(store, other, other.ids(), found, unfinished)
-    _merge_manifests(store, other.results.manifests(), found)
-    _merge_journals(store, other.results.tune, found)
+    results = other.results
+    links = [part for part in (other.root, results.sweeps, results.tune) if part.is_symlink() and part != named]
+    found.problems += [f"{part} is a symbolic link; name it, and it is followed" for part in links]
+    one = results.manifest(place.name) if isinstance(place, Sweep) else None
+    if other.root not in links:
+        runs = all_runs(read_manifest(results, place.name)) if one else other.ids()
+        _merge_runs(store, other, runs, found, unfinished)
+    if results.sweeps not in links:
+        manifests = [one] if one else results.manifests()
+        _merge_manifests(store, [path for path in manifests if path == named or _is_plain(path, found)], found)
+    if not one and results.tune not in links:
+        _merge_journals(store, results.tune, found)
+
+
+def _is_plain(path: Path, found: Merged) -> bool:
+    """Whether a path is no link and no pipe; names it where it is."""
+    if why := _odd(path):
+        found.problems.append(why)
+    return not why
+
+
+def _odd(path: Path) -> str:
+    """Why a path is not read: it is neither a folder nor a regular file; empty where it is one, or nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return ""
+    if stat.S_ISLNK(mode):
+        return f"{path} is a symbolic link, and none is followed"
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else f"{path} is no regular file"
+
+
+def _odd_inside(folder: Path) -> str:
+    """Why a run's folder is not copied: the first in it that is a link or no file. What is hidden is not looked at."""
+    if why := _odd(folder):
+        return why
+    for at, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in (*folders, *sorted(files)):
+            if not name.startswith(".") and (why := _odd(Path(at, name))):
+                return why
+    return ""
 
 
 def _merge_run(store: Store, place: Run, found: Merged, unfinished: bool) -> None:
@@ -107,6 +152,9 @@ def _merge_runs(store: Store, other: Store, runs: Iterable[str], found: Merged, 
         folder = other.folder(run)
         if not folder.is_dir():  # a sweep's run that never began
             continue
+        if why := _odd(folder) or _odd(other.record_path(run)):
+            found.problems.append(why)
+            continue
         try:
             record = other.read(run)
             if record is not None:
@@ -116,6 +164,8 @@ def _merge_runs(store: Store, other: Store, runs: Iterable[str], found: Merged, 
             continue
         if record is None:
             _merge_unfinished(store, folder, found, unfinished)
+        elif not store.record_path(run).exists() and (why := _odd_inside(folder)):
+            found.problems.append(why)
         elif _wanted(store, record, folder, found):
             _copy(store, folder, run)
             found.copied += 1
@@ -123,8 +173,8 @@ def _merge_runs(store: Store, other: Store, runs: Iterable[str], found: Merged, 
 
 def _check(record: Record, run: str) -> None:
     """Refuse a record that is not what its place or its config says. Raises RecordError."""
-    if not ID.fullmatch(str(record["id"])) or record["id"] != run:
-        raise records.RecordError(f"its record has the id {record['id']!r}; it was not made by rnnbench, or was moved")
+    if not ID.fullmatch(record["id"]) or record["id"] != run:
+        raise records.RecordError(f"its record has the id {shown(record['id'])}, and it was not made by rnnbench")
     config = record.get("config")
     if isinstance(config, dict) and records.run_id(config) != run:
         raise records.RecordError(
@@ -170,8 +220,12 @@ def _aside(store: Store, run: str) -> Path:
 
 
 def _merge_unfinished(store: Store, folder: Path, found: Merged, wanted: bool) -> None:
-    seen = attempts.look(folder)
-    if not ID.fullmatch(folder.name) or not seen or store.folder(folder.name).exists():
+    if not ID.fullmatch(folder.name) or store.folder(folder.name).exists():
+        return
+    if why := _odd_inside(folder):
+        found.problems.append(why)
+        return
+    if not (seen := attempts.look(folder)):
         return
     if seen[-1].status == "running":
         found.notes.append(f"{folder.name} is still being run in {folder}")
@@ -187,7 +241,7 @@ def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None 
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         if files is None:
-            shutil.copytree(folder, temporary, ignore=_no_leavings)
+            shutil.copytree(folder, temporary, ignore=_no_leavings, symlinks=True)
         else:
             temporary.mkdir()
             for name, text in files.items():
@@ -217,12 +271,8 @@ def is_old(path: Path) -> bool:
 
 
 def _no_leavings(folder: str, names: list[str]) -> list[str]:
-    """Temporary files of killed writers, and what is no plain file or folder."""
-
-    def plain(path: Path) -> bool:
-        return not path.is_symlink() and (path.is_file() or path.is_dir())
-
-    return [name for name in names if name.startswith(".") or not plain(Path(folder, name))]
+    """Temporary files of killed writers, and what has become a link or a pipe since it was looked at."""
+    return [name for name in names if name.startswith(".") or _odd(Path(folder, name))]
 
 
 def _sync(folder: Path) -> None:
@@ -237,6 +287,8 @@ def _sync(folder: Path) -> None:
 
 def _merge_published(store: Store, folder: Path, found: Merged) -> None:
     """A published set: a record each, without weights, curves or attempts, and its manifest."""
+    if not all(_is_plain(folder / name, found) for name in (RECORDS, HEAD)):
+        return
     runs = []
     good, problems = read_what_can_be(folder)
     found.problems += [f"{folder}: {problem}" for problem in problems.values()]
@@ -291,8 +343,10 @@ def _merge_journals(store: Store, folder: Path, found: Merged) -> None:
     its own trials."""
     for path in sorted(folder.glob("*.journal")):
         ours = store.results.tune / path.name
+        if not _is_plain(path, found):
+            continue
         try:
-            theirs = path.read_bytes()
+            theirs = read_regular(path, largest=None)
             if not ours.exists():
                 ours.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(ours, theirs)

@@ -10,12 +10,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rnnbench.errors import listed_ids
 from rnnbench.runs import attempts
 from rnnbench.runs.living import STALE_SECONDS
 from rnnbench.runs.plan import Job
 from rnnbench.store import index
 from rnnbench.store.record import FINAL
 from rnnbench.store.store import Store
+from rnnbench.store.text import csv_cell, json_text
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.estimate import Estimate, estimate
 from rnnbench.sweeps.plan import Plan
@@ -27,7 +29,6 @@ SHOWN = 12  # runs of each state that a text lists
 ADVICE = {
     "failed": "--retry-failed does them again",
     "stale": "made by other source; --accept-stale counts them as done, --rerun-stale does them again",
-    "damaged": "their record cannot be read; move it away to run them again",
     "interrupted": "resumed from their checkpoint",
     "running": "another process has them in hand",
 }
@@ -120,11 +121,18 @@ def summary(outlook: Outlook) -> list[str]:
     for state in outlook.counts:
         if state in outlook.again:
             lines.append(f"  {state}: done again")
+        elif state == "damaged":
+            ids = listed_ids(run.job.id for run in outlook.runs if run.state == state)
+            lines.append(f"  {state}: {outlook.counts[state]} {_cannot(outlook.counts[state])}: {ids}")
         elif state in ADVICE:
             lines.append(f"  {state}: {ADVICE[state]}")
     lines += [f"  skipped: {k} cell{'s' * (k != 1)}: {reason}" for reason, k in plan.skip_reasons().items()]
     lines += [f"  note: {sentence}" for sentence in plan.notes()]
     return [*lines, _cost(outlook)]
+
+
+def _cannot(count: int) -> str:
+    return f"record{'s' * (count != 1)} cannot be read (move {'them' if count != 1 else 'it'} away to run again)"
 
 
 def _cost(outlook: Outlook) -> str:
@@ -175,7 +183,7 @@ def as_csv(outlook: Outlook) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(as_rows(outlook))
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in as_rows(outlook))
     return out.getvalue()
 
 
@@ -194,4 +202,4 @@ def as_data(outlook: Outlook) -> dict[str, Any]:
 
 def as_json(outlook: Outlook) -> str:
     """The same as text."""
-    return json.dumps(as_data(outlook), indent=1, ensure_ascii=False) + "\n"
+    return json_text(json.dumps(as_data(outlook), indent=1, ensure_ascii=False)) + "\n"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from rnnbench.runs import attempts
 from rnnbench.store import index
+from rnnbench.store.files import read_regular
 from rnnbench.store.manifests import Manifest, SearchRules, read_manifest, read_manifests
+from rnnbench.store.parse import parse_yaml
 from rnnbench.store.results import resolve_sweep
-from rnnbench.store.rows import Row
-from rnnbench.store.small_files import read
-from rnnbench.store.store import Store, read_jsonl
+from rnnbench.store.rows import Row, number
+from rnnbench.store.store import Store
 from rnnbench.sweeps import stale
 
 OTHERS = "(no sweep)"  # the line of runs that no manifest names
@@ -88,8 +88,10 @@ def look(store: Store, name: str | None = None) -> list[State]:
     """Every sweep of a store, or the one of this name; the last line is of the runs that belong to none.
 
     name: as `store.results` takes it, so that a path names a sweep of another store. Raises BadInput where it is no
-    sweep, or its manifest is damaged. Of all sweeps a damaged one is left out; `read_manifests` names it.
+    sweep, or its manifest is damaged. Of all sweeps a damaged one is left out; `read_manifests` names it. The records
+    of these runs that cannot be read are named in `store.problems`.
     """
+    asked = store
     if name is not None:
         found = resolve_sweep(store, name)
         store, chosen = found.store, {found.name: read_manifest(found.store.results, found.name)}
@@ -100,6 +102,10 @@ def look(store: Store, name: str | None = None) -> list[State]:
     damaged = {Path(path).parent.name for path in loaded.problems}
     known = _Known(records, damaged, *_unfinished(store, loaded.unfinished))
     states = [_state(key, dict.fromkeys(manifest["runs"]), known, manifest) for key, manifest in chosen.items()]
+    wanted = None if name is None else {run for manifest in chosen.values() for run in manifest["runs"]}
+    asked.problems = {
+        path: why for path, why in loaded.problems.items() if wanted is None or Path(path).parent.name in wanted
+    }
     if name is None:
         named = {run for manifest in chosen.values() for run in manifest["runs"]}
         if others := [run for run in (*records, *damaged, *known.open) if run not in named]:
@@ -120,27 +126,28 @@ def _unfinished(store: Store, folders: Iterable[str]) -> tuple[dict[str, Live], 
     for run in folders:
         seen = attempts.look(store.folder(run))
         if seen and seen[-1].status == "running":
-            live[run] = _live(run, store.folder(run), seen[-1])
+            live[run] = _live(run, store, seen[-1])
         elif seen and seen[-1].status != "refused":  # it never began: the plan calls it new
             waiting.add(run)
     return live, waiting
 
 
-def _live(run: str, folder: Path, seen: attempts.Seen) -> Live:
-    title, updates = run, None
+def _live(run: str, store: Store, seen: attempts.Seen) -> Live:
+    title, updates, folder = run, None, store.folder(run)
     try:
-        text = (read(folder / "config.yaml") or b"").decode("utf-8")
+        text = read_regular(folder / "config.yaml").decode()
         title = text.partition("\n")[0].lstrip("# ").strip() or run
-        updates = int(yaml.safe_load(text)["budget"]["updates"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):  # it has only just begun
+        updates = int(parse_yaml(text)["budget"]["updates"])
+    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun
         pass
-    rows = read_jsonl(folder / "history.jsonl")
+    rows = store.history(run)
     last = rows[-1] if rows else {}
     names = sorted((key for key in last if key.startswith("val/")), key=lambda key: (key == "val/loss", key))
     metric = names[0] if names else None
+    step, value = number(last.get("step")), number(last.get(metric or ""))
     return Live(
-        run, title, seen.seconds, seen.number, last.get("step"), updates, metric, last.get(metric or ""),
-        seen.host, seen.silent,
+        run, title, seen.seconds, seen.number, int(step) if math.isfinite(step) else None, updates, metric,
+        value if math.isfinite(value) else None, seen.host, seen.silent,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from rnnbench.runs.living import STALE_SECONDS
 from rnnbench.store.store import Store
+from rnnbench.store.text import json_text
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.status import Live, State, look
 
@@ -25,7 +26,7 @@ SWEEPS, RUNS, FAILURES = 15, 16, 5  # lines shown of each
 def as_json(states: Sequence[State]) -> str:
     """Everything there is to say, for programs."""
     rows = [{**asdict(state), "left": state.left, "eta_seconds": state.eta} for state in states]
-    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    return json_text(json.dumps(rows, indent=1, ensure_ascii=False)) + "\n"
 
 
 def render(states: Sequence[State], root: str) -> Group:

@@ -13,6 +13,7 @@ from rnnbench.reports.ablation.design import Arm
 from rnnbench.reports.selection.coverage import coverage, failures
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import Paired, holm, paired, sign_flip_p
+from rnnbench.reports.statistics.ratios import ratio_of
 from rnnbench.reports.tables.frames import Row, typed_frame
 
 # A control is of a variant's size where it has as many parameters, as shares: a little fewer, or rather more, which
@@ -137,7 +138,7 @@ def _measured(of_arm: Mapping[int, float], base: Mapping[int, float], measure: s
         return {"scale": "difference", "runs": len(of_arm)} | _pairs(of_arm, base)
     of_arm, base = _logarithms(of_arm), _logarithms(base)
     row = _pairs(of_arm, base)
-    row |= {key: math.exp(row[key]) for key in ("baseline", "mean", "effect", "low", "high")}
+    row |= {key: ratio_of(row[key]) for key in ("baseline", "mean", "effect", "low", "high")}
     return {"scale": "ratio", "runs": len(of_arm)} | row
 
 

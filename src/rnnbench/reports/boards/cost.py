@@ -8,7 +8,7 @@ import pandas as pd
 
 from rnnbench.reports.selection.axes import AXES
 from rnnbench.reports.tables.labels import dotted
-from rnnbench.reports.tables.numbers import brief_count, count, rounded
+from rnnbench.reports.tables.numbers import brief_count, count, known, rounded
 from rnnbench.reports.tables.table import Section, Table
 from rnnbench.store.rows import BLOCK
 
@@ -57,7 +57,7 @@ def _section(part: pd.DataFrame) -> Section:
 
 
 def _texts(row: pd.Series[Any]) -> dict[str, str]:
-    dead = not pd.isna(row["live_params"]) and row["live_params"] != row["params"]
+    dead = known(row["live_params"]) and known(row["params"]) and row["live_params"] != row["params"]
     return {
         "entry": str(row["label"]),
         "runs": str(row["runs"]),

@@ -12,6 +12,7 @@ from rnnbench.reports.claims.values import Values, values_of
 from rnnbench.reports.claims.wording import Check, Claim
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import holm, sign_flip_p, smallest_p
+from rnnbench.reports.statistics.ratios import ratio_of
 from rnnbench.reports.tables.numbers import p_bound, p_text, short
 from rnnbench.store.curves import Curves
 from rnnbench.store.record import Record
@@ -166,7 +167,7 @@ def _decide(check: Check, found: Values, p: float | None) -> Finding:
     answer = _answer(check, found.values, low, high, p)
     void = _no_room(check, found, answer, high)
     answer = VOID if void else answer
-    back = math.exp if check.ratio else float
+    back = ratio_of if check.ratio else float
     finding = Finding(
         check=check,
         answer=answer,

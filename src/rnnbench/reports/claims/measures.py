@@ -54,7 +54,8 @@ def gradient_decades(record: Record, rows: Rows, outputs: int | None) -> float |
     curve: Sequence[float] = next(iter(curves.values()), [])
     if len(curve) < 2 or not (number(curve[-1]) > 0 and number(curve[0]) >= 0):
         return None
-    return min(NOTHING, abs(math.log10(curve[0] / curve[-1]))) if curve[0] else NOTHING
+    ratio = curve[0] / curve[-1]
+    return min(NOTHING, abs(math.log10(ratio))) if 0 < ratio < math.inf else NOTHING
 
 
 def recurrent_params(record: Record, rows: Rows, outputs: int | None) -> float | None:

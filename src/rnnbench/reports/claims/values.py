@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rnnbench.reports.claims.measures import CENSORED, MEASURES, OF_COST
 from rnnbench.reports.claims.wording import Check, Select, matches
+from rnnbench.reports.statistics.ratios import log_ratio
 from rnnbench.store.curves import Curves
 from rnnbench.store.record import Record
 from rnnbench.store.rows import number, part
@@ -77,7 +78,7 @@ def _comparison(first: _Side, second: _Side, check: Check) -> Values:
         pairs = {seed: pair for seed, pair in pairs.items() if seed not in apart}
     in_order = [pairs[seed] for seed in sorted(pairs)]
     return Values(
-        values=[math.log(a / b) if check.ratio else a - b for a, b in in_order],
+        values=[log_ratio(a, b) if check.ratio else a - b for a, b in in_order],
         notes=notes,
         found=len(first.seeds & second.seeds),
         settings=first.settings or second.settings,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from rnnbench.errors import IDS
 from rnnbench.reports.compare.counterparts import asked_less, counterparts
 from rnnbench.reports.compare.differences import ALPHA, add_p, difference, said_of
 from rnnbench.reports.selection.select import Selected
@@ -84,7 +85,9 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
     rows.sort(key=lambda row: [str(row[name]) for name in ("dataset", "budget", "label", "backend")])
     missing = [f"{line}: gone" for line in met.gone]
     missing += [] if "seed" in asked_less(a, b) else _seeds_gone(rows)
-    missing += [f"{place}: cannot be read" for place in a.problems | b.problems]
+    unread = list(a.problems | b.problems)
+    missing += [f"{place}: cannot be read" for place in unread[:IDS]]
+    missing += [f"{len(unread) - IDS} more records: cannot be read"] * (len(unread) > IDS)
     return Comparison(typed_frame(rows, COLUMNS), _changed(a.frame, b.frame), met.only_a, met.only_b, missing)
 
 

@@ -86,10 +86,14 @@ def _keyed(found: Selected, free: set[str]) -> pd.DataFrame:
     runs = runs[runs["shown"]].copy()
     dropped = {column for key in free for column in DROPS.get(key, ())}
     network = {axes: _network(axes, free) for axes in runs["axes"].unique()}
-    columns = [runs[name].fillna("").astype(str) for name in KEYS if name not in dropped]
+    columns = [runs[name].map(_key_text) for name in KEYS if name not in dropped]
     runs["network"] = runs["axes"].map(network)
     runs["key"] = [json.dumps(parts) for parts in zip(*columns, runs["network"], strict=True)]
     return runs
+
+
+def _key_text(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)
 
 
 def _network(axes: str, free: set[str]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 
+from rnnbench.reports.figures import png
 from rnnbench.reports.page.source import Data, Source
 from rnnbench.reports.predictions.figures import CLIPS
 from rnnbench.reports.predictions.sheets import Sheet, of_frames, with_samples
@@ -54,14 +54,12 @@ def _said(remark: str) -> str:
 def _sheet(sheet: Sheet) -> Data:
     from rnnbench.reports.predictions.picture import picture
 
-    buffer = io.BytesIO()
     clips = min(CLIPS, len(sheet.shown.clips))
     figure = picture(sheet, clips)
-    figure.savefig(buffer, format="png", metadata={"Software": None})
     rows = ", ".join(f"{row.label} ({row.note})" for row in sheet.rows)
     width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
     return {
         "dataset": sheet.dataset, "terms": list(sheet.terms), "width": width, "height": height,
         "text": f"{clips} test clips of {sheet.dataset}: input, truth and what each network predicts: {rows}",
-        "png": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(),
+        "png": "data:image/png;base64," + base64.b64encode(png(figure)).decode(),
     }  # fmt: skip

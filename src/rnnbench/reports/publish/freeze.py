@@ -20,6 +20,7 @@ from rnnbench.reports.boards.leaderboard_figure import draw_board
 from rnnbench.reports.publish.derive import derive, frame_of
 from rnnbench.reports.publish.predictions import draw_frozen, freeze
 from rnnbench.store.curves import write_curves
+from rnnbench.store.door import refused
 from rnnbench.store.gathered import read_runs
 from rnnbench.store.manifests import not_run, read_manifest
 from rnnbench.store.published import HEAD, RECORDS, PublishedHead
@@ -32,14 +33,16 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
     """Freeze a sweep's records under a name, with their tables and predictions; returns the folder.
 
     sweep: the name of the sweep (of its manifest in results/sweeps/), default the same. Raises BadInput where a run of
-    it is not finished: a frozen result is whole, failures included; or, partial, it says what was not run.
+    it is not finished: a frozen result is whole, failures included; or, partial, it says what was not run. Records that
+    cannot be read are named in `store.problems`.
     """
     manifest = read_manifest(store.results, resolve_own_sweep(store, sweep or name))
-    found, _ = read_runs(store, manifest["runs"])
+    found, store.problems = read_runs(store, manifest["runs"])
     lacking = len(set(manifest["runs"])) - len(found)
     if not found or (lacking and not partial):
+        damaged = f" ({refused(store.problems)[-1]})" if store.problems else ""
         raise BadInput(
-            f"{lacking} of the {len(manifest['runs'])} runs of {sweep or name} have no record yet; "
+            f"{lacking} of the {len(manifest['runs'])} runs of {sweep or name} have no record yet{damaged}; "
             f"finish it first: {manifest['command']}" + " (--partial freezes what there is)" * bool(found)
         )
     head: PublishedHead = {"name": name, "command": manifest["command"], "skipped": manifest["skipped"]}

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from rnnbench.store.text import printable
+
 if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Section, Table
 
@@ -21,12 +23,12 @@ def to_html(table: Table) -> str:
 
 def lines_to_html(lines: Iterable[str]) -> str:
     """A list of what else is to be said; empty where there is nothing."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_safe(line)}</li>" for line in lines)
     return f"<ul>{items}</ul>" if items else ""
 
 
 def _section(section: Section, left: frozenset[str]) -> str:
-    parts = [f"<p><b>{escape(section.title)}</b></p>"] if section.title else []
+    parts = [f"<p><b>{_safe(section.title)}</b></p>"] if section.title else []
     parts += [_line(section.terms), _rows(section, left) if section.rows else ""]
     parts.append(lines_to_html(section.remarks))
     return "\n".join(part for part in parts if part)
@@ -35,10 +37,10 @@ def _section(section: Section, left: frozenset[str]) -> str:
 def _rows(section: Section, left: frozenset[str]) -> str:
     names = list(section.rows[0])
     side = {name: f' style="text-align: {"left" if name in left else "right"}"' for name in names}
-    head = "".join(f"<th{side[name]}>{escape(name)}</th>" for name in names)
+    head = "".join(f"<th{side[name]}>{_safe(name)}</th>" for name in names)
     lines = [f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>"]
     for n, row in enumerate(section.rows[:MOST]):
-        cells = (section.stressed(n, name, "<b>{}</b>", escape(row[name])) for name in names)
+        cells = (section.stressed(n, name, "<b>{}</b>", _safe(row[name])) for name in names)
         lines.append(
             "<tr>" + "".join(f"<td{side[name]}>{cell}</td>" for name, cell in zip(names, cells, strict=True)) + "</tr>"
         )
@@ -46,5 +48,9 @@ def _rows(section: Section, left: frozenset[str]) -> str:
     return "\n".join([*lines, "</tbody></table>", _line(f"and {more} rows more" if more > 0 else "")])
 
 
+def _safe(text: str) -> str:
+    return escape(printable(text))
+
+
 def _line(text: str) -> str:
-    return f"<p><small>{escape(text)}</small></p>" if text else ""
+    return f"<p><small>{_safe(text)}</small></p>" if text else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rnnbench.reports.tables.folding import column_widths, pieces
+from rnnbench.store.text import printable
 
 if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Section, Table
@@ -44,13 +45,13 @@ NUMBER = re.compile(
 
 def escaped(text: str) -> str:
     """text without anything that LaTeX would read as a command."""
-    return "".join(SIGNS.get(letter, letter) for letter in " ".join(text.split()).replace("->", "→"))
+    return "".join(SIGNS.get(letter, letter) for letter in " ".join(printable(text).split()).replace("->", "→"))
 
 
 def number(text: str) -> str:
     r"""A cell of a column of numbers: `(9.11 ± 5.62)e-4` as $(9.11 \pm 5.62)\times10^{-4}$, a minus as a minus."""
     parts, end = [], 0
-    for found in NUMBER.finditer(text := " ".join(text.split())):
+    for found in NUMBER.finditer(text := " ".join(printable(text).split())):
         parts += [_kept(text[end : found.start()]), f"${_formula(found)}$"]
         end = found.end()
     return "".join([*parts, _kept(text[end:])])

@@ -6,13 +6,23 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rnnbench.reports.tables.table import Section, Table
+from rnnbench.store.text import printable
 
-MARKUP = re.compile(r"[\\|*`]|<(?=[A-Za-z/!])")
+# Bars of tables, emphasis, code, tags, entities, links: an underscore within a word and a bracket alone are none.
+MARKUP = re.compile(r"[\\|*`]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|^\[|\](?=[(\[])|(?<!\w)_|_(?!\w)|~(?=~)|(?<=~)~")
+BLOCK = re.compile(r"[#>+=~-]|\d+(?=[.)])")  # what makes a heading, a list or a quotation of the line it begins
 
 
 def escaped(text: str) -> str:
-    """text without what Markdown would read as markup: table bars, emphasis, code, HTML tags, line ends."""
-    return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    """text without what Markdown, or a terminal that shows the file, would read as anything but text."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(printable(text).split()))
+
+
+def line_escaped(text: str) -> str:
+    """The same of a text that begins a line."""
+    line = escaped(text)
+    start = BLOCK.match(line)
+    return line if start is None else f"{line[: start.end() - 1]}\\{line[start.end() - 1 :]}"
 
 
 def bold_parts(text: str) -> list[tuple[str, bool]]:
@@ -53,7 +63,7 @@ def to_markdown(table: Table) -> str:
 def _section(section: Section, left: Collection[str]) -> str:
     lines = [f"## {escaped(section.title)}", ""]
     if section.terms:
-        lines += [escaped(section.terms), ""]
+        lines += [line_escaped(section.terms), ""]
     if section.rows:
         lines += _lines(section, left)
     if section.rows and section.remarks:

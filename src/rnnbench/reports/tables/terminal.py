@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from rnnbench.reports.tables.folding import column_widths, folded, pieces, shrunk
 from rnnbench.reports.tables.markdown import bold_parts
 from rnnbench.reports.tables.table import Section
+from rnnbench.store.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -37,19 +38,26 @@ def to_rich(table: Table) -> Group:
 def _section(section: Section, left: Collection[str]) -> list[RenderableType]:
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(section.title, style="bold")]
+    parts: list[RenderableType] = [Text(printable(section.title), style="bold")]
     if section.terms:
-        parts.append(Text(section.terms, style="dim"))
+        parts.append(Text(printable(section.terms), style="dim"))
     if section.rows:
-        parts.append(Rows(section, frozenset(left)))
-    parts += [Text(f"  {line}", style="yellow") for line in section.remarks]
+        parts.append(Rows(_safe(section), frozenset(map(printable, left))))
+    parts += [Text(f"  {printable(line)}", style="yellow") for line in section.remarks]
     return [*parts, ""]
 
 
 def rows_to_rich(rows: Iterable[Mapping[str, str]], left: Collection[str]) -> Rows | str:
     """Rows alone, without a title, to print with rich; an empty line without rows. left: the headings of texts."""
     found = list(rows)
-    return Rows(Section("", found), frozenset(left)) if found else ""
+    return Rows(_safe(Section("", found)), frozenset(map(printable, left))) if found else ""
+
+
+def _safe(section: Section) -> Section:
+    """A section whose cells and headings hold no character that a terminal obeys."""
+    rows = [{printable(name): printable(text) for name, text in row.items()} for row in section.rows]
+    bold = frozenset((n, printable(name)) for n, name in section.bold)
+    return replace(section, rows=rows, bold=bold)
 
 
 @dataclass(frozen=True)
@@ -99,4 +107,4 @@ def marked_text(text: str, style: str = "") -> Text:
     """A text whose **bold** is Markdown's, as a terminal shows it."""
     from rich.text import Text
 
-    return Text.assemble(*((piece, "bold" if bold else "") for piece, bold in bold_parts(text)), style=style)
+    return Text.assemble(*((piece, "bold" if bold else "") for piece, bold in bold_parts(printable(text))), style=style)

@@ -15,6 +15,7 @@ from rnnbench.reports.tables.frames import frame_to_csv
 from rnnbench.reports.tables.markdown import to_markdown
 from rnnbench.reports.tables.table import Table
 from rnnbench.store.store import write_atomic
+from rnnbench.store.text import json_text
 
 FORMATS = ("csv", "md", "tex", "parquet", "json")
 
@@ -41,7 +42,7 @@ def _object(table: Table) -> dict[str, Any]:
 
 
 def _dumped(whole: Mapping[str, object]) -> str:
-    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _plain(value: Any) -> Any:

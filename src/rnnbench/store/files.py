@@ -1,0 +1,42 @@
+"""Files of strangers, read whole: regular files only, and none that is larger than it has any reason to be.
+
+A pipe that is called record.json would be waited for without end, a device may never end.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+LARGEST = 64 * 2**20  # bytes of a file of JSON or yaml; the largest record of a published set has 8,000
+
+
+class NoRegularFile(OSError):
+    """There is something of that name, and it is no file that could be read to its end."""
+
+
+def read_regular(path: str | Path, largest: int | None = LARGEST) -> bytes:
+    """The content of a regular file (or of a link to one); nothing else is waited for.
+
+    largest: in bytes, None for any size. Raises FileNotFoundError, NoRegularFile, or OSError where it cannot be read.
+    """
+    # O_NONBLOCK: to open a pipe that nobody writes into would wait for the writer
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise NoRegularFile(f"{os.fspath(path)} is no regular file")
+        if largest is not None and found.st_size > largest:
+            raise NoRegularFile(f"{os.fspath(path)} has {found.st_size:,} bytes, and at most {largest:,} are read")
+        return _read(handle, found.st_size)
+    finally:
+        os.close(handle)
+
+
+def _read(handle: int, size: int) -> bytes:
+    """As many bytes as the file had when it was opened, fewer where it was cut since: one call reads at most 2 GB."""
+    data = os.read(handle, size)
+    while len(data) < size and (more := os.read(handle, size - len(data))):
+        data += more
+    return data
