@@ -17,7 +17,7 @@ FRAMES = ("cell=convlstm", "dataset=moving_digits")
     ids=" ".join,
 )  # fmt: skip
 def test_another_network_on_frames_is_another_row(options):
-    plain, other = (prepare(["tracker=none", *FRAMES, *more]).axes for more in ([], options))
+    plain, other = (prepare(["tracker=none", *FRAMES, "depth=2", *more]).axes for more in ([], options))
     assert row({"axes": plain})["axes"] != row({"axes": other})["axes"]
     assert row({"axes": plain})["training"] == "adam, constant"
 

@@ -71,10 +71,10 @@ def test_a_folder_that_a_record_names_is_not_imported_until_the_user_names_it(th
     assert reason.startswith("unknown cell 'trap'")
     assert f"its command names --config-dir {theirs}: give it to retry, too" in reason
     assert registry.extra_dirs() == []
+    assert not (theirs / "imported").exists()
     monkeypatch.setenv("RNNBENCH_CONFIG_DIR", str(theirs))
     made, lost = retry.failed_runs(store, None, {"error"})
     assert ([job.id for job in made.jobs], lost) == ([job.id], {})
-    assert not (theirs / "imported").exists()  # by planning it, neither
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def no_imports(monkeypatch):
 def test_a_worker_that_cannot_import_says_so(tmp_path, no_imports):
     """As with memory enough for the sweep, and too little for torch."""
     with pytest.raises(SystemExit):
-        worker.work(prepare(GRID[:-1]), tmp_path, None, dict(os.environ))
+        worker.work(prepare(GRID[:-1]), tmp_path, None, dict(os.environ), ())
     ((word, sentence),) = no_imports
     assert (word, sentence.partition(":")[0]) == ("unable", "a worker cannot start")
 
