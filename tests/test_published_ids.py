@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnbench.bench.gate import write_film
+from rnnbench.runs import registry
 from rnnbench.runs.plan import prepare
 from rnnbench.store.published import published_in, read_published
 from rnnbench.store.record import run_id
@@ -22,6 +24,12 @@ def asked(record):
     return [*words[2:], f"device={record['device']}"]
 
 
+def of_before_content(record):
+    """Whether a record's dataset reads files of the user's, and its id tells their paths and not what is in them."""
+    meta = record["config"]["dataset"]["meta"]
+    return "content" not in meta and bool(registry.read("dataset", meta["name"])["meta"].get("files"))
+
+
 @pytest.mark.parametrize("name", list(PUBLISHED))
 def test_every_record_has_the_id_of_its_config(name):
     for record in read_published(PUBLISHED[name]):
@@ -30,12 +38,22 @@ def test_every_record_has_the_id_of_its_config(name):
 
 @pytest.mark.integration
 @pytest.mark.parametrize("name", list(PUBLISHED))
-def test_every_entrys_command_asks_for_the_id_it_had(name):
-    """One run of each entry: the seed is the only other thing in an id, and the test above is over all of them."""
+def test_every_entrys_command_asks_for_the_id_it_had(name, tmp_path, monkeypatch):
+    """One run of each entry: the seed is the only other thing in an id, and the test above is over all of them.
+
+    The film that the baseline reads is written anew: its content is part of the id. Of records of before that only the
+    path is, so their ids have moved.
+    """
+    monkeypatch.chdir(tmp_path)
+    write_film(Path("build/gate/film.npy"))
     entries = {}
     for record in read_published(PUBLISHED[name]):
         words = tuple(word for word in asked(record) if not word.startswith("seed="))
         entries.setdefault(words, record)
     assert entries
-    moved = [record["command"] for record in entries.values() if prepare(asked(record)).id != record["id"]]
+    moved = [
+        record["command"]
+        for record in entries.values()
+        if prepare(asked(record)).id != record["id"] and not of_before_content(record)
+    ]
     assert moved == [], "an option that is new must be null by default, or equal the behaviour of before"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import hashlib
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from rnnbench.errors import BadInput
 from rnnbench.runs import vouched
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.published import read_published
+from rnnbench.store.record import run_id
 from rnnbench.sweeps.plan import plan
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +29,11 @@ def baseline():
 
 
 @pytest.fixture(scope="module")
-def made():
-    return plan(["experiment=baseline"])
+def made(tmp_path_factory):
+    """The plan of the gate, in a folder with the film that it reads."""
+    with contextlib.chdir(tmp_path_factory.mktemp("checkout")):
+        gate.write_film(Path("build/gate/film.npy"))
+        return plan(["experiment=baseline"])
 
 
 @pytest.fixture
@@ -81,6 +88,10 @@ def test_the_film_is_the_same_everywhere(tmp_path):
     assert (film.shape, film.dtype) == ((60, 16, 16), np.uint8)
     assert (int(film.sum()), int(film[7, 3, 3]), int(film[0, 0, 15])) == (716_800, 12, 60)
     assert len({frame.tobytes() for frame in film}) > 10
+    content = hashlib.sha256((tmp_path / "build" / "film.npy").read_bytes()).hexdigest()
+    assert content == "648735ee62229bd01fa97da57c1e8e4d4f91852b5f53e30808b419f001c829ad", (
+        "it is part of the ids of the baseline's own_frames"
+    )
 
 
 def test_a_clean_source_with_equal_bits_is_noted_for_what_it_ran(runs, baseline, written, capsys):
@@ -200,6 +211,33 @@ def test_a_raised_version_is_no_run_that_is_gone(runs, publishing, written, monk
         runs[f"new{run}"] = record | {"axes": record["axes"] | {"cell_version": 2}}
     assert gate.renew(Kept(runs), moved=False) == 0
     assert vouched.read(written)[TODAY].cells["gru"] == "2"
+
+
+def test_runs_whose_ids_have_come_to_tell_what_is_in_their_film_are_not_gone(
+    runs, publishing, written, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    gate.write_film(tmp_path / "build" / "gate" / "film.npy")
+    before = {run: record for run, record in runs.items() if record["dataset"]["name"] == "own_frames"}
+    moved = {}
+    for run, record in before.items():
+        config = copy.deepcopy(record["config"])
+        config["dataset"]["meta"].pop("content", None)
+        runs[gate.prepare([*shlex.split(record["command"])[2:], "device=cpu"]).id] = runs.pop(run)
+        moved[run_id(config)] = record | {"id": run_id(config), "config": config}
+    others = {run: record for run, record in runs.items() if record["dataset"]["name"] != "own_frames"}
+    monkeypatch.setattr(gate, "_by_id", lambda folder: others | moved)
+    assert len(moved) == 3
+    assert not moved.keys() & runs.keys()
+    assert gate.renew(Kept(runs), moved=False) == 0
+    assert sources(written) == ["0123456789ab", TODAY]
+    first = next(iter(moved))
+    moved[first] = moved[first] | {"metrics": {"test/loss": 0.5}}
+    monkeypatch.setattr(gate, "_by_id", lambda folder: others | moved)
+    vouched.read.cache_clear()
+    gate.write_list({})
+    with pytest.raises(BadInput, match=f"1 runs of the baseline are gone or have other bits, {first} first"):
+        gate.renew(Kept(runs), moved=False)
 
 
 def test_failed_runs_are_no_baseline(runs, publishing):

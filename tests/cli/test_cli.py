@@ -383,7 +383,7 @@ def test_the_leaderboard_is_printed_and_written(call, tmp_path):
 def test_runs_of_other_source_are_counted_and_noted(call, store):
     fill_store(store, [make_record("mgu", seed=s) | {"source_hash": source_hash()} for s in range(2)])
     said = call("leaderboard", "--format", "csv")
-    assert "stale: 9 of 11 runs were made by other source (see notes)\n" in said.err
+    assert "stale: 9 of 11 runs: the source of nn/, datasets/ or training/ has changed since (see notes)\n" in said.err
     notes = {row["label"]: row["notes"] for row in csv.DictReader(io.StringIO(said.out))}
     assert notes == {"GRU 64": "3 stale", "LSTM 64": "3 stale", "RNN 64": "3 stale", "MGU 64": ""}
 

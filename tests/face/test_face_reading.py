@@ -85,7 +85,7 @@ def test_a_folder_or_name_that_is_none_says_so(store):
 def test_the_leaderboard_is_what_the_command_prints(store, capsys):
     board = rnnbench.leaderboard("dataset=digits")
     assert rows(printed(capsys, "leaderboard", "dataset=digits", "--format", "json")) == plain(board.frame)
-    assert "stale: 13 of 13 runs were made by other source" in board.remarks
+    assert "stale: 13 of 13 runs: the source of nn/, datasets/ or training/ has changed since" in board.remarks
     assert any("is not whole JSON" in line for line in board.remarks)
     assert repr(board).startswith("<Leaderboard: 3 rows, ")
 
@@ -158,7 +158,7 @@ def test_a_terminal_is_given_tables(store):
         console.print(answer)
         said = console.file.getvalue()
         assert "GRU 64" in said
-        assert "made by other source" in said
+        assert "stale: " in said
         assert max(map(len, said.splitlines())) <= 110
 
 

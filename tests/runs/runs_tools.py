@@ -15,6 +15,7 @@ import yaml
 from rnnbench.runs import axes, registry
 from rnnbench.runs.compose import compose
 from rnnbench.runs.plan import Job, prepare
+from rnnbench.runs.watch import StopRequest
 from rnnbench.store.record import run_id
 from rnnbench.store.store import Store
 
@@ -95,3 +96,21 @@ def finish(process, timeout=120):
 def outcomes(folder: Path):
     """How every attempt at a run ended, by its own word."""
     return [json.loads(p.read_text())["status"] for p in sorted(folder.glob("attempts/*/outcome.json"))]
+
+
+class StopAt(StopRequest):
+    """Asks to stop after so many questions: one when the data is there, one when the network is, then one an update
+    (but the last of a round's, whose comes after validation)."""
+
+    def __init__(self, after):
+        super().__init__(signals=())
+        self.left = after
+
+    @property
+    def reason(self):
+        self.left -= 1
+        return "the test" if self.left < 0 else None
+
+    @reason.setter
+    def reason(self, value):
+        pass

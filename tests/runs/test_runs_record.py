@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 import torch
 import yaml
-from runs_tools import SMALL, but_times, job, outcomes, store
+from runs_tools import SMALL, StopAt, but_times, job, outcomes, store
 
 import rnnbench
 from rnnbench.errors import BadInput, MissingData
@@ -114,6 +114,7 @@ SCHEMA = {
     "finished": TIME,
     "command": text("rnnbench run .*"),
     "config": lambda v: isinstance(v, dict),
+    "own_source": lambda v: v is None or table(text("[0-9a-f]{12}"))(v),
 }  # fmt: skip
 
 
@@ -466,24 +467,6 @@ def test_a_run_that_only_ever_died_is_recorded_by_who_saw_it(tmp_path):
 
 
 # Interrupted and resumed.
-
-
-class StopAt(StopRequest):
-    """Asks to stop after so many questions: one when the data is there, one when the network is, then one an update
-    (but the last of a round's, whose comes after validation)."""
-
-    def __init__(self, after):
-        super().__init__(signals=())
-        self.left = after
-
-    @property
-    def reason(self):
-        self.left -= 1
-        return "the test" if self.left < 0 else None
-
-    @reason.setter
-    def reason(self, value):
-        pass
 
 
 OPTIONS = ["cell=lstm", "peephole=on", "depth=2", "depth.dropout=0.3", "schedule=onecycle", "optimizer=rmsprop"]

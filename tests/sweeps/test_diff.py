@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import begin, filled, planned, record
 
+from rnnbench.bench.gate import write_film
 from rnnbench.errors import BadInput
 from rnnbench.runs.plan import prepare
 from rnnbench.store.record import run_id
 from rnnbench.store.store import Store
-from rnnbench.sweeps.diff import Difference, counts, differences, lines, side
+from rnnbench.sweeps.diff import Difference, differences, lines, side
 
 ROOT = Path(__file__).parents[2] / "results"
 
@@ -96,6 +97,28 @@ def test_what_names_no_run_is_refused(store):
 BASE = prepare(["cell=lstm", "dataset=digits"]).config
 
 
+def test_what_is_in_a_file_counts_and_its_path_does_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_film(tmp_path / "a.npy")
+    (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes())
+    words = ["dataset=own_frames", "cell=convrnn"]
+    a, b = (prepare([*words, f"dataset.path={name}.npy"]).config for name in "ab")
+    assert [(each.key, each.in_id) for each in differences(a, b)] == [("dataset.path", False)]
+    with (tmp_path / "b.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    b = prepare([*words, "dataset.path=b.npy"]).config
+    found = [("dataset.meta.content.path", True), ("dataset.path", False)]
+    assert [(each.key, each.in_id) for each in differences(a, b)] == found
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_number_of_threads_counts_unless_both_have_one(threads):
+    other = prepare(["cell=lstm", "dataset=digits", "harness.threads=3"]).config
+    mine = prepare(["cell=lstm", "dataset=digits", f"harness.threads={threads}"]).config
+    assert differences(mine, other) == [Difference("harness.threads", threads, 3, True)]
+
+
 @given(st.data())
 def test_keys_that_count_are_those_that_move_the_id(data):
     """For any one key of a config: `diff` says it is in the id exactly when changing it gives another id."""
@@ -110,4 +133,4 @@ def test_keys_that_count_are_those_that_move_the_id(data):
     changed[parts[-1]] = "something else"
     (difference,) = differences(BASE, config)
     assert difference.key == key
-    assert difference.in_id is counts(key) is (run_id(config) != run_id(BASE))
+    assert difference.in_id is (run_id(config) != run_id(BASE))

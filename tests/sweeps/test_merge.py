@@ -330,3 +330,14 @@ def test_the_command_counts_and_a_conflict_is_exit_code_1(two, tmp_path):
     said = call(*words, results=ours.root.parent, cwd=tmp_path)
     assert said.returncode == 1
     assert said.stderr.startswith(f"conflict: {made.jobs[0].id}: ok with test/accuracy 0.125 here")
+
+
+def test_a_record_of_before_its_id_told_its_threads_is_taken(tmp_path):
+    """Its config has today another id than its own, and nobody has changed it by hand."""
+    one, two = planned("cell=rnn"), planned("cell=rnn", "harness.threads=2")
+    filled(tmp_path / "old", one, 1, config=two.jobs[0].config)
+    filled(tmp_path / "new", two, 1)
+    store = Store.open(tmp_path / "all")
+    found = merge(store, [tmp_path / "old", tmp_path / "new"])
+    assert (found.copied, found.problems) == (2, [])
+    assert set(store.ids()) == {one.jobs[0].id, two.jobs[0].id}

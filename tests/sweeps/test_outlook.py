@@ -140,8 +140,11 @@ def test_the_time_is_that_of_the_workers_and_the_cost_that_of_the_cores(tmp_path
     assert outlook.summary(found)[-1] == (
         "to do: 8 runs, 2:00:00 on 4 workers, 16 core-hours (estimated: 8 on records of the same entry)"
     )
-    assert look_ahead(planned("cell=rnn", "seed=0"), store, 4).estimate.eta(4) is None
-    assert outlook.summary(look_ahead(planned("cell=rnn", "seed=0"), store, 4))[-1] == "to do: nothing"
+    assert look_ahead(planned("cell=rnn", "seed=0", "harness.threads=2"), store, 4).estimate.eta(4) is None
+    assert (
+        outlook.summary(look_ahead(planned("cell=rnn", "seed=0", "harness.threads=2"), store, 4))[-1]
+        == "to do: nothing"
+    )
 
 
 def test_json_and_csv_hold_every_run(varied):

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from made_up import filled, planned, record
 from sweeping import LAB, call
 
+from rnnbench.bench.gate import write_film
 from rnnbench.errors import BadInput
-from rnnbench.runs import attempts, vouched
+from rnnbench.runs import attempts, own_source, registry, vouched
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.record import run_id
 from rnnbench.store.rows import COLUMNS, fitting, row
 from rnnbench.sweeps import stale
-from rnnbench.sweeps.outlook import look_ahead
+from rnnbench.sweeps.outlook import look_ahead, text_rows
+from rnnbench.sweeps.plan import plan
 from rnnbench.sweeps.status import look
 from rnnbench.sweeps.sweep import Sweep
 
@@ -81,6 +85,76 @@ def test_a_raised_version_is_another_run_and_nobody_vouches_for_it(raised):
     assert run_id(config) != job.id
     assert stale.is_stale(row(made))
     assert stale.record_is_stale(made)
+
+
+@pytest.fixture
+def lab_folder(tmp_path, monkeypatch):
+    """A folder of the user's with a module, as --config-dir names one."""
+    folder = tmp_path / "mylab"
+    folder.mkdir()
+    (folder / "stale_leaky.py").write_text("leak = 0.5\n")
+    registry.add_config_dir(folder)
+    yield folder
+    sys.modules.pop("stale_leaky", None)
+
+
+def test_a_record_is_stale_where_a_module_of_the_users_has_changed(tmp_path, lab_folder):
+    says = own_source.of({"_target_": "stale_leaky.Leaky"})
+    made = planned("cell=rnn", "seed=range(3)", name="s")
+    store = filled(tmp_path, made, 2, own_source=says)
+    store.write(record(made.jobs[2]))
+    assert not is_stale(made.jobs[0], own_source=says)
+    (lab_folder / "stale_leaky.py").write_text("# a comment\nleak = 0.5\n")
+    assert stale.find(store, ids(made)) == []
+    (lab_folder / "stale_leaky.py").write_text("leak = 0.6\n")
+    assert is_stale(made.jobs[0], own_source=says)
+    assert stale.reasons(store, ids(made)) == dict.fromkeys(ids(made)[:2], "stale_leaky.py has changed since")
+    found = look_ahead(made, store, 1)
+    assert found.counts == {"done": 1, "stale": 2}
+    assert [run.reason for run in found.runs if run.state == "stale"] == ["stale_leaky.py has changed since"] * 2
+    assert "stale_leaky.py has changed since" in "\n".join(text_rows(found))
+    assert [state.stale for state in look(store)] == [2]
+    assert stale.remark(store, ids(made)) == "2 of 3 runs are stale: stale_leaky.py has changed since"
+    with pytest.raises(
+        BadInput, match=r"^2 of the 3 runs have stale records \(stale_leaky.py has changed since\); --acc"
+    ):
+        Sweep(made, tmp_path).run()
+    assert stale.recorded(made.jobs[0], store, retry=False)[1] == "stale_leaky.py has changed since"
+    assert stale.recorded(made.jobs[0], store, retry=True) == (None, "")
+    stale.settle(store, ids(made), "rerun")
+    assert list(store.records()) == [made.jobs[2].id]
+
+
+def test_odd_notes_on_modules_make_nothing_stale_and_stop_nobody():
+    job = planned("cell=rnn").jobs[0]
+    for says in (None, {}, [], "text", 3, {"../x.py": "0"}, {"leaky.py": 3}, {"a" * 5000 + ".py": "0"}):
+        assert not is_stale(job, own_source=says)
+
+
+def test_a_record_of_before_its_id_told_the_content_of_files_is_stale(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_film(Path("film.npy"))
+    made = plan(["dataset=own_frames", "cell=convrnn", "dataset.path=film.npy", "budget=smoke"])
+    job = made.jobs[0]
+    assert not is_stale(job)
+    config = copy.deepcopy(job.config)
+    for key in ("content", "files"):
+        del config["dataset"]["meta"][key]
+    assert run_id(config) != job.id
+    assert is_stale(job, config=config)
+    assert stale.why_record(record(job, config=config)) == stale.FILES
+
+
+def test_a_record_of_before_its_id_told_its_threads_is_stale_under_the_id_of_one_thread():
+    one, four = (planned("cell=rnn", f"harness.threads={n}").jobs[0] for n in (1, 4))
+    assert not is_stale(four)
+    assert is_stale(one, config=four.config, threads=4)
+    assert stale.why_record(record(one, config=four.config)) == stale.THREADS
+
+
+def test_all_that_has_changed_is_said_and_not_too_much():
+    assert stale.in_words(["a", "b", "a"]) == "a; b"
+    assert stale.in_words("abcde") == "a; b; c; and 2 more"
 
 
 @pytest.mark.usefixtures("vouching")

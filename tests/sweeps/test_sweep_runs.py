@@ -173,7 +173,7 @@ def test_missing_data_leaves_a_run_open_and_the_others_finish(tmp_path, lab, mon
     registry = tmp_path / "mine"
     (registry / "dataset").mkdir(parents=True)
     (registry / "dataset" / "cached.yaml").write_text(
-        "meta: {name: cached, version: 1, inputs: features, outputs: sequence, download: none,\n"
+        "meta: {name: cached, version: 1, inputs: features, outputs: sequence, download: none, files: [],\n"
         "  paper: {updates: 1, batch_size: 1, source: none}}\n"
         f"_target_: lab_dataset.Cached\nfile: {empty / 'file'}\n"
     )

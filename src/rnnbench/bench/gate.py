@@ -15,6 +15,8 @@ baselines as long as each new one repeats the runs it shares with the last; wher
 from __future__ import annotations
 
 import argparse
+import contextlib
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ import numpy as np
 from rnnbench.errors import BadInput
 from rnnbench.reports.publish.freeze import publish
 from rnnbench.runs import registry, vouched
+from rnnbench.runs.plan import prepare
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.published import read_published
 from rnnbench.store.record import Record
@@ -176,7 +179,7 @@ def renew(store: Store, *, moved: bool) -> int:
     if found.why_not:
         raise BadInput(f"these runs are no baseline: {found.why_not}.")
     still = _listed_yet(old)
-    other = [run for run in still if run not in runs or _ends(runs[run]) != _ends(old[run])]
+    other = [run for run in still if _moved(old[run], runs)]
     anew = bool(other) and found.line.source not in vouched.read(LIST)
     if anew and not moved:
         raise BadInput(
@@ -191,6 +194,18 @@ def renew(store: Store, *, moved: bool) -> int:
     if anew:
         write_list({})
     return note(runs, runs, check=False)
+
+
+def _moved(old: Record, runs: Records) -> bool:
+    """Whether a run of the old baseline is gone or has other bits, by the id that its command asks for today.
+
+    It is another where an id has come to tell more than it did: what is in a file of the user's, instead of its path.
+    """
+    today = old["id"]
+    if today not in runs:
+        with contextlib.suppress(BadInput):
+            today = prepare([*shlex.split(old["command"] or "")[2:], f"device={old['device']}"]).id
+    return today not in runs or _ends(runs[today]) != _ends(old)
 
 
 def _listed_yet(runs: Records) -> list[str]:

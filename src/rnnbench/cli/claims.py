@@ -46,7 +46,7 @@ def _claims(args: argparse.Namespace) -> int:
     from rnnbench.reports.claims.table import to_rich, write_claims
     from rnnbench.store.door import refused
     from rnnbench.store.store import Store
-    from rnnbench.sweeps.stale import record_is_stale
+    from rnnbench.sweeps.stale import counted, why_record
 
     if (args.dry_run or args.budget) and not args.run:
         raise BadInput("--dry-run and --budget are for --run, which makes the runs of the claims.")
@@ -61,8 +61,8 @@ def _claims(args: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     files = write_claims(judged, Path(args.output) if args.output else store.results.tables)
     console().print(to_rich(judged, checks=bool(args.numbers)))
-    if stale := sum(map(record_is_stale, used)):
-        print(f"stale: {stale} of {len(used)} runs were made by other source", file=sys.stderr)
+    if stale := list(filter(None, map(why_record, used))):
+        print(counted(stale, len(used)), file=sys.stderr)
     print("written: " + ", ".join(map(str, files)), file=sys.stderr)
     return code
 

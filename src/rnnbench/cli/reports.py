@@ -73,6 +73,7 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from rnnbench.store.door import refused
     from rnnbench.store.manifests import skipped_lines
     from rnnbench.store.store import Store
+    from rnnbench.sweeps.stale import counted
 
     store = Store.open(args.results)
     words = asked(args)
@@ -89,7 +90,7 @@ def _leaderboard(args: argparse.Namespace) -> int:
     for line in skipped_lines(found.skipped):
         print(line, file=sys.stderr)
     if stale:
-        print(f"stale: {stale} of {len(found.frame)} runs were made by other source (see notes)", file=sys.stderr)
+        print(f"{counted(stale, len(found.frame))} (see notes)", file=sys.stderr)
     print("written: " + ", ".join(str(f) for f in files), file=sys.stderr)
     return OK
 

@@ -21,7 +21,13 @@ def add(commands: Commands) -> None:
         "run", _run, "Train and test one network; its record goes to results/runs/<id>/.", epilog=OVERRIDES + EXIT
     )
     run.add_argument("overrides", nargs="*", metavar="key=value")
-    run.add_argument("--retry", action="store_true", help="do a failed or stale run again; its old record is set aside")
+    again = run.add_mutually_exclusive_group()
+    again.add_argument(
+        "--retry", action="store_true", help="do a failed or stale run again; its old record is set aside"
+    )
+    again.add_argument(
+        "--rerun", action="store_true", help="do a recorded run again, however it ended; its old record is set aside"
+    )
     listing = commands.add("list", _list, "List what can be chosen.")
     listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, claims, or any group")
     show = commands.add("show", _show, "Everything about one run.")
@@ -37,12 +43,15 @@ def _run(args: argparse.Namespace) -> int:
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import refuse_experiment
     from rnnbench.store.store import Store
+    from rnnbench.sweeps.changed import changed_in
     from rnnbench.sweeps.stale import recorded
 
     refuse_experiment(args.overrides, "`rnnbench sweep {}`", "`rnnbench tune {}`")
     room_for_torch()
     job, store = prepare(args.overrides), Store.open(args.results)
-    known, stale = recorded(job, store, retry=args.retry)
+    known, stale = recorded(job, store, retry=args.retry, rerun=args.rerun)
+    for line in changed_in([job] if known is None else [], store):
+        print(line, file=sys.stderr)
     for sentence in processor.notes([job.config] if known is None else []):
         print(f"note: {sentence}", file=sys.stderr)
     record = known or _do(job, store)
@@ -72,13 +81,13 @@ def _do(job: Job, store: Store) -> Record | int:
         return OK
 
 
-def _say_recorded(record: Record, job: Job, store: Store, *, stale: bool) -> None:
-    """The run was done before: say so, and tell an agent of W&B that waits for its result."""
+def _say_recorded(record: Record, job: Job, store: Store, *, stale: str) -> None:
+    """The run was done before: say so, and tell an agent of W&B that waits for its result. stale: what has changed."""
     from rnnbench.tracking.push import Mirrored, answer_agent
 
     print(f"already recorded ({record['finished']}):", file=sys.stderr)
     if stale:
-        print("stale: the source of nn/, datasets/ or training/ has changed since", file=sys.stderr)
+        print(f"stale: {stale}", file=sys.stderr)
     folder = store.folder(job.id)
     if problem := answer_agent(Mirrored(record, store.history(job.id)), job.config["tracker"], folder):
         print(f"rnnbench: {problem}", file=sys.stderr)

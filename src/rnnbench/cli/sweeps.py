@@ -30,7 +30,10 @@ def add(commands: Commands) -> None:
     sweep.add_argument("--name", help="the sweep's name: W&B group and manifest (default: the experiment's)")
     sweep.add_argument("--retry-failed", action="store_true", help="do failed runs again; old records are set aside")
     sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing (rnnbench plan)")
-    stale_options(sweep, "do their runs again; old records are set aside")
+    stale_options(sweep, "do their runs again; old records are set aside").add_argument(
+        "--rerun", action="store_const", dest="stale", const="all",
+        help="do every recorded run again, however it ended; old records are set aside",
+    )  # fmt: skip
     add_listing(sweep)
     detach_option(sweep)
     engine_options(sweep)
@@ -59,14 +62,15 @@ def add(commands: Commands) -> None:
     clean.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
 
 
-def stale_options(command: Parser, again: str) -> None:
-    """--accept-stale and --rerun-stale, as args.stale."""
+def stale_options(command: Parser, again: str) -> Any:
+    """--accept-stale and --rerun-stale, as args.stale; the group of options of which one is given at most."""
     stale = command.add_mutually_exclusive_group()
     stale.add_argument(
         "--accept-stale", action="store_const", dest="stale", const="accept",
-        help="count records made by other source as done",
+        help="count records of other source or data as done",
     )  # fmt: skip
     stale.add_argument("--rerun-stale", action="store_const", dest="stale", const="rerun", help=again)
+    return stale
 
 
 def detach_option(command: Parser) -> None:
@@ -145,9 +149,11 @@ def _sweep(args: argparse.Namespace) -> int:
     from rnnbench.store.manifests import skipped_lines
     from rnnbench.sweeps.plan import plan
 
-    made = plan(args.overrides, name=args.name)
+    made, rerun = plan(args.overrides, name=args.name), args.stale == "all"
+    if rerun and args.retry_failed:
+        raise BadInput("--rerun does every recorded run again, failed ones as well; leave --retry-failed out.")
     if args.dry_run:
-        again = {"failed": args.retry_failed, "stale": args.stale == "rerun"}
+        again = {"failed": args.retry_failed or rerun, "stale": args.stale == "rerun" or rerun, "done": rerun}
         return show_plan(made, args, [state for state, asked in again.items() if asked])
     for line in skipped_lines(made.skip_reasons()):
         print(line, file=sys.stderr)
@@ -156,7 +162,7 @@ def _sweep(args: argparse.Namespace) -> int:
     if args.detach:
         _check(made, args, args.stale)
         return detach(args, made.key)
-    return _run(made, args, retry_failed=args.retry_failed, stale=args.stale)
+    return _run(made, args, retry_failed=args.retry_failed, stale=None if rerun else args.stale, rerun=rerun)
 
 
 def _check(made: Plan, args: argparse.Namespace, choice: str | None) -> None:

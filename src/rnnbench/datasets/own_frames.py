@@ -22,6 +22,7 @@ from rnnbench.datasets.film.metrics import picture_metrics
 from rnnbench.datasets.film.task import FRAME_LOSSES, Pictures, frame_spec
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.seeds import derive
+from rnnbench.store.content import SHOWN, path_hash
 
 RENDER_VERSION = 1
 WANTED = "frames"  # the array of a npz that counts where there are several
@@ -86,7 +87,7 @@ class OwnFrames(FilmTask):
         low, high = map(number, self._limits())
         return frame_spec(
             "own_frames",
-            f"{Path(self.path or '').name} {layout} {'x'.join(map(str, shape))}, {low}..{high}, {self.input_steps}->"
+            f"{self.content} {layout} {'x'.join(map(str, shape))}, {low}..{high}, {self.input_steps}->"
             f"{self.output_steps}, stride {self.stride}, {clips} {how}, {self.loss_name}, reading {RENDER_VERSION}",
             (size["C"], size["H"], size["W"]),
             (self.input_steps, self.output_steps),
@@ -94,8 +95,14 @@ class OwnFrames(FilmTask):
             metrics=picture_metrics(size["H"], size["W"], self.loss_name),
         )
 
+    @cached_property
+    def content(self) -> str:
+        """The first digits of the sha256 of the file's bytes: the same film is one film, whatever it is called."""
+        return path_hash(self._path(), "dataset.path")[:SHOWN]
+
     def recall(self, protocol: str) -> None:
         """The file's form as the spec wrote it into the protocol."""
+        self.content = protocol.partition(" ")[0]
         if found := FORM.search(protocol):
             shape = tuple(int(size) for size in found["shape"].split("x"))
             self.form = found["layout"], shape, np.dtype(np.float32)  # of the type only the limits depend
@@ -103,6 +110,7 @@ class OwnFrames(FilmTask):
 
     def read(self) -> Data:
         """Read and check the file; cut it into clips."""
+        assert self.content  # known from here on: the spec tells it, and is asked when the file may be gone
         return Data(*(self.places(first, [0], [0], RENDER_VERSION) for first in self.parts))
 
     @cached_property

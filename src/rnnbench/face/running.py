@@ -40,6 +40,7 @@ def run(
     results: str | Path | None = None,
     config_dir: str | Path | None = None,
     retry: bool = False,
+    rerun: bool = False,
     **named: Any,
 ) -> Record:
     """Train and test one network in this process, and return its record.
@@ -47,17 +48,19 @@ def run(
     ``run("cell=gru dataset=digits")``, ``run(["cell=gru", "dataset=digits"])`` and ``run(cell="gru",
     dataset="digits")`` are one run: words as on the command line, or keywords (``**{"optimizer.lr": 0.01}`` for an
     option with a dot). A run that is recorded already is not repeated: its record is returned, with a warning where
-    other source made it. A run that fails by itself (it diverges, it is out of memory) is a record as well: look at
-    ``status`` and ``reason``. There is no tracker unless one is named.
+    other source or data made it. A run that fails by itself (it diverges, it is out of memory) is a record as well:
+    look at ``status`` and ``reason``. There is no tracker unless one is named.
 
     results: the store; default RNNBENCH_RESULTS, else ``results/``. config_dir: a folder with cells or datasets of your
-    own. retry: do a failed or stale run again; its old record is set aside.
+    own. retry: do a failed or stale run again; its old record is set aside. rerun: the same of any recorded run.
 
     Raises BadInput on what cannot be done, MissingData where a dataset's file is missing, Interrupted at a Ctrl-C (the
     checkpoint is written, and the same call resumes), runs.attempts.TakenOver where this process was suspended and
     another machine's goes on with the run.
     """
     words = overrides_of(overrides, named)
+    if retry and rerun:
+        raise BadInput("rerun=True does a recorded run again, however it ended; leave retry out.")
     with undisturbed(torch=True):
         from rnnbench.runs import registry
         from rnnbench.runs.plan import prepare
@@ -68,12 +71,11 @@ def run(
         words = taken(words, config_dir)
         registry.refuse_experiment(words, 'rnnbench.sweep("{}")', "`rnnbench tune {}` on the command line")
         job, store = prepare(untracked(words)), Store.open(results)
-        record, stale = recorded(job, store, retry=retry)
+        record, stale = recorded(job, store, retry=retry, rerun=rerun)
         if record is None:
             return attempt(job, store)
     if stale:
-        why = "the source of nn/, datasets/ or training/ has changed since; retry=True does it again"
-        warnings.warn(f"run {job.id} is stale: {why}", stacklevel=2)
+        warnings.warn(f"run {job.id} is stale: {stale}; retry=True does it again", stacklevel=2)
     return record
 
 
@@ -198,6 +200,7 @@ def sweep(
     workers: int | None = None,
     retry_failed: bool = False,
     stale: Literal["accept", "rerun"] | None = None,
+    rerun: bool = False,
     timeout: str | float | None = None,
     memory: str | int | None = None,
     limit: str | None = None,
@@ -217,10 +220,11 @@ def sweep(
 
     results: the store; config_dir: a folder with cells or datasets of your own; as of `run`.
     name: of the sweep, for `leaderboard` and the like; default: the experiment's, else a hash. workers: runs at once;
-    default: the cores. retry_failed: do failed runs again. stale: what to do about records made by other source: count
-    them as done, or do them again. timeout ("20m") and memory ("4G"): of each run; limit ("4h", "200runs"),
-    max_failures: of the sweep. gpus, per_gpu: which GPUs, and runs at once on each. executor, executor_options: where
-    the runs are done. progress: show it on the error stream as the command does; without, nothing is printed.
+    default: the cores. retry_failed: do failed runs again. stale: what to do about records of other source or data:
+    count them as done, or do them again. rerun: do every recorded run again, old records set aside. timeout ("20m") and
+    memory ("4G"): of each run; limit ("4h", "200runs"), max_failures: of the sweep. gpus, per_gpu: which GPUs, and runs
+    at once on each. executor, executor_options: where the runs are done. progress: show it on the error stream as the
+    command does; without, nothing is printed.
 
     Raises BadInput before anything runs; a run that fails is in `failures`.
     """
@@ -228,6 +232,8 @@ def sweep(
     _at_least_one(workers=workers, per_gpu=per_gpu, max_failures=max_failures)
     if stale not in (None, "accept", "rerun"):
         raise BadInput(f"stale={stale!r}: write {' or '.join(STALE)}, or leave it out.")
+    if rerun and (stale is not None or retry_failed):
+        raise BadInput("rerun=True does every recorded run again, stale and failed ones as well; leave the other out.")
     with undisturbed(torch=False):
         from rnnbench.runs.host import passive_threads
         from rnnbench.sweeps.executors import check_options
@@ -248,7 +254,7 @@ def sweep(
         )
         doing = Sweep(
             made, results, workers=workers, retry_failed=retry_failed, limits=limits, gpus=gpus, per_gpu=per_gpu,
-            executor=executor, options=options, stale=stale,
+            executor=executor, options=options, stale=stale, rerun=rerun,
         )  # fmt: skip
         return _ended(made, _done(doing, progress))
 
@@ -275,7 +281,7 @@ def _done(doing: Sweep, progress: bool) -> Result:
 
 def _ended(made: Made, result: Result) -> SweepResult:
     skipped = made.skip_reasons()
-    remarks = skipped_lines(skipped)
+    remarks = [*skipped_lines(skipped), *result.remarks]
     if result.stopped:
         remarks.append(f"stopped: {result.stopped}")
     return SweepResult(

@@ -14,23 +14,26 @@ if TYPE_CHECKING:
     from rnnbench.store.store import Store
 
 
-def mark_stale(found: Selected) -> int:
-    """Add the column `stale`, true of runs that other source than today's made; how many these are."""
+def mark_stale(found: Selected) -> list[str]:
+    """Add the column `stale`, true of runs of other source or data than today's; of each of these what has changed."""
     import numpy as np
 
-    from rnnbench.sweeps.stale import stale_rows
+    from rnnbench.sweeps.stale import whys
 
     live = ~found.frame["id"].isin(list(found.frozen))  # a frozen result is what it is
-    found.frame = found.frame.assign(stale=live & np.array(stale_rows(found.frame), dtype=bool))
-    return int(found.frame["stale"].sum())
+    said = np.array(whys(found.frame), dtype=object)
+    found.frame = found.frame.assign(stale=live & (said != ""))
+    return [str(each) for each in said[found.frame["stale"].to_numpy(bool)]]
 
 
 def marked(found: Selected) -> list[str]:
     """Mark what is stale, and say what is left out, unfinished or stale, a line each."""
     lines = refused(found.problems)
     lines += [f"note: {remark}" for remark in found.remarks]
-    if count := mark_stale(found):
-        lines.append(f"stale: {count} of {len(found.frame)} runs were made by other source")
+    if stale := mark_stale(found):
+        from rnnbench.sweeps.stale import counted
+
+        lines.append(counted(stale, len(found.frame)))
     return lines
 
 

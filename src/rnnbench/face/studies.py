@@ -211,13 +211,13 @@ def claims(*numbers: int, results: str | Path | None = None) -> Claims:
         from rnnbench.reports.claims.table import COLUMNS, check_rows, what_is_missing
         from rnnbench.store.door import refused
         from rnnbench.store.store import Store
-        from rnnbench.sweeps.stale import record_is_stale
+        from rnnbench.sweeps.stale import counted, why_record
 
         store = Store.open(results)
         judged, used = judge_all(store, read(numbers))
         remarks = refused(store.problems)
-        if stale := sum(record_is_stale(record) for record in used):
-            remarks.append(f"stale: {stale} of {len(used)} runs were made by other source")
+        if stale := list(filter(None, map(why_record, used))):
+            remarks.append(counted(stale, len(used)))
         frame = typed_frame([_claim_row(each) for each in judged], CLAIM_COLUMNS)
         shown = frame.rename(columns={"text": "what is said"})[["claim", "what is said", "evidence", "verdict"]]
         rows = [{str(key): value for key, value in row.items()} for row in shown.to_dict("records")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
+from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
@@ -26,7 +28,7 @@ from rnnbench.nn import (
     solve_hidden_size,
     start,
 )
-from rnnbench.runs import demand, registry, training_options
+from rnnbench.runs import demand, own_source, registry, training_options
 from rnnbench.runs.axes import is_rival
 from rnnbench.seeds import derive
 from rnnbench.store.config import Composed, Config, OptimizerNode
@@ -38,13 +40,29 @@ def _make(node: Mapping[str, object], what: str, *, but: str = "meta", **extra: 
     kept = {k: v for k, v in node.items() if k != but}
     registry.import_extra_dirs()
     try:
-        return instantiate(kept, **extra, _convert_="all")
+        with own_source.importing(kept):
+            return instantiate(kept, **extra, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, BadInput):
             raise cause from None
         text = " ".join(str(cause or error).split())
         raise BadInput(f"{what}: {text}") from error
+
+
+def import_own(config: Mapping[str, Any]) -> dict[str, str] | None:
+    """Import the user's classes that a config names, and return what their source says (`own_source.of`).
+
+    Raises BadInput where it was edited meanwhile, or since this process imported it.
+    """
+    said = own_source.of(config)
+    with own_source.importing(config):
+        for target in own_source.targets_of(config) if said else ():
+            with contextlib.suppress(Exception):  # whoever makes it says what is wrong
+                _locate(target)  # hydra.utils.get_object would print the error
+    if own_source.of(config) != said:
+        raise BadInput("a module of yours was edited while the run was starting; the same command starts it again.")
+    return said
 
 
 def make_task(config: Config) -> Task:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs import registry
+from rnnbench.runs import own_source, registry
 from rnnbench.runs.training_options import is_number
 from rnnbench.store.config import Composed
 
@@ -194,7 +194,8 @@ def find_target(target: str, named_by: str) -> Any:
 def import_module(module: str, named_by: str) -> Any:
     """A module by name. Raises BadInput: there is none, or the file, line and error that its import ended with."""
     try:
-        return importlib.import_module(module)
+        with own_source.importing({"_target_": module}, refuse=False):
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(f"{error.name}.")):
             folders = ", ".join(map(str, registry.extra_dirs())) or "no folder of yours"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnbench.runs import axes, demand, inert, registry
+from rnnbench.runs import axes, demand, inert, own_files, registry
 from rnnbench.runs.compose import compose, defaults, parse
 from rnnbench.store.config import Config
 from rnnbench.store.record import Axes, run_id
@@ -38,13 +38,22 @@ class Job:
     @property
     def command(self) -> str:
         """The command that makes this run again, without what changes no result."""
-        kept = [o for o in self.overrides if not o.startswith(("tracker", "harness"))]
+        kept = [o for o in self.overrides if not o.startswith(("tracker", "harness")) or _sets_threads(o)]
         folders = [word for folder in registry.extra_dirs() for word in ("--config-dir", str(folder))]
         return shlex.join(["rnnbench", "run", *folders, *kept])
 
 
+def _sets_threads(override: str) -> bool:
+    """Whether it asks for a number of threads, the one thing of `harness` that is part of an id."""
+    return override.partition("=")[0].lstrip("+") == "harness.threads"
+
+
 def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
-    """The job that overrides ask for. Raises BadInput, or AxisRefused for an axis the cell or task cannot take."""
+    """The job that overrides ask for.
+
+    Raises BadInput, AxisRefused for an axis the cell or task cannot take, MissingData where a file of the user's is
+    missing.
+    """
     asked, picked = compose(overrides)
     config = axes.resolve(asked)
     demand.check(config)
@@ -52,6 +61,7 @@ def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
     inert.refuse(asked, config, defaults(()), defaults(tuple(sorted(picked.items()))), picked, given)
     options = axes.differences(config, _reference(config, picked))
     options = {k: v for k, v in options.items() if k in given or not _follows(k, picked)}
+    config = own_files.with_content(config)
     return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
 
 

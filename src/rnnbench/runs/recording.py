@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from rnnbench.datasets.base.spec import TaskSpec
-from rnnbench.runs import attempts, host
+from rnnbench.runs import attempts, host, own_source
 from rnnbench.runs.plan import Job
 from rnnbench.runs.source_hash import source_hash
+from rnnbench.store.config import Composed
 from rnnbench.store.record import SCHEMA_VERSION, Diagnostics, Record
 from rnnbench.store.store import Store
 
@@ -22,6 +23,7 @@ class Facts(TypedDict):
     spec: NotRequired[TaskSpec]
     floors: NotRequired[dict[str, float]]
     data_hash: NotRequired[str]
+    own_source: NotRequired[dict[str, str] | None]
     params: NotRequired[int]
     hidden_size: NotRequired[int]
     state_size: NotRequired[int]
@@ -94,6 +96,7 @@ def make_record(job: Job, status: str, facts: Facts, seen: list[attempts.Seen], 
         "finished": now(),
         "command": job.command,
         "config": config,
+        "own_source": facts["own_source"] if "own_source" in facts else own_source.of(cast(Composed, config)),
     }
 
 

@@ -22,12 +22,12 @@ from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.film.task import FrameTask
 from rnnbench.errors import BadInput, disk_full
 from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
-from rnnbench.runs import attempts, build, checkpoint, host, registry, samples
+from rnnbench.runs import attempts, build, checkpoint, host, own_files, own_source, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import Facts, make_record, now, write_first
 from rnnbench.runs.source_hash import source_hash
-from rnnbench.runs.watch import ProgressLine, RunHooks, StopRequest
+from rnnbench.runs.watch import MadeBy, ProgressLine, RunHooks, StopRequest
 from rnnbench.store.config import Config
 from rnnbench.store.record import OPEN, Diagnostics, Record
 from rnnbench.store.samples import FILE as SAMPLES_FILE
@@ -192,22 +192,28 @@ def _execute(
     config, folder = job.config, claim.folder.parents[1]
     facts["started"] = now()
     device = _prepare_process(config, facts)
+    own_files.check(config)  # before the data is read, and after: it may change in between
+    facts["own_source"] = build.import_own(config)
     build.try_training(config)
     task = build.make_task(config)
     data = loading.load(task)
     loading.check_batch(task, data, config["budget"]["batch_size"])
     _stop_where_asked(stop)
     facts |= {"spec": task.spec, "floors": dict(task.floors(data)), "data_hash": data_hash(data)}
+    own_files.check(config)
     model = build.make_model(config, task)
     _measure_network(model, _longest(task, data.train), facts)
     _write_config(job, folder)
     if told:  # not before the network could be made: a refusal is the only sentence then
         print(f"{task.spec.name}: {task.summary(data)}", file=sys.stderr, flush=True)
     _stop_where_asked(stop)
-    saved = _resumable(folder)
+    made_by: MadeBy = {
+        "source_hash": source_hash(), "own_source": facts["own_source"], "data_hash": facts["data_hash"],
+    }  # fmt: skip
+    saved = _resumable(folder, made_by)
     tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
     line = ProgressLine(job.title, config["budget"]["updates"], task.spec.metric)
-    hooks = RunHooks(folder, tracker, line, stop, saved["progress"] if saved else {}, claim)
+    hooks = RunHooks(folder, tracker, line, stop, saved["progress"] if saved else {}, claim, made_by)
     options = build.fit_options(config, spent=_spent(folder))
     data, model = _to(data, device), model.to(device)
     try:
@@ -226,13 +232,23 @@ def _execute(
         facts.setdefault("updates", hooks.update)
 
 
-def _resumable(folder: Path) -> checkpoint.State | None:
-    """The run's checkpoint; None where there is none, or where other source made it: half a run of each is neither."""
+def _resumable(folder: Path, made_by: MadeBy) -> checkpoint.State | None:
+    """The run's checkpoint; None where there is none, or one of other source or data: half a run of each is neither."""
     saved = checkpoint.load(folder / checkpoint.LAST)
-    if saved is not None and saved.get("source_hash", source_hash()) != source_hash():
-        _warn("the source of nn/, datasets/ or training/ has changed since the checkpoint was written: starting over")
-        return None
-    return saved
+    if saved is None or not (other := _other(saved, made_by)):
+        return saved
+    _warn(f"{other} since the checkpoint was written: starting over")
+    return None
+
+
+def _other(saved: checkpoint.State, made_by: MadeBy) -> str:
+    """What has changed since a checkpoint was written, in words; empty where nothing has."""
+    if saved.get("source_hash") != made_by["source_hash"]:
+        return "the source of nn/, datasets/ or training/ has changed"
+    own, before = made_by["own_source"] or {}, saved.get("own_source") or {}
+    if own != before:
+        return own_source.have_changed(sorted(name for name in {*own, *before} if own.get(name) != before.get(name)))
+    return "" if saved.get("data_hash") == made_by["data_hash"] else "the data has changed"
 
 
 def _stop_where_asked(stop: StopRequest) -> None:

@@ -12,13 +12,20 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TextIO, TypedDict
 
 from rnnbench.runs import checkpoint
 from rnnbench.runs.attempts import Attempt
-from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import Tracker
+
+
+class MadeBy(TypedDict):
+    """What a checkpoint belongs to: it is resumed by the same source on the same data alone."""
+
+    source_hash: str
+    own_source: dict[str, str] | None
+    data_hash: str
 
 
 class StopRequest:
@@ -94,9 +101,14 @@ class RunHooks:
         stop: StopRequest,
         saved: checkpoint.State,
         claim: Attempt,
+        made_by: MadeBy,
     ) -> None:
-        """saved: the checkpoint's progress, {} where the run starts anew. claim: asked before anything is written."""
+        """saved: the checkpoint's progress, {} where the run starts anew. claim: asked before anything is written.
+
+        made_by: what a checkpoint is good for.
+        """
         self.folder, self.tracker, self.line, self.stop, self.claim = folder, tracker, line, stop, claim
+        self.made_by = made_by
         self.path = folder / "history.jsonl"
         self.update = int(saved.get("update", 0))  # optimizer steps done
         self._keep(int(saved.get("rows", 0)))
@@ -134,7 +146,7 @@ class RunHooks:
 
     def save(self, state: checkpoint.State) -> None:
         self.claim.check()
-        checkpoint.save(self.folder / checkpoint.LAST, {**state, "source_hash": source_hash()})
+        checkpoint.save(self.folder / checkpoint.LAST, {**state, **self.made_by})
 
     def stop_asked(self) -> str | None:
         if self.claim.lost is not None:

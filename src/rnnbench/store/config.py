@@ -41,7 +41,11 @@ class CellNode(TypedDict):
 
 
 class DatasetMeta(TypedDict):
-    """What a dataset says of itself. causal: whether it asks for the very steps that come."""
+    """What a dataset says of itself. causal: whether it asks for the very steps that come.
+
+    files: which of its options name files or folders of the user's. content: of these options that are set, the sha256
+    of what lies there (`store.content`); put in when a run is planned, part of its id in place of the paths.
+    """
 
     name: str
     version: int
@@ -50,6 +54,8 @@ class DatasetMeta(TypedDict):
     download: NotRequired[str]
     paper: NotRequired[Composed]
     causal: NotRequired[bool]
+    files: NotRequired[list[str]]
+    content: NotRequired[dict[str, str]]
 
 
 class DatasetNode(TypedDict):
@@ -136,7 +142,7 @@ class TrackerNode(TypedDict):
 
 
 class HarnessNode(TypedDict):
-    """How a run is run, which is never part of its id."""
+    """How a run is run, which is no part of its id, but for a number of threads other than 1."""
 
     timeout: float | None
     checkpoint_seconds: float

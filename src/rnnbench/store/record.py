@@ -29,6 +29,8 @@ steps_per_second        updates / train_seconds
 peak_memory_mb          of the process (CPU) or of the device's allocator (CUDA), in training and test
 device precision backend threads deterministic host     what it was computed on and with
 git source_hash packages                                {commit dirty}; hash of nn/ datasets/ training/; versions
+own_source              what the user's own modules said that the run reached: file -> 12 hex digits; null where it
+                        reached none (runs.own_source)
 attempts                how often it was started
 started, finished       ISO 8601, UTC
 command                 the one command that makes this run again
@@ -58,7 +60,7 @@ KEYS = (
     "best_step", "floors", "floor", "target", "target_source", "params", "live_params", "state_size",
     "flops_per_step", "diagnostics", "updates", "train_seconds", "wall_seconds", "steps_per_second",
     "peak_memory_mb", "device", "precision", "backend", "threads", "deterministic", "host", "git", "source_hash",
-    "packages", "attempts", "started", "finished", "command", "config",
+    "packages", "attempts", "started", "finished", "command", "config", "own_source",
 )  # fmt: skip
 
 EVERY_KEY = frozenset(KEYS)
@@ -187,11 +189,13 @@ class Record(TypedDict):
     finished: str | None
     command: str | None
     config: Config | None
+    own_source: Mapping[str, str] | None
 
 
 Parsed = dict[str, Any]  # an object as JSON has it: any keys, unchecked
 
-# Top-level parts of a config that never change a result: who watches, where it is written, how long it may take.
+# Top-level parts of a config that change no result: who watches, where it is written, how long it may take. Of harness
+# the number of threads does (see `identity`).
 NOT_IN_ID = ("tracker", "harness")
 
 
@@ -220,21 +224,51 @@ def canonical(value: Any) -> Any:
 
 
 def run_id(config: Mapping[str, object]) -> str:
-    """12 hex digits over everything in a resolved config that changes the result.
+    """12 hex digits over everything in a resolved config that changes the result: of `identity`."""
+    return _hash(identity(config))
 
-    In: the axes with their options, cell and dataset versions, resolved backend and device kind, precision, seed.
-    Out: `tracker` and `harness` (paths, workers, device index, timeouts).
+
+def identity(config: Mapping[str, object]) -> Parsed:
+    """What of a resolved config changes the result, which is what an id is made of.
+
+    In: the axes with their options, cell and dataset versions, resolved backend and device kind, precision, seed. Of
+    the user's files their content and no path; of threads any number but 1, which is left out as it always was.
+    Out: `tracker` and the rest of `harness` (paths, workers, device index, timeouts).
     """
-    kept = {k: _without_notes(v) for k, v in config.items() if k not in NOT_IN_ID}
-    text = json.dumps(canonical(kept), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    kept = former_identity(config)
+    harness = config.get("harness")
+    if isinstance(harness, Mapping) and harness.get("threads") not in (None, 1):
+        kept["harness"] = {"threads": harness["threads"]}
+    return kept
+
+
+def former_identity(config: Mapping[str, object]) -> Parsed:
+    """`identity` as it was before a number of threads was a part of it."""
+    return {key: identified(value) for key, value in config.items() if key not in NOT_IN_ID}
+
+
+def is_of(config: Mapping[str, object], run: str) -> bool:
+    """Whether a run has the id of its config: today's, or the one it got before threads were a part of it."""
+    return run in (run_id(config), _hash(former_identity(config)))
+
+
+def _hash(identified: Parsed) -> str:
+    text = json.dumps(canonical(identified), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]  # JSON may hold half a character
 
 
-def _without_notes(node: Any) -> Any:
-    """A group's node with no more of its `meta` than name and version: the rest describes, and may grow."""
-    if isinstance(node, Mapping) and isinstance(node.get("meta"), Mapping):
-        return {**node, "meta": {k: node["meta"].get(k) for k in ("name", "version")}}
-    return node
+def identified(node: Any) -> Any:
+    """A group's node as it is identified: of its `meta` name and version alone, for the rest describes and may grow;
+    and of an option that names files of the user's (`meta.content` has it) the content instead of the path."""
+    if not (isinstance(node, Mapping) and isinstance(node.get("meta"), Mapping)):
+        return node
+    meta = node["meta"]
+    named = {key: meta.get(key) for key in ("name", "version")}
+    content = meta.get("content")
+    if not (isinstance(content, Mapping) and content):
+        return {**node, "meta": named}
+    kept = {key: value for key, value in node.items() if key not in content}
+    return {**kept, "meta": {**named, "content": content}}
 
 
 def entry_id(config: Mapping[str, object]) -> str:

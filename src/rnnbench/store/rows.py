@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from rnnbench.store.record import NOT_IN_ID, Record, canonical, entry_id
+from rnnbench.store.record import NOT_IN_ID, Record, canonical, entry_id, identified, is_of, run_id
 
 TIME = "datetime64[us, UTC]"
 NOT_IN_ENTRY = frozenset({*NOT_IN_ID, "seed"})  # of a config: what `entry_id` leaves out
@@ -42,7 +42,7 @@ COLUMNS: dict[str, str] = {
     "updates_done": "Int64", "train_seconds": "float64", "wall_seconds": "float64", "steps_per_second": "float64",
     "peak_memory_mb": "float64", "device": "str", "device_kind": "str", "precision": "str", "backend": "str",
     "threads": "Int64", "host": "str", "commit": "str", "dirty": "boolean", "source_hash": "str", "torch": "str",
-    "attempts": "Int64", "started": TIME, "finished": TIME,
+    "attempts": "Int64", "started": TIME, "finished": TIME, "own_source": "str", "files": "str", "id_lacks": "str",
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def row(record: Record) -> Row:
     made_from = config or {"axes": {**axes, "label": None}, "dataset": task, "budget": budget}
     plain = {name: record.get(name) for name in COLUMNS}
     derived = {
-        "entry": _entry({key: value for key, value in made_from.items() if key not in NOT_IN_ENTRY}),
+        "entry": _entry(_without_seed(made_from)),
         "task": _task(task),
         "dataset": dataset.get("name"),
         "dataset_version": dataset.get("version"),
@@ -81,6 +81,9 @@ def row(record: Record) -> Row:
         "commit": git.get("commit"),
         "dirty": git.get("dirty"),
         "torch": part(record, "packages").get("torch"),
+        "own_source": _own_source(record.get("own_source")),
+        "files": _files(config.get("dataset")),
+        "id_lacks": _id_lacks(record, config),
     }
     return plain | _of_axes(axes) | derived
 
@@ -134,6 +137,33 @@ def _of_axes(axes: Mapping[str, object]) -> Row:
     return {name: axes.get(name) for name in same} | derived
 
 
+def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What an entry is told by, without what nearly every run has of its own: equal for as many runs as can be."""
+    kept = {key: value for key, value in config.items() if key not in NOT_IN_ENTRY}
+    threads = part(config, "harness").get("threads")
+    return kept if threads in (None, 1) else {**kept, "harness": {"threads": threads}}
+
+
+def _id_lacks(record: Record, config: Mapping[str, Any]) -> str | None:
+    """`threads` where the record has the id that its config got before threads were a part of it."""
+    if part(config, "harness").get("threads") in (None, 1) or not isinstance(config, dict):
+        return None
+    return "threads" if is_of(config, record["id"]) and run_id(config) != record["id"] else None
+
+
+def _files(dataset: Any) -> str | None:
+    """The files that a dataset read, option -> [path, sha256 of its content], as JSON; None where it knows of none."""
+    meta = dataset.get("meta") if isinstance(dataset, dict) else None
+    if not isinstance(meta, dict) or not isinstance(meta.get("files"), list):
+        return None
+    content = part(meta, "content")
+    return compact_json({key: [dataset.get(key), content[key]] for key in content})
+
+
+def _own_source(said: Any) -> str | None:
+    return compact_json(said) if isinstance(said, dict) and said else None
+
+
 @once
 def _entry(config: Mapping[str, object]) -> str:
     return entry_id(config)
@@ -141,7 +171,7 @@ def _entry(config: Mapping[str, object]) -> str:
 
 @once
 def _task(task: Any) -> str:
-    return compact_json({"dataset": task})
+    return compact_json({"dataset": identified(task)})
 
 
 @once

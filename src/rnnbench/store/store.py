@@ -187,7 +187,7 @@ class Store:
     def set_aside(self, run_id: str, word: str = "failed") -> Path:
         """Move a run's record to `record.failed-N.json` so that the run can be done again; nothing is lost.
 
-        word: why it is done again, `failed` or `stale` (made by other source).
+        word: why it is done again: `failed`, `stale` (see `sweeps.stale`), or `rerun` (asked for).
         """
         path = self.record_path(run_id)
         n = 1

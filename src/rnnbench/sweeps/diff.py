@@ -88,20 +88,13 @@ def differences(a: Config, b: Config) -> list[Difference]:
     """The keys in which two resolved configs differ, those of the id first. Values are compared as the id does: 1 is
     1.0, and null is no value."""
     first, second = leaves(dict(a)), leaves(dict(b))
+    counted = {*leaves(records.identity(a)), *leaves(records.identity(b))}
     found = []
     for key in sorted({*first, *second}):
         x, y = first.get(key), second.get(key)
         if records.canonical(x) != records.canonical(y):
-            found.append(Difference(key, first.get(key, ABSENT), second.get(key, ABSENT), counts(key)))
+            found.append(Difference(key, first.get(key, ABSENT), second.get(key, ABSENT), key in counted))
     return sorted(found, key=lambda difference: not difference.in_id)
-
-
-def counts(key: str) -> bool:
-    """Whether a dotted key is part of a run's id (see `record.run_id`)."""
-    parts = key.split(".")
-    if parts[0] in records.NOT_IN_ID:
-        return False
-    return len(parts) < 3 or parts[1] != "meta" or parts[2] in ("name", "version")
 
 
 def facts(a: Record, b: Record) -> list[tuple[str, Any, Any]]:

@@ -176,7 +176,7 @@ def _check(record: Record, run: str) -> None:
     if not ID.fullmatch(record["id"]) or record["id"] != run:
         raise records.RecordError(f"its record has the id {shown(record['id'])}, and it was not made by rnnbench")
     config = record.get("config")
-    if isinstance(config, dict) and records.run_id(config) != run:
+    if isinstance(config, dict) and not records.is_of(config, run):
         raise records.RecordError(
             f"the id of its config is {records.run_id(config)}; one of the two was changed by hand"
         )

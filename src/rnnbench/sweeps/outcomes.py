@@ -34,6 +34,8 @@ class Result:
     interrupted: bool = False
     stopped: str | None = None
     titles: dict[str, str] = field(default_factory=dict)  # of runs that a search picked: the plan does not list them
+    remarks: list[str] = field(default_factory=list)  # what its reader must know: which files have changed
+    rerun: bool = False  # what was recorded is done again: not by the command that resumes
 
     @property
     def exit_code(self) -> int:
@@ -54,8 +56,10 @@ class Result:
             lines += [f"  open      {i}  {titles.get(i, '')}: {reason}" for i, reason in self.open.items()]
         if self.stopped:
             lines.append(f"stopped: {self.stopped}")
+        lines += self.remarks
         if self.open:
-            lines.append("the same command resumes what is not finished")
+            without = ", without --rerun," if self.rerun else ""
+            lines.append(f"the same command{without} resumes what is not finished")
         if failed:
             lines.append("--retry-failed does failed runs again")
         return lines

@@ -18,17 +18,18 @@ from rnnbench.store import index
 from rnnbench.store.record import FINAL
 from rnnbench.store.store import Store
 from rnnbench.store.text import csv_cell, json_text
+from rnnbench.sweeps.changed import changed_since
 from rnnbench.sweeps.display import clock
 from rnnbench.sweeps.estimate import Estimate, estimate
 from rnnbench.sweeps.plan import Plan
-from rnnbench.sweeps.stale import COLUMNS, is_stale
+from rnnbench.sweeps.stale import COLUMNS, judge
 
 STATES = ("new", "interrupted", "running", "done", "failed", "stale", "damaged")
 TODO = ("new", "interrupted")  # what the same command would do now
 SHOWN = 12  # runs of each state that a text lists
 ADVICE = {
     "failed": "--retry-failed does them again",
-    "stale": "made by other source; --accept-stale counts them as done, --rerun-stale does them again",
+    "stale": "of other source or data; --accept-stale counts them as done, --rerun-stale does them again",
     "interrupted": "resumed from their checkpoint",
     "running": "another process has them in hand",
 }
@@ -36,7 +37,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Standing:
-    """How a run stands. reason: why it failed, is damaged, or was interrupted."""
+    """How a run stands. reason: why it failed, is damaged or stale, or was interrupted."""
 
     job: Job
     state: str
@@ -46,13 +47,15 @@ class Standing:
 
 @dataclass
 class Outlook:
-    """A plan against a store. estimate: of what is to be done; again: the states that are done again, as asked."""
+    """A plan against a store. estimate: of what is to be done; again: the states that are done again, as asked;
+    remarks: which files have changed since runs that are recorded."""
 
     plan: Plan
     runs: list[Standing]
     estimate: Estimate
     workers: int
     again: frozenset[str] = frozenset()
+    remarks: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -68,22 +71,26 @@ class Outlook:
 def look_ahead(plan: Plan, store: Store, workers: int, again: Collection[str] = ()) -> Outlook:
     """How each run of a plan stands in the store, and what the rest will take on so many workers.
 
-    again: states that count as to be done, `failed` for --retry-failed and `stale` for --rerun-stale.
+    again: states that count as to be done: `failed` for --retry-failed, `stale` for --rerun-stale, `done` and both for
+    --rerun.
     """
     loaded = index.load(store)
     known, problems = loaded.of([job.id for job in plan.jobs], "status", "reason", *COLUMNS)
+    why = judge()
     runs = []
     for job in plan.jobs:
         if job.id in problems:
             runs.append(Standing(job, "damaged", None, problems[job.id]))
         elif job.id in known:
             found = known[job.id]
-            state = "stale" if is_stale(found) else "done" if found["status"] == "ok" else "failed"
-            runs.append(Standing(job, state, found["status"], found["reason"] or ""))
+            stale = why(found)
+            state = "stale" if stale else "done" if found["status"] == "ok" else "failed"
+            runs.append(Standing(job, state, found["status"], "; ".join(filter(None, [found["reason"], stale]))))
         else:
             runs.append(_unrecorded(job, store))
     todo = [run.job for run in _to_do(runs, again)]
-    return Outlook(plan, runs, estimate(todo, loaded), workers, frozenset(again))
+    said = changed_since([run.job for run in runs if run.state in TODO], loaded)
+    return Outlook(plan, runs, estimate(todo, loaded), workers, frozenset(again), tuple(said))
 
 
 def _to_do(runs: Iterable[Standing], again: Collection[str]) -> list[Standing]:
@@ -128,6 +135,7 @@ def summary(outlook: Outlook) -> list[str]:
             lines.append(f"  {state}: {ADVICE[state]}")
     lines += [f"  skipped: {k} cell{'s' * (k != 1)}: {reason}" for reason, k in plan.skip_reasons().items()]
     lines += [f"  note: {sentence}" for sentence in plan.notes()]
+    lines += [f"  {remark}" for remark in outlook.remarks]
     return [*lines, _cost(outlook)]
 
 
@@ -196,7 +204,7 @@ def as_data(outlook: Outlook) -> dict[str, Any]:
         "notes": plan.notes(),
         "todo": len(outlook.todo), "workers": outlook.workers, "eta_seconds": made.eta(outlook.workers),
         "core_hours": made.core_seconds / 3600 if made.known else None, "unknown": made.unknown,
-        "estimated_from": made.rests_on() or None, "runs": as_rows(outlook),
+        "estimated_from": made.rests_on() or None, "remarks": list(outlook.remarks), "runs": as_rows(outlook),
     }  # fmt: skip
 
 

@@ -80,7 +80,9 @@ def again(run_id: str, command: str, *, group: str | None = None) -> Job:
                 f"its command asks for {stranger}; a record's code is not run unasked: give that command yourself"
             )
     if job.id != run_id:
-        raise BadInput(f"its command makes another run today ({job.id}): its configs have changed since{hint}")
+        raise BadInput(
+            f"its command makes another run today ({job.id}): its configs or its files have changed since{hint}"
+        )
     return job
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def look(store: Store, name: str | None = None) -> list[State]:
     loaded = index.load(store)
     records = loaded.by_folder(*COLUMNS)
     damaged = {Path(path).parent.name for path in loaded.problems}
-    known = _Known(records, damaged, *_unfinished(store, loaded.unfinished))
+    known = _Known(records, damaged, *_unfinished(store, loaded.unfinished), stale.judge())
     states = [_state(key, dict.fromkeys(manifest["runs"]), known, manifest) for key, manifest in chosen.items()]
     wanted = None if name is None else {run for manifest in chosen.values() for run in manifest["runs"]}
     asked.problems = {
@@ -119,6 +119,7 @@ class _Known:
     damaged: set[str]
     live: Mapping[str, Live]
     open: set[str]  # tried, in nobody's hand, not finished
+    why: Callable[[Row], str]  # a record is stale; empty where it is not
 
 
 def _unfinished(store: Store, folders: Iterable[str]) -> tuple[dict[str, Live], set[str]]:
@@ -159,7 +160,7 @@ def _state(name: str, runs: Iterable[str], known: _Known, manifest: Manifest | N
     seconds = []
     for run in runs:
         if (row := known.records.get(run)) is not None:
-            state.stale += stale.is_stale(row)
+            state.stale += bool(known.why(row))
             if row["status"] == "ok":
                 state.ok += 1
                 seconds += [row["wall_seconds"]] if row["wall_seconds"] is not None else []

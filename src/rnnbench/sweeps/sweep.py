@@ -19,6 +19,7 @@ from rnnbench.store.config import Config, HarnessNode
 from rnnbench.store.record import FINAL, Record, RecordError
 from rnnbench.store.store import Store
 from rnnbench.sweeps import control, devices, stale
+from rnnbench.sweeps.changed import changed_in
 from rnnbench.sweeps.display import Display
 from rnnbench.sweeps.executors import make_executor
 from rnnbench.sweeps.executors.base import Ended, Executor, NoWorker
@@ -52,26 +53,27 @@ class Sweep:
         options: Mapping[str, str] | None = None,
         manifest: bool = True,
         stale: stale.Choice = None,
+        rerun: bool = False,
     ):
         """source: where the runs come from; without one they are the plan's that are not recorded yet.
 
         retry: statuses of failed runs that are done again (retry_failed: any of them). gpus, per_gpu: which GPUs, and
         how many runs at once on each; default: one on each there is. executor: where the runs are done, options: its
         own (`executors.make_executor`). manifest: note the plan beside the store. stale: what is done
-        with records made by other source; without a choice, `run` raises BadInput at the first.
+        with stale records; without a choice, `run` raises BadInput at the first. rerun: do every recorded run again.
 
         Raises BadInput on GPUs that are not there.
         """
         self.plan, self.store, self.source = plan, Store.open(results), source
         self.limits, self.executor, self.manifest = limits or Limits(), executor, manifest
-        self.stale = stale
+        self.stale, self.rerun = stale, rerun
         self.options = dict(options or {})
         self.devices = devices.slots(plan.jobs, gpus, per_gpu) if executor == "local" else None
         self.workers = workers or (available_cores() if self.devices is None else len(self.devices))
         if self.devices is not None:
             self.workers = min(self.workers, len(self.devices))
         self.retry = frozenset(FINAL) - {"ok"} if retry_failed else frozenset(retry)
-        self.result = Result()
+        self.result = Result(rerun=rerun)
         self._signals = 0
         self._starting = False  # a worker, which waits for its server to import torch: seconds, at first
         self._stopped = 0.0  # when
@@ -105,7 +107,11 @@ class Sweep:
 
     def _todo(self) -> list[Job]:
         """The jobs without a record; failed ones again where asked, their old record set aside."""
-        stale.settle(self.store, [job.id for job in self.plan.jobs], self.stale)
+        ids = [job.id for job in self.plan.jobs]
+        if self.rerun:
+            stale.set_aside(self.store, ids)
+        else:
+            stale.settle(self.store, ids, self.stale)
         todo = []
         for job in self.plan.jobs:
             record = self._look_up(job)
@@ -113,6 +119,7 @@ class Sweep:
                 self.result.records[job.id] = record
             elif job.id not in self.result.open:
                 todo.append(job)
+        self.result.remarks += changed_in(todo, self.store)
         return todo
 
     def _look_up(self, job: Job) -> Record | None:

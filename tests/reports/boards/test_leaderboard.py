@@ -140,6 +140,19 @@ def test_what_cannot_be_compared_never_meets_in_a_row(other):
     assert list(table["rank"]) == ([1, 2] if apart else [1, 1])
 
 
+def test_runs_on_another_number_of_threads_are_a_row_of_their_own():
+    """Their last bits may differ: they are no more seeds of the same entry, and no trials of a search."""
+    more = {"threads": 4}
+    others = [
+        record | more | {"id": f"other{n}", "config": record["config"] | {"harness": more}}
+        for n, record in enumerate(make_records(("gru",)))
+    ]
+    table = board([*make_records(("gru",)), *others])
+    assert list(table["n"]) == [3, 3]
+    assert list(table["trials"]) == [1, 1]
+    assert table["entry"].nunique() == table["label"].nunique() == 2
+
+
 def test_equal_labels_of_different_axes_are_told_apart():
     records = make_records(("gru",)) + make_records(("gru",), options={"cell.bias": 1.0})
     assert sorted(board(records)["label"]) == ["GRU 64", "GRU 64 [cell.bias=1]"]

@@ -51,8 +51,8 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     """The leaderboard of a runs frame (of `records_frame`), datasets grouped, best first, failures last.
 
     An entry is one result-changing config without its seed. A row is one choice of axes on one dataset, protocol, data,
-    budget, device kind, precision and backend; of several entries there (a search) it shows the one with the best mean
-    value on validation. Test values choose nothing. Columns, missing where unknown:
+    budget, device kind, precision, backend and number of threads; of several entries there (a search) it shows the one
+    with the best mean value on validation. Test values choose nothing. Columns, missing where unknown:
 
     - dataset, dataset_version, protocol, data_hash, budget, updates, batch_size, metric, goal: ranks hold within these
     - rank: 1 is best by mean; missing without a value. standing: `best` (its interval is apart from every other, and
@@ -70,7 +70,7 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
       and a row of another machine than most of its block says so in notes
     - device (its kind), precision, backend
     - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know (`stale`
-      runs are counted where frame has such a column: of those that own records by other source)
+      runs are counted where frame has such a column: of those that are `sweeps.stale`)
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
     """
     runs = fill_unknown(frame.sort_values("id"))

@@ -20,7 +20,7 @@ from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line
 from rnnbench.reports.statistics.means import mean_of_known
 from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
-from rnnbench.store.record import NOT_IN_ID, Record, canonical
+from rnnbench.store.record import Record, canonical, identity
 from rnnbench.store.rows import BLOCK, COLUMNS, part
 
 RUNS = 50  # of one entry that are listed, failed ones first
@@ -200,12 +200,12 @@ def flattened(record: Record) -> dict[str, str]:
         if isinstance(node, Mapping):
             for name in sorted(node, key=str):
                 if name == "meta" and isinstance(node[name], Mapping):
-                    walk(key, {k: node[name].get(k) for k in ("name", "version")})
+                    walk(key, node[name])
                 else:
                     walk(f"{key}.{name}" if key else str(name), node[name])
         else:
             found[key] = "null" if node is None else str(canonical(node))
 
     config = part(record, "config") or part(record, "axes")
-    walk("", {key: value for key, value in config.items() if key not in (*NOT_IN_ID, "seed")})
+    walk("", {key: value for key, value in identity(config).items() if key != "seed"})
     return found

@@ -14,7 +14,7 @@ from rnnbench.reports.selection.coverage import fill_unknown
 from rnnbench.store.rows import BLOCK
 
 # Runs meet in one row only where these are equal as well.
-ROW = ("device_kind", "precision", "backend", "axes")
+ROW = ("device_kind", "precision", "backend", "threads", "axes")
 
 
 def chosen(frame: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +25,8 @@ def chosen(frame: pd.DataFrame) -> pd.DataFrame:
 def choose(runs: pd.DataFrame) -> pd.DataFrame:
     """runs (a runs frame, `fill_unknown` done) with three columns more; the index starts at 0.
 
-    - row: the number of its row; a row is one block (`BLOCK`), device kind, precision, backend and network (`axes`)
+    - row: the number of its row; a row is one block (`BLOCK`), device kind, precision, backend, number of threads and
+      network (`axes`)
     - shown: whether the row shows it. Shown is the entry with the best mean value on validation, where a failed run
       counts as the floor or as the row's worst value, whichever is worse: a setting that is best where it survives is
       not the best setting. Of equal ones it is the one with more ok runs, then the one whose id comes first; one

@@ -69,7 +69,7 @@ def fill_unknown(frame: pd.DataFrame) -> pd.DataFrame:
     """
     frame = frame.copy()
     task = ["dataset_version", "protocol", "data_hash", "metric", "goal", "floor", "floor_name", "target"]
-    for key, columns in (("entry", [*task, "device_kind", "precision", "backend"]), ("task", task)):
+    for key, columns in (("entry", [*task, "device_kind", "precision", "backend", "threads"]), ("task", task)):
         for column in columns:
             unknown = frame[column].isna()
             if unknown.any() and not unknown.all():

@@ -31,7 +31,7 @@ from rnnbench.store.store import Store
 # Keys that are columns of a runs frame; `device` is its kind.
 TEXTS = ("dataset", "budget", "protocol", "metric", "precision", "backend", "status", "cell", "operator", "peephole",
          "direction", "label", "host", "torch", "id", "entry")  # fmt: skip
-NUMBERS = ("depth", "hidden_size", "seed", "updates", "batch_size", "params")
+NUMBERS = ("depth", "hidden_size", "seed", "updates", "batch_size", "params", "threads")
 NAMES: dict[str, tuple[Kind, ...]] = {"sweep": (Sweep,), "published": (PublishedSet,), "experiment": ANY}
 Named = tuple[str, tuple[Kind, ...]]  # a name, and what it may be
 KEYS = ("sweep", "published", *TEXTS, "device", *NUMBERS, "commit", "since", "until")

@@ -38,7 +38,7 @@ ANEW = ": the search begins anew"
 class Tune:
     """A search over a store. workers: trials at once; options: what its sweeps take (see `Sweep`).
 
-    stale: what is done with records made by other source; to run them again is to search again from the first trial.
+    stale: what is done with stale records; to run them again is to search again from the first trial.
     Raises BadInput where there are such records and no choice was made.
     """
 
