@@ -12,14 +12,19 @@ FRAMES = ("cell=convlstm", "dataset=moving_digits")
 
 @pytest.mark.parametrize(
     "options",
-    [["forecast.patch=4"], ["forecast.sizes=[8,4]"], ["forecast.reads=top"], ["forecast=openstl"], ["forecast=shi2015"],
+    [["forecast.patch=4"], ["forecast.sizes=[8,4]"], ["forecast=openstl"], ["forecast=shi2015"],
      ["forecast=rollout"], ["forecast=rollout", "forecast.bias=false"]],
     ids=" ".join,
 )  # fmt: skip
 def test_another_network_on_frames_is_another_row(options):
-    plain, other = (prepare(["tracker=none", *FRAMES, "depth=2", *more]).axes for more in ([], options))
+    plain, other = (prepare(["tracker=none", *FRAMES, *more]).axes for more in ([], options))
     assert row({"axes": plain})["axes"] != row({"axes": other})["axes"]
     assert row({"axes": plain})["training"] == "adam, constant"
+
+
+def test_of_several_layers_what_the_output_reads_is_another_row():
+    every, top = (prepare(["tracker=none", *FRAMES, "depth=2", *more]).axes for more in ([], ["forecast.reads=top"]))
+    assert row({"axes": every})["axes"] != row({"axes": top})["axes"]
 
 
 def test_how_a_rollout_is_fed_in_training_is_no_other_network():

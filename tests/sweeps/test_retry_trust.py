@@ -44,6 +44,14 @@ def theirs(tmp_path):
     return folder
 
 
+def forget(theirs) -> None:
+    """As another process would begin: nothing of the folder is imported."""
+    compose.defaults.cache_clear()
+    sys.modules.pop("trap_of_a_retry", None)
+    sys.path[:] = [place for place in sys.path if place != str(theirs)]
+    (theirs / "imported").unlink()
+
+
 def failed(job: Job, command: str, results) -> Store:
     """A store with one failed run whose record has this command."""
     store = Store.open(results)
@@ -65,7 +73,7 @@ def test_a_folder_that_a_record_names_is_not_imported_until_the_user_names_it(th
         there.setenv("RNNBENCH_CONFIG_DIR", str(theirs))
         job = prepare([*SMALL, "cell=trap", "tracker=none"])
         command = job.command
-    compose.defaults.cache_clear()
+    forget(theirs)
     store = failed(job, command, tmp_path / "results")
     reason = refused(store)
     assert reason.startswith("unknown cell 'trap'")
