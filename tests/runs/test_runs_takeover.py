@@ -19,6 +19,7 @@ from rnnbench.store.store import Store, write_once
 
 QUICK = ["budget.updates=60", "budget.val_every=10", "harness.checkpoint_seconds=0", "harness.diagnostics=false"]
 LONG = ["budget.updates=600", "budget.val_every=20", "harness.checkpoint_seconds=0", "harness.diagnostics=false"]
+MADE_BY = {"source_hash": "0" * 12, "own_source": None, "data_hash": "0" * 16}
 
 
 def steps(folder):
@@ -75,9 +76,9 @@ def test_a_row_that_was_under_way_goes_to_the_old_file(tmp_path):
     """Suspended between the look at its claim and the write."""
     mine = attempts.claim(tmp_path)
     given = (None, None, None)
-    late = RunHooks(tmp_path, Silent(), *given[:2], {}, mine)
+    late = RunHooks(tmp_path, Silent(), *given[:2], {}, mine, MADE_BY)
     late.validated({"step": 1})
-    other = RunHooks(tmp_path, Silent(), *given[:2], {"update": 1, "rows": 1}, mine)
+    other = RunHooks(tmp_path, Silent(), *given[:2], {"update": 1, "rows": 1}, mine, MADE_BY)
     late.validated({"step": 2})
     other.validated({"step": 2})
     assert steps(tmp_path) == [1, 2]

@@ -170,7 +170,7 @@ def test_an_unknown_sweep_cannot_be_retried(tmp_path):
 def test_a_run_whose_config_has_changed_since_is_left_as_it_is():
     (job,) = plan(["cell=rnn"]).jobs
     assert retry.again(job.id, job.command).id == job.id
-    with pytest.raises(BadInput, match=rf"another run today \({job.id}\): its configs have changed"):
+    with pytest.raises(BadInput, match=rf"another run today \({job.id}\): its configs or its files have changed"):
         retry.again("0123456789ab", job.command)
 
 
