@@ -36,7 +36,7 @@ def is_stale(job, **replaced):
     """What index, record and frame say of a job's record; they agree."""
     made = record(job, **replaced)
     found = {name: fitting(value, COLUMNS[name]) for name, value in row(made).items()}
-    said = {stale.is_stale(found), stale.record_is_stale(made), *stale.stale_rows(pd.DataFrame([found]))}
+    said = {bool(stale.why(found)), bool(stale.why_record(made)), *stale.stale_rows(pd.DataFrame([found]))}
     assert len(said) == 1
     return said.pop()
 
@@ -83,8 +83,8 @@ def test_a_raised_version_is_another_run_and_nobody_vouches_for_it(raised):
     made = record(job, source_hash=OTHER, config=config)
     made["axes" if raised == "cell" else "dataset"]["cell_version" if raised == "cell" else "version"] = 2
     assert run_id(config) != job.id
-    assert stale.is_stale(row(made))
-    assert stale.record_is_stale(made)
+    assert stale.why(row(made))
+    assert stale.why_record(made)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_record_is_stale_where_a_module_of_the_users_has_changed(tmp_path, lab
     store.write(record(made.jobs[2]))
     assert not is_stale(made.jobs[0], own_source=says)
     (lab_folder / "stale_leaky.py").write_text("# a comment\nleak = 0.5\n")
-    assert stale.find(store, ids(made)) == []
+    assert stale.reasons(store, ids(made)) == {}
     (lab_folder / "stale_leaky.py").write_text("leak = 0.6\n")
     assert is_stale(made.jobs[0], own_source=says)
     assert stale.reasons(store, ids(made)) == dict.fromkeys(ids(made)[:2], "stale_leaky.py has changed since")
@@ -161,7 +161,7 @@ def test_all_that_has_changed_is_said_and_not_too_much():
 def test_every_reader_asks_the_list(tmp_path):
     made = planned("cell=gru,lstm", name="s")
     store = filled(tmp_path, made, 2, source_hash=OTHER)
-    assert stale.find(store, ids(made)) == [job.id for job in made.jobs if job.axes["cell"] == "lstm"]
+    assert list(stale.reasons(store, ids(made))) == [job.id for job in made.jobs if job.axes["cell"] == "lstm"]
     assert look_ahead(made, store, 1).counts == {"done": 1, "stale": 1}
     assert [state.stale for state in look(store)] == [1]
 
@@ -227,7 +227,7 @@ def test_two_sweeps_may_choose_at_the_same_moment(tmp_path, monkeypatch):
 def test_a_record_without_a_hash_counts_as_done(tmp_path):
     made = planned("cell=rnn", "seed=range(2)")
     store = filled(tmp_path, made, 2, source_hash=None)
-    assert stale.find(store, ids(made)) == []
+    assert stale.reasons(store, ids(made)) == {}
     assert look_ahead(made, store, 1).counts == {"done": 2}
 
 

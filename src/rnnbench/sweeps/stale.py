@@ -43,11 +43,6 @@ THREADS = "their ids do not tell on how many threads they ran"
 REASONS = 3  # that are told in one sentence
 
 
-def is_stale(row: Mapping[str, object]) -> bool:
-    """Whether a run's `COLUMNS` say that source made it which may compute otherwise; False where they name none."""
-    return bool(why(row))
-
-
 def why(row: Mapping[str, object]) -> str:
     """What has changed since a run, of its `COLUMNS`, in words: `leaky.py has changed`; empty where nothing has."""
     return _why(*(row[name] for name in COLUMNS))
@@ -63,11 +58,6 @@ def why_record(record: Record) -> str:
     """The same of a record."""
     made = row(record)
     return why({name: fitting(made[name], TYPES[name]) for name in COLUMNS})
-
-
-def record_is_stale(record: Record) -> bool:
-    """Whether a record is stale."""
-    return bool(why_record(record))
 
 
 def whys(frame: Any) -> list[str]:
@@ -124,11 +114,6 @@ def reasons(store: Store, runs: Sequence[str]) -> dict[str, str]:
     asked = judge()
     said = {run: asked(known[run]) for run in runs if run in known}
     return {run: reason for run, reason in said.items() if reason}
-
-
-def find(store: Store, runs: Sequence[str]) -> list[str]:
-    """Those of these ids whose record is stale, in order."""
-    return list(reasons(store, runs))
 
 
 def settle(store: Store, runs: Sequence[str], choice: Choice = None, *, again: str = "") -> list[str]:
