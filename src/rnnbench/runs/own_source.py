@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.errors import BadInput
-from rnnbench.runs import registry
+from rnnbench.runs import grants, registry
 from rnnbench.runs.source_hash import DIGITS, what_it_says
 
 NOT_THE_USERS = frozenset({"rnnbench", "torch", *sys.stdlib_module_names})
@@ -103,11 +103,7 @@ def reached(config: Mapping[str, Any]) -> list[Reached]:
 
 def targets_of(node: Any) -> Iterator[str]:
     """Every class that a config names."""
-    parts = node if isinstance(node, list) else node.values() if isinstance(node, Mapping) else ()
-    if isinstance(node, Mapping) and isinstance(node.get("_target_"), str):
-        yield node["_target_"]
-    for part in parts:
-        yield from targets_of(part)
+    return (target for _, target in grants.targets(node))
 
 
 def _with_parents(module: str) -> Iterator[str]:
