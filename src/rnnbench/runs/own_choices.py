@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import own_source, registry
-from rnnbench.runs.training_options import is_number
+from rnnbench.runs.training_options import is_finite
 from rnnbench.store.config import Composed
 
 
@@ -54,7 +54,7 @@ def _whole(least: int, *, null: bool = False) -> Key:
 
 
 MAPPING = Key("a mapping of options", lambda v: isinstance(v, Mapping))
-NUMBER = Key("a number", is_number)
+NUMBER = Key("a number", is_finite)
 OPTIONAL_MAPPING = MAPPING._replace(optional=True)
 DIRECTIONS = ("forward", "backward", "bidirectional")
 SHAPES = ("per_channel", "hadamard", "conv1x1", "conv")

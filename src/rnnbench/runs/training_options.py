@@ -21,25 +21,25 @@ class Kind(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def is_number(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
     """Whether a value is a finite number; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_share(value: Any) -> bool:
     """Whether a value is a number of at least 0 and below 1."""
-    return is_number(value) and 0 <= value < 1
+    return is_finite(value) and 0 <= value < 1
 
 
-ABOVE = Kind("a number above 0", lambda v: is_number(v) and v > 0)
-LEAST = Kind("a number of at least 0", lambda v: is_number(v) and v >= 0)
+ABOVE = Kind("a number above 0", lambda v: is_finite(v) and v > 0)
+LEAST = Kind("a number of at least 0", lambda v: is_finite(v) and v >= 0)
 SHARE = Kind("a number of at least 0 and below 1", is_share)
 PAIR = Kind(
     "two numbers of at least 0 and below 1, [a,b]",
     lambda v: isinstance(v, list) and len(v) == 2 and all(map(is_share, v)),
 )
 SHARE_OF_UPDATES = Kind("a number above 0 and below 1", lambda v: is_share(v) and v > 0)
-DAMPING = Kind("a number of 0 to 1", lambda v: is_number(v) and 0 <= v <= 1)
+DAMPING = Kind("a number of 0 to 1", lambda v: is_finite(v) and 0 <= v <= 1)
 WHOLE = Kind("a whole number of at least 1", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1)
 FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 MAYBE = Kind("true, false or null", lambda v: v is None or isinstance(v, bool))
@@ -97,7 +97,7 @@ def _check_nesterov(optimizer: Composed) -> None:
 
 def _check_cosine(schedule: Composed, optimizer: Composed) -> None:
     lowest, rate = schedule["eta_min"], optimizer.get("lr")
-    if is_number(rate) and lowest >= rate:
+    if is_finite(rate) and lowest >= rate:
         raise AxisRefused(
             f"schedule.eta_min={lowest:g} is where the rate ends; it must be below optimizer.lr={rate:g}."
         )
