@@ -127,8 +127,8 @@ def bf16(rounds: int) -> Result:
     rows, missed = [], []
     title = "bf16: CPU ms a ConvLSTM's training step"
     if not processor.multiplies_bf16():
-        return Result(f"{title}: left out, for this processor is not known to multiply bf16, and emulation takes "
-                      f"{processor.SLOWER} times as long", (), ())  # fmt: skip
+        why = f"this processor is not known to multiply bf16, and emulation takes {processor.SLOWER} times as long"
+        return Result(f"{title}: left out, for {why}", (), ())
     for i, h, k, B in BF16_CASES:
         x, net = torch.randn(B, T, i, SIDE, SIDE), conv_lstm(i, h, k)
         times = interleaved({p: training_step(Cast(net, p), x) for p in ("32", "bf16")}, rounds)

@@ -22,8 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rnnbench.runs import living
-from rnnbench.runs.living import STALE_SECONDS as STALE_SECONDS
-from rnnbench.runs.living import WATCH
+from rnnbench.runs.living import STALE_SECONDS, WATCH
 from rnnbench.store.small_files import read, read_json
 from rnnbench.store.store import write_atomic, write_once
 

@@ -1,8 +1,9 @@
 """Options that cannot act: a table of what has no effect in which context, so that no two ids mean the same bits.
 
 A run that sets one is refused, and a sweep's cell with one is skipped with the reason, as an axis is that a cell
-cannot take. The value an option has by itself is never refused. `harness` and `tracker` are in no id, so they have no
-rows here; nor have bounds that a run may never reach (clip, budget.patience). Imports neither torch nor hydra.
+cannot take. The value an option has by itself is never refused. `tracker` and `harness` have no rows here: they are in
+no id but for `harness.threads`, and every number of threads acts. Nor have bounds that a run may never reach (clip,
+budget.patience). Imports neither torch nor hydra.
 """
 
 from __future__ import annotations
@@ -156,8 +157,8 @@ def _no_alpha(config: Config) -> str | None:
 
 
 def _stopped_at_once(config: Config) -> str | None:
-    return "scheduled sampling that stops at 0 is forecast.sampling.mode=own" if _sampled(config) == (
-        "scheduled", 0) else None  # fmt: skip
+    never_samples = _sampled(config) == ("scheduled", 0)
+    return "scheduled sampling that stops at 0 is forecast.sampling.mode=own" if never_samples else None
 
 
 def _no_peephole(config: Config) -> str | None:

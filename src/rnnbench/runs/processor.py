@@ -12,11 +12,8 @@ from pathlib import Path
 from rnnbench.store.config import Config
 
 CPUINFO = Path("/proc/cpuinfo")
-KERNEL_X86 = {
-    "avx512bw",
-    "avx512vl",
-    "avx512dq",
-}  # torch, aten/src/ATen/native/mkldnn/Utils.h: mkldnn_bf16_device_check
+# What torch's LSTM kernel asks for (torch, aten/src/ATen/native/mkldnn/Utils.h: mkldnn_bf16_device_check).
+KERNEL_X86 = {"avx512bw", "avx512vl", "avx512dq"}
 KERNEL_ARM = {"bf16"}
 MULTIPLIES = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, ARM
 SLOWER = "17 to 38"  # times as long as float32: a ConvLSTM's training step, measured where bf16 is emulated

@@ -41,11 +41,9 @@ class Kind:
 
     @property
     def words(self) -> str:
-        """ "a text or null" """
-        said = [
-            text for kind, text in WORDS.items() if kind in self.types and not (kind is int and float in self.types)
-        ]
-        return " or ".join(said)
+        """What it may be, as in "a text or null"; a number that may be whole or not is "a number"."""
+        named = self.types - {int} if float in self.types else self.types
+        return " or ".join(text for kind, text in WORDS.items() if kind in named)
 
 
 Wrong = tuple[str, Any, Kind]  # the dotted key, what is there, and what should be
@@ -113,7 +111,7 @@ def _each_fits(value: Any, kind: Kind) -> bool:
 
 def first_wrong(value: Any, kind: Kind) -> Wrong | None:
     """The first value inside an object or a list that is of another kind; None where there is none."""
-    if type(value) is str:
+    if type(value) is str:  # of a kind that is an object or a text: nothing is inside
         return None
     items: Iterable[tuple[Any, Any]] = value.items() if type(value) is dict else enumerate(value)
     for key, inner in items:

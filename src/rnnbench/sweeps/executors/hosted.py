@@ -21,6 +21,7 @@ from rnnbench.runs.host import passive_threads
 from rnnbench.runs.plan import Job
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import Store, write_atomic
+from rnnbench.sweeps.executors.base import NoWorker
 
 
 class Answer(NamedTuple):
@@ -92,8 +93,6 @@ class Host:
 
     def start(self, job: Job) -> None:
         """Start a run; only while not busy."""
-        from rnnbench.sweeps.executors.base import NoWorker
-
         self._killed = False
         try:
             self._pool.submit(job)

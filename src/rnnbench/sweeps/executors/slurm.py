@@ -25,6 +25,7 @@ import psutil
 
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts
+from rnnbench.runs.living import STALE_SECONDS
 from rnnbench.runs.plan import Job
 from rnnbench.store.store import Store, write_atomic
 from rnnbench.sweeps.executors.base import Ended, Executor, Running
@@ -39,7 +40,7 @@ LOOK_SECONDS = 2.0  # between looks at whether a queued job has begun, and at jo
 ASK_SECONDS = 5.0  # between questions to SLURM
 TAKE_SECONDS = 10.0  # for sbatch to take a job, after it has taken others
 RESULT_SECONDS = 5.0  # from a job's end to its result being seen here, on a slow shared disk
-BUSY_SECONDS = attempts.STALE_SECONDS + 30.0  # a run whose machine went is claimed until its last heartbeat is stale
+BUSY_SECONDS = STALE_SECONDS + 30.0  # a run whose machine went is claimed until its last heartbeat is stale
 OPTIONS: dict[str, Any] = {
     "cluster": "slurm", "time": 60, "mem": 4.0, "cpus": 1, "gpus": 1, "partition": None, "signal_delay_s": 120,
 }  # fmt: skip
@@ -271,9 +272,8 @@ class SlurmExecutor(Executor):
         except Exception as error:  # whatever the job's code raised, on its node
             if run.cancelled:
                 return Answer("interrupted", "the job was cancelled at its warning", None)
-            word = (
-                "lost" if "scontrol" in str(error) else "died"
-            )  # the job could not requeue itself: no fault of the run
+            no_requeue = "scontrol" in str(error)  # the job could not requeue itself: no fault of the run
+            word = "lost" if no_requeue else "died"
             return Answer(word, f"job {run.submitted.job_id} failed: {_last_line(error)}", None)
         return answer
 
