@@ -51,7 +51,7 @@ class Who:
 
     @property
     def here(self) -> bool:
-        """Whether it can be looked up from this process. One of before, without `boot`, is known by its host's name."""
+        """Whether it can be looked up from this process. Where a claim has no `boot`, the host's name has to do."""
         if self.host != platform.node():
             return False
         ours = (_boot(), _space())

@@ -58,8 +58,8 @@ def have_changed(names: list[str]) -> str:
 def importing(node: Mapping[str, Any], *, refuse: bool = True) -> Iterator[None]:
     """Around what imports the classes of a node.
 
-    Raises BadInput where this process has a module of before its file was edited, which would go on as it was; not
-    where it only plans (refuse=False).
+    Raises BadInput where this process imported a module before its file was edited, and would go on with the old one.
+    refuse: False where the process only plans, and nothing is computed with it.
     """
     before = reached(node)
     for each in before:

@@ -28,14 +28,7 @@ if TYPE_CHECKING:
     from rnnbench.runs.plan import Job
 
 Choice = Literal["accept", "rerun"] | None  # --accept-stale, --rerun-stale
-WORK = (
-    "cell",
-    "cell_version",
-    "dataset",
-    "dataset_version",
-    "device_kind",
-    "precision",
-)
+WORK = ("cell", "cell_version", "dataset", "dataset_version", "device_kind", "precision")  # as in `vouched.Work`
 COLUMNS = ("source_hash", *WORK, "own_source", "files", "id_lacks")  # of an index or a frame: what is asked of a run
 SOURCE = "the source of nn/, datasets/ or training/ has changed since"
 FILES = "their ids do not tell what was in the files that they read"
@@ -55,7 +48,7 @@ def judge() -> Callable[[Mapping[str, object]], str]:
 
 
 def why_record(record: Record) -> str:
-    """The same of a record."""
+    """`why` of a record."""
     made = row(record)
     return why({name: fitting(made[name], TYPES[name]) for name in COLUMNS})
 
@@ -73,15 +66,17 @@ def stale_rows(frame: Any) -> list[bool]:
     return [bool(said) for said in whys(frame)]
 
 
-def _why(source: Any, *rest: Any) -> str:
-    *work, own, files, id_lacks = rest
-    if _other_source(source, work):
+def _why(*values: Any) -> str:
+    """`why` of the values of `COLUMNS`, in their order."""
+    run = dict(zip(COLUMNS, values, strict=True))
+    own = run["own_source"]
+    if _other_source(run["source_hash"], [run[name] for name in WORK]):
         return SOURCE
     if isinstance(own, str) and (names := own_source.changed(_parsed(own))):
         return f"{own_source.have_changed(names)} since"
-    if not isinstance(files, str) and _reads_files(str(work[WORK.index("dataset")])):
+    if not isinstance(run["files"], str) and _reads_files(str(run["dataset"])):
         return FILES
-    return THREADS if id_lacks == "threads" else ""
+    return THREADS if run["id_lacks"] == "threads" else ""
 
 
 def _other_source(source: Any, work: Sequence[Any]) -> bool:
