@@ -14,6 +14,7 @@ from typing import Any
 from rnnbench.runs import registry
 
 KEY = "_target_"  # Hydra's: the class, or whatever else, that a node is made by calling
+OURS = "rnnbench."  # how the name of a class of ours begins
 Target = tuple[str, str]  # where in a node, and what is called there
 
 

@@ -21,7 +21,6 @@ from rnnbench.store.store import Store
 
 AXES = re.compile(r" (N?TC?HW) [0-9x]+, ")  # in the protocol of an own_frames run from before `layout`
 MADE = ("cell", "dataset")  # the groups of a record's config that a network is made from
-OURS = "rnnbench."
 
 
 def load_model(run_id: str, *, results: str | Path | None = None) -> nn.Module:
@@ -91,7 +90,7 @@ def granted(record: Record) -> Config:
             raise BadInput(f"run {record['id']}: its record has a {group} that is to be computed: ${{...}}.")
         name = str(node["meta"].get("name"))
         known = grants.of_choice(group, name)
-        ours = all(str(each.get("_target_")).startswith(OURS) for each in (known, node))
+        ours = all(str(each.get("_target_")).startswith(grants.OURS) for each in (known, node))
         if ours:  # rnnbench's own, which may have lain elsewhere when it was recorded
             node = {**node, "_target_": known["_target_"]}
         for stranger in grants.strangers(group, name, node):

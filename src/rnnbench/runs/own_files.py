@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from rnnbench.errors import BadInput
-from rnnbench.runs import registry
+from rnnbench.runs import grants, registry
 from rnnbench.store.config import Composed, Config
 from rnnbench.store.content import content_of
 
 GROUPS = ("cell", "dataset")  # whose yaml may name files
-OURS = "rnnbench."
 
 
 def with_content(config: Config) -> Config:
@@ -55,12 +54,16 @@ def _content(group: str, node: Composed) -> dict[str, str]:
         if key not in node or key in ("meta", "_target_"):
             name = node["meta"]["name"]
             raise BadInput(f"{group}={name}: meta.files names {key!r}, which is no option of it; write those that are.")
-        if str(node.get("_target_")).startswith(OURS) and _is_folder(node[key]):  # none of ours reads a whole folder
+        if _is_ours(node) and _is_folder(node[key]):  # none of ours reads a whole folder
             raise BadInput(f"{group}.{key} must name a file, and {node[key]} is a folder.")
         sha256 = content_of(node[key], f"{group}.{key}")
         if sha256 is not None:
             found[key] = sha256
     return found
+
+
+def _is_ours(node: Composed) -> bool:
+    return str(node.get("_target_")).startswith(grants.OURS)
 
 
 def _is_folder(value: Any) -> bool:
@@ -77,7 +80,7 @@ def declared(group: str, meta: Mapping[str, Any]) -> list[str]:
 
 def _refuse_undeclared(group: str, node: Composed) -> None:
     """A dataset that may read a file without saying so would answer with an old number when the file has changed."""
-    if group != "dataset" or str(node.get("_target_")).startswith(OURS):
+    if group != "dataset" or _is_ours(node):
         return
     name = node["meta"]["name"]
     for key, value in node.items():
