@@ -131,6 +131,7 @@ def test_a_suspended_process_is_taken_over_and_leaves_quietly(tmp_path, another_
     code, out, err = finish(late)
     assert (code, out) == (0, ""), err
     assert err == (
+        "digits: 1,077/360/360 sequences of 8 steps, 8 features\n"
         "rnnbench: attempt 1 gave no sign for long, and another process has taken the run over; "
         "nothing is lost, it goes on there.\n"
     )
