@@ -8,102 +8,65 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import own_source, registry
-from rnnbench.runs.training_options import is_finite
+from rnnbench.runs.allowed import Allowed, flag, is_finite, one_of, several, text, whole
 from rnnbench.store.config import Composed
 
-
-class Key(NamedTuple):
-    """What the value of a key must be, in words and as a test; whether it may be missing."""
-
-    words: str
-    holds: Callable[[Any], bool]
-    optional: bool = False
-
-
-def _words(*known: str | None, optional: bool = False) -> Key:
-    return Key(" | ".join("null" if word is None else word for word in known), lambda v: v in known, optional)
-
-
-def _several(known: tuple[str, ...], *, null: bool = False, optional: bool = False) -> Key:
-    def holds(value: Any) -> bool:
-        return (null and value is None) or (isinstance(value, list) and all(each in known for each in value))
-
-    return Key(f"a list of {', '.join(known)}" + " (or null)" * null, holds, optional)
-
-
-def _text(*, optional: bool = False) -> Key:
-    return Key("text", lambda v: isinstance(v, str) and bool(v.strip()), optional)
-
-
-def _flag(*, optional: bool = False) -> Key:
-    return Key("true or false", lambda v: isinstance(v, bool), optional)
-
-
-def _whole(least: int, *, null: bool = False) -> Key:
-    def holds(value: Any) -> bool:
-        counts = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        return counts or (null and value is None)
-
-    return Key(f"a whole number of at least {least}" + " (or null)" * null, holds)
-
-
-MAPPING = Key("a mapping of options", lambda v: isinstance(v, Mapping))
-NUMBER = Key("a number", is_finite)
+MAPPING = Allowed("a mapping of options", lambda v: isinstance(v, Mapping))
+NUMBER = Allowed("a number", is_finite)
 OPTIONAL_MAPPING = MAPPING._replace(optional=True)
 DIRECTIONS = ("forward", "backward", "bidirectional")
 SHAPES = ("per_channel", "hadamard", "conv1x1", "conv")
-CLASS = {
-    "_target_": Key("a class by its module, my_module.MyClass", lambda v: isinstance(v, str) and "." in v.strip("."))
-}
-META: dict[str, dict[str, Key]] = {
+CLASS_NAME = Allowed("a class by its module, my_module.MyClass", lambda v: isinstance(v, str) and "." in v.strip("."))
+CLASS = {"_target_": CLASS_NAME}
+META: dict[str, dict[str, Allowed]] = {
     "cell": {
-        "name": _text(), "label": _text(), "version": _whole(0), "operator": _words("dense", "conv2d"),
-        "kernel": _words(None, "lstm", "gru", "rnn_tanh", "rnn_relu"),
-        "peephole_gates": _several(("i", "f", "o"), null=True), "peephole_shapes": _several(SHAPES, optional=True),
-        "no_peephole": _text(optional=True), "needs": _words("rollout", optional=True),
-        "recurrent": _flag(optional=True),
-        "dropout": _words("between", "within", optional=True), "directions": _several(DIRECTIONS, optional=True),
-        "no_direction": _text(optional=True),
+        "name": text(), "label": text(), "version": whole(0), "operator": one_of("dense", "conv2d"),
+        "kernel": one_of(None, "lstm", "gru", "rnn_tanh", "rnn_relu"),
+        "peephole_gates": several(("i", "f", "o"), null=True), "peephole_shapes": several(SHAPES, optional=True),
+        "no_peephole": text(optional=True), "needs": one_of("rollout", optional=True),
+        "recurrent": flag(optional=True),
+        "dropout": one_of("between", "within", optional=True), "directions": several(DIRECTIONS, optional=True),
+        "no_direction": text(optional=True),
     },
     "dataset": {
-        "name": _text(), "version": _whole(0), "inputs": _words("features", "tokens", "frames"),
-        "outputs": _words("sequence", "step", "frames"), "download": _text(optional=True),
-        "causal": _flag(optional=True), "paper": OPTIONAL_MAPPING,
+        "name": text(), "version": whole(0), "inputs": one_of("features", "tokens", "frames"),
+        "outputs": one_of("sequence", "step", "frames"), "download": text(optional=True),
+        "causal": flag(optional=True), "paper": OPTIONAL_MAPPING,
     },
 }  # fmt: skip
-NODE: dict[str, dict[str, Key]] = {
+NODE: dict[str, dict[str, Allowed]] = {
     "cell": {"meta": MAPPING, **CLASS},
     "dataset": {"meta": MAPPING, **CLASS},
-    "optimizer": {"name": _text(), **CLASS},
-    "schedule": {"name": _text(), "_target_": CLASS["_target_"]._replace(optional=True)},
-    "tracker": {"name": _text()},
+    "optimizer": {"name": text(), **CLASS},
+    "schedule": {"name": text(), "_target_": CLASS_NAME._replace(optional=True)},
+    "tracker": {"name": text()},
     "budget": {
-        "name": _text(), "updates": _whole(1), "batch_size": _whole(1), "val_every": _whole(1),
-        "patience": _whole(1, null=True),
+        "name": text(), "updates": whole(1), "batch_size": whole(1), "val_every": whole(1),
+        "patience": whole(1, null=True),
     },
     "depth": {
-        "layers": _whole(1), "dropout": NUMBER, "residual": _flag(), "norm": _words("none", "layer"),
+        "layers": whole(1), "dropout": NUMBER, "residual": flag(), "norm": one_of("none", "layer"),
     },
-    "direction": {"way": _words(*DIRECTIONS), "merge": _words(None, "concat", "sum")},
+    "direction": {"way": one_of(*DIRECTIONS), "merge": one_of(None, "concat", "sum")},
     "peephole": {
-        "shape": _words("none", *SHAPES), "gates": _several(("i", "f", "o")),
-        "output_sees": _words("current", "previous"), "gradient": _words("full", "detach"),
-        "start": _words("zero", "uniform", "uniform01", "normal"),
+        "shape": one_of("none", *SHAPES), "gates": several(("i", "f", "o")),
+        "output_sees": one_of("current", "previous"), "gradient": one_of("full", "detach"),
+        "start": one_of("zero", "uniform", "uniform01", "normal"),
     },
     "forecast": {
-        "kind": _words("auto", "encoder_forecaster", "rollout"), "patch": _whole(1),
-        "sizes": Key("a list of whole numbers, or null", lambda v: v is None or isinstance(v, list)),
-        "reads": _words("all", "top"), "bias": _flag(), "sampling": MAPPING, "decouple": NUMBER,
+        "kind": one_of("auto", "encoder_forecaster", "rollout"), "patch": whole(1),
+        "sizes": Allowed("a list of whole numbers, or null", lambda v: v is None or isinstance(v, list)),
+        "reads": one_of("all", "top"), "bias": flag(), "sampling": MAPPING, "decouple": NUMBER,
     },
 }  # fmt: skip
-SAMPLING = {"mode": _words("own", "teacher", "scheduled", "reverse"), "stop": _whole(0, null=True), "alpha": NUMBER}
-PAPER = {"updates": _whole(1), "batch_size": _whole(1)}
+SAMPLING = {"mode": one_of("own", "teacher", "scheduled", "reverse"), "stop": whole(0, null=True), "alpha": NUMBER}
+PAPER = {"updates": whole(1), "batch_size": whole(1)}
 CLASSES = ("cell", "dataset")  # whose `_target_` is a class; an optimizer or a schedule may come from a function
 
 
@@ -142,7 +105,7 @@ def check_node(group: str, path: Path, node: Composed) -> None:
         _check_target(path, node["_target_"], needs_class=group in CLASSES)
 
 
-def _check_keys(path: Path, prefix: str, node: Mapping[Any, Any], keys: Mapping[str, Key]) -> None:
+def _check_keys(path: Path, prefix: str, node: Mapping[Any, Any], keys: Mapping[str, Allowed]) -> None:
     for name, key in keys.items():
         if name not in node:
             if key.optional:
@@ -207,9 +170,9 @@ def import_module(module: str, named_by: str) -> Any:
 
 def where(error: BaseException) -> str:
     """File, line and error of what ended the import of a user's module, as one sentence."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
+    said = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}."
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     own = [frame for frame in frames if is_own(Path(frame.filename))] or frames
-    return f"{own[-1].filename}, line {own[-1].lineno}: {text.rstrip('.')}." if own else f"{text.rstrip('.')}."
+    return f"{own[-1].filename}, line {own[-1].lineno}: {said.rstrip('.')}." if own else f"{said.rstrip('.')}."

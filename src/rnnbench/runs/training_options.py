@@ -6,24 +6,12 @@ that are not in these tables are tried by `build.try_training`. Imports neither 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from rnnbench.errors import AxisRefused, BadInput
+from rnnbench.runs.allowed import Allowed, flag, is_finite, whole
 from rnnbench.store.config import Composed, Config
-
-
-class Kind(NamedTuple):
-    """What a value must be: in words, and as a test."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-
-def is_finite(value: Any) -> bool:
-    """Whether a value is a finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_share(value: Any) -> bool:
@@ -31,19 +19,19 @@ def is_share(value: Any) -> bool:
     return is_finite(value) and 0 <= value < 1
 
 
-ABOVE = Kind("a number above 0", lambda v: is_finite(v) and v > 0)
-LEAST = Kind("a number of at least 0", lambda v: is_finite(v) and v >= 0)
-SHARE = Kind("a number of at least 0 and below 1", is_share)
-PAIR = Kind(
+ABOVE = Allowed("a number above 0", lambda v: is_finite(v) and v > 0)
+LEAST = Allowed("a number of at least 0", lambda v: is_finite(v) and v >= 0)
+SHARE = Allowed("a number of at least 0 and below 1", is_share)
+PAIR = Allowed(
     "two numbers of at least 0 and below 1, [a,b]",
     lambda v: isinstance(v, list) and len(v) == 2 and all(map(is_share, v)),
 )
-SHARE_OF_UPDATES = Kind("a number above 0 and below 1", lambda v: is_share(v) and v > 0)
-DAMPING = Kind("a number of 0 to 1", lambda v: is_finite(v) and 0 <= v <= 1)
-WHOLE = Kind("a whole number of at least 1", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1)
-FLAG = Kind("true or false", lambda v: isinstance(v, bool))
-MAYBE = Kind("true, false or null", lambda v: v is None or isinstance(v, bool))
-ANNEALING = Kind("cos or linear", lambda v: v in ("cos", "linear"))
+SHARE_OF_UPDATES = Allowed("a number above 0 and below 1", lambda v: is_share(v) and v > 0)
+DAMPING = Allowed("a number of 0 to 1", lambda v: is_finite(v) and 0 <= v <= 1)
+WHOLE = whole(1)
+FLAG = flag()
+MAYBE = Allowed("true, false or null", lambda v: v is None or isinstance(v, bool))
+ANNEALING = Allowed("cos or linear", lambda v: v in ("cos", "linear"))
 
 # Of torch.optim's own classes, whose options mean the same wherever they have the same name.
 OPTIMIZER = {
@@ -82,7 +70,7 @@ def check(config: Config) -> None:
         _check_cosine(schedule, optimizer)
 
 
-def _check_kinds(group: str, node: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:
+def _check_kinds(group: str, node: Mapping[str, Any], kinds: Mapping[str, Allowed]) -> None:
     for option, kind in kinds.items():
         if option in node and not kind.holds(node[option]):
             raise BadInput(f"{group}.{option} must be {kind.words}, not {node[option]!r}.")
