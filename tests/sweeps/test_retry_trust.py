@@ -127,6 +127,14 @@ def test_no_tracker_of_a_record_is_told_of_the_run(tmp_path):
     assert [each.config["tracker"]["name"] for each in made.jobs] == ["none"]
 
 
+@pytest.mark.parametrize("override", ["optimizer._target_=torch.optim.RAdam", "cell._target_=rnnbench.nn.GRU"])
+def test_a_class_that_is_defined_in_our_rooms_or_among_torchs_optimizers_is_made(override, tmp_path):
+    job = prepare([*SMALL, override, "tracker=none"])
+    store = failed(job, shlex.join(["rnnbench", "run", *SMALL, override]), tmp_path / "results")
+    made, lost = retry.failed_runs(store, None, {"error"})
+    assert ([each.id for each in made.jobs], lost) == ([job.id], {})
+
+
 def test_an_option_that_follows_another_is_still_taken(tmp_path):
     words = (*SMALL, "schedule=onecycle", "schedule.max_lr=${optimizer.lr}")
     job = prepare([*words, "tracker=none"])

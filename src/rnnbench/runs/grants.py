@@ -7,6 +7,7 @@ whatever the record says, and under whichever name (`rnnbench.runs.host.subproce
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from rnnbench.runs import registry
 
 KEY = "_target_"  # Hydra's: the class, or whatever else, that a node is made by calling
 OURS = "rnnbench."  # how the name of a class of ours begins
+TRUSTED = ("rnnbench.nn", "rnnbench.datasets", "torch.optim")
 Target = tuple[str, str]  # where in a node, and what is called there
 
 
@@ -54,3 +56,19 @@ def strangers(group: str, name: str, node: Any) -> Iterator[Stranger]:
     for place, target in targets(node):
         if target != known.get(place):
             yield Stranger(group, name, target, known.get(place))
+
+
+def is_ours_or_an_optimizer(target: str) -> bool:
+    """Whether a name is that of a class which is DEFINED in one of TRUSTED: what a module there imports is not."""
+    module, _, name = target.rpartition(".")
+    if not _is_inside(module):
+        return False
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return False
+    return isinstance(found, type) and _is_inside(found.__module__)
+
+
+def _is_inside(module: str) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in TRUSTED)
