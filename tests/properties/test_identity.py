@@ -33,7 +33,6 @@ DIFFERENT = {
 NOT_WATCHED = {
     "tracker": st.sampled_from(["none", "wandb"]),
     "harness.timeout": st.none() | st.integers(1, 10**6),
-    "harness.threads": st.integers(1, 64),
     "harness.checkpoint_seconds": st.integers(1, 600),
     "harness.diagnostics": st.booleans(),
     "harness.malloc_tuning": st.booleans(),

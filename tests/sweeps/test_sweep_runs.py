@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import signal
 import time
 
@@ -133,7 +134,7 @@ def test_deaths_of_whole_sweeps_do_not_count(tmp_path, lab):
     for number in (1, 2, 3):  # three sweeps were killed together with their worker: no outcome, and the process is gone
         folder = tmp_path / "runs" / job.id / "attempts" / f"{number:03d}"
         folder.mkdir(parents=True)
-        claim = {"host": attempts.platform.node(), "pid": 2**22 + 1, "born": 0.0, "time": time.time()}
+        claim = {"host": platform.node(), "pid": 2**22 + 1, "born": 0.0, "time": time.time()}
         (folder / "claim.json").write_text(json.dumps(claim))
     result = sweep(*TINY, "cell=dying", "cell.after=9", once, results=tmp_path)
     assert (statuses(result), result.records[job.id]["attempts"]) == (["ok"], 5)
