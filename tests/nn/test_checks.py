@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rnnbench.nn import GRU, LSTM, RNN, TCN, Layer, SequenceModel, build_stack
+from rnnbench.nn import GRU, LSTM, RNN, TCN, Conv2d, Layer, SequenceModel, build_stack
 from rnnbench.nn.checks import blank, weight_of
 
 X = torch.randn(32, 6, 8, generator=torch.Generator().manual_seed(0))
@@ -101,6 +101,15 @@ def test_the_first_weight_of_any_module():
         assert weight_of(module) is next(module.parameters(), None)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_a_nested_tensor_is_told_of_padding(layout):
+    nested = torch.nested.nested_tensor([X[0], X[1, :2]], layout=layout)
+    for net in (layer(), layer("native"), TCN(8, 4)):
+        with pytest.raises(ValueError, match="got a nested one: pad its sequences and give lengths"):
+            net(nested)
+
+
 # where values are not looked at
 
 
@@ -113,6 +122,12 @@ def test_on_the_meta_device():
         net(x[..., :7])
     with pytest.raises(ValueError, match="got 0 of sequence 0"):
         net(x, lengths=LENGTHS - 1)
+
+
+def test_frames_on_the_meta_device():
+    """It has no autocast, and the product of known zeros asks for it."""
+    net, x = Layer(LSTM(3, 4, operator=Conv2d(3), biases=1)).to("meta"), torch.zeros(2, 3, 3, 4, 5, device="meta")
+    assert net(x)[0].shape == (2, 3, 4, 4, 5)
 
 
 def test_under_vmap():

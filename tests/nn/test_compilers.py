@@ -168,6 +168,14 @@ def test_lengths_and_padding_compile():
     assert far(compiled(x, lengths), net(x, lengths)) < EXACT
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("backend", ["eager", "native"])
+def test_a_network_in_evaluation_is_traced(backend):
+    net = randomise(sequence_model("lstm", layers=2, backend=backend).double().eval())
+    x = example("traced")
+    assert far(torch.jit.trace(net, (x,))(2 * x), net(2 * x)) < EXACT
+
+
 # torch.func
 
 

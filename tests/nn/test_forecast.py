@@ -632,3 +632,11 @@ def test_float32_stays_float32():
     x, future = (t.float() for t in truth())
     for net in (forecaster().float(), rollout(decouple=0.1).float().train()):
         assert net(x, future=future).dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", [EncoderForecaster, Rollout])
+def test_peepholes_a_pixel_are_those_of_the_patched_frames(kind):
+    """One number for all pixels would be broadcast, and nothing said."""
+    for space in ((1, 1), (8, 10)):
+        with pytest.raises(ValueError, match=r"expected frames \(.*\) for LSTM, got \(4, 5\)"):
+            kind(lambda i, h, s=space: build("convlstm", "hadamard", i, h, space=s), (1, 8, 10), [4], steps=2, patch=2)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -158,6 +159,9 @@ WRONG_X: dict[str, Change] = {
     "float16": lambda x: x.half(),
     "complex": lambda x: x.to(torch.complex64),
     "another device": lambda x: x.to("meta"),
+    "another device and type": lambda x: x.to("meta").double(),
+    "sparse": lambda x: x.to_sparse(),
+    "another library's layout": lambda x: x.to_mkldnn(),
     "an array": lambda x: x.numpy(),
     "None": lambda x: None,
 }
@@ -170,6 +174,7 @@ WRONG_STATE: dict[str, Change] = {
     "another type": lambda state: state._make(s.double() for s in state),
     "integers": lambda state: state._make(s.long() for s in state),
     "another device": lambda state: state._make(s.to("meta") for s in state),
+    "sparse": lambda state: state._make(s.to_sparse() for s in state),
     "one wrong field": lambda state: (*state[:-1], state[-1][:, :1]),
     "a field more": lambda state: (*state, state[0]),
     "no field": lambda state: (),
@@ -192,6 +197,7 @@ WRONG_LENGTHS: dict[str, Any] = {
     "ragged": [[T], [T, T], [T]],
     "huge": [T, T, 10**30],
     "another device": torch.full((B,), T, device="meta"),
+    "sparse": torch.full((B,), T).to_sparse(),
     "nothing": [],
 }
 WRONG_MASK: dict[str, Any] = {
@@ -202,6 +208,7 @@ WRONG_MASK: dict[str, Any] = {
     "numbers": torch.ones(B, T),
     "another device": torch.ones(B, T, dtype=torch.bool, device="meta"),
     "a list": [[True] * T] * B,
+    "sparse": torch.ones(B, T, dtype=torch.bool).to_sparse(),
 }
 
 
@@ -283,10 +290,12 @@ def test_a_plain_tuple_is_a_state_everywhere(name):
 
 
 def test_lengths_of_any_kind_are_the_same():
-    """A list, a tuple, an array, a tensor of any integer type: another kind for every network, in turn."""
+    """A list, a tuple, an array however it lies in memory, a tensor of any integer type: another kind for every
+    network, in turn."""
     plain = [2, T, 1]
     types = [getattr(torch, name) for name in ("int32", "uint8", "int64")]
-    kinds = itertools.cycle([plain, tuple(plain), np.array(plain), *(torch.tensor(plain, dtype=t) for t in types)])
+    arrays = [np.array(plain), np.array(plain[::-1])[::-1], np.array(plain, ">i4"), pd.Series(plain, index=[7, 8, 9])]
+    kinds = itertools.cycle([plain, tuple(plain), *arrays, *(torch.tensor(plain, dtype=t) for t in types)])
     for make in CALLS.values():
         call = make()
         if call.lengths and not isinstance(call.net, EncoderForecaster | Rollout):

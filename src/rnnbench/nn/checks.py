@@ -92,6 +92,7 @@ def is_plain(x: Any, features: int | str, weight: Tensor | None) -> bool:
     return (
         isinstance(x, Tensor)
         and weight is not None
+        and is_dense(x)
         and len(shape := x.shape) == 3
         and shape[2] == features
         and shape[0] > 0
@@ -132,8 +133,7 @@ def check_state(cell: Any, state: Any, batch: int, space: Sequence[int], like: T
     fields = cell.State._fields
     if not is_parts(state, len(fields)) or getattr(state, "_fields", fields) != fields:
         raise ValueError(f"expected the state of {name} as a tuple ({', '.join(fields)}), got {describe(state)}")
-    sizes = (batch, cell.hidden_size, *space)
-    for field, value in zip(fields, state, strict=True):
+    for field, value, sizes in zip(fields, state, cell.state_sizes(batch, space, like), strict=True):
         label = f"{field} of the state of {name}"
         if isinstance(value, Tensor) and value.dim() == len(sizes) + 1:
             raise ValueError(
@@ -167,9 +167,10 @@ def check_lengths(lengths: Lengths, x: Tensor) -> tuple[Tensor, Tensor]:
     """B integers, each 1..T of x (B, T, ...) -> the same as int64 on x's device, and on the CPU."""
     batch, steps = x.shape[:2]
     try:
-        given = lengths if isinstance(lengths, Tensor) else torch.tensor(lengths)
+        given = lengths if isinstance(lengths, Tensor) else torch.tensor(plain(lengths))
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"expected lengths as {batch} integers, got {describe(lengths)}: {error}") from None
+    check_dense(given, "lengths")
     if given.shape != (batch,):
         raise ValueError(f"expected lengths of shape {written((batch,))}, one a sequence, got {written(given.shape)}")
     if not is_integer(given):
@@ -200,8 +201,8 @@ def check_shape(x: Any, sizes: Sizes, name: str) -> None:
 
 
 def fits(x: Any, sizes: Sizes) -> bool:
-    """Is x a tensor of these sizes?"""
-    if not isinstance(x, Tensor):
+    """Is x a dense tensor of these sizes?"""
+    if not isinstance(x, Tensor) or not is_dense(x):
         return False
     shape = x.shape
     if len(shape) != len(sizes):
@@ -215,8 +216,20 @@ def fits(x: Any, sizes: Sizes) -> bool:
 def refuse_shape(x: Any, sizes: Sizes, name: str) -> NoReturn:
     if not isinstance(x, Tensor):
         raise ValueError(f"expected {name} as a tensor {written(sizes)}, got {describe(x)}")
+    check_dense(x, name)
     least = "; every size is at least 1" if x.dim() == len(sizes) and 0 in x.shape else ""
     raise ValueError(f"expected {name} of shape {written(sizes)}, got {written(x.shape)}{least}")
+
+
+def check_dense(x: Tensor, name: str) -> None:
+    """Of the layout that torch's kernels read: not sparse, not nested (whose sizes differ within a batch)."""
+    if not is_dense(x):
+        got = "a nested one: pad its sequences and give lengths" if x.is_nested else f"{x.layout}: make it dense first"
+        raise ValueError(f"expected {name} as a dense tensor, got {got}")
+
+
+def is_dense(x: Tensor) -> bool:
+    return x.layout is torch.strided and not x.is_nested
 
 
 def check_device(x: Tensor, like: Tensor, name: str, whose: str = "the weights'") -> None:
@@ -230,12 +243,23 @@ def same_type(x: Tensor, like: Tensor) -> bool:
     if x.dtype == like.dtype:
         return True
     kinds = (x.dtype, like.dtype)
-    casts = torch.is_autocast_enabled(x.device.type) and torch.float64 not in kinds
+    casts = is_autocast(x) and torch.float64 not in kinds
     return casts and all(kind.is_floating_point for kind in kinds)
 
 
+def is_autocast(x: Tensor) -> bool:
+    """Is autocast on where x is? Some devices (meta) have none, and torch refuses to be asked."""
+    kind = x.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
 def is_integer(x: Tensor) -> bool:
-    return not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool)
+    return not (x.is_floating_point() or x.is_complex() or x.is_quantized or x.dtype == torch.bool)
+
+
+def plain(lengths: Any) -> Any:
+    """An array's numbers as a list, for torch takes no array that is reversed, of another byte order, or a Series'."""
+    return lengths.__array__().tolist() if hasattr(lengths, "__array__") else lengths
 
 
 def is_parts(state: Any, count: int) -> bool:

@@ -5,7 +5,7 @@ Axes: B batch, T time, C channels, H W space; P the side of a patch. x: (B, T_in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, cast
@@ -15,7 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnbench.nn.cells.base import Cell
-from rnnbench.nn.checks import ALL, Lengths, Sizes, check_input, check_lengths, known_values, weight_of, written
+from rnnbench.nn.checks import (
+    ALL,
+    Lengths,
+    Sizes,
+    check_input,
+    check_lengths,
+    check_space,
+    known_values,
+    weight_of,
+    written,
+)
 from rnnbench.nn.layers import Layer
 from rnnbench.nn.maps import known_zeros
 from rnnbench.nn.sampling import Sampling
@@ -55,6 +65,11 @@ class Patches(nn.Module):
         check_input(x, ("B", steps, channels // self.patch**2, *space), weight_of(cell), name)
         if x.shape[3] % self.patch or x.shape[4] % self.patch:
             raise ValueError(f"expected {name} of frames that patch={self.patch} divides, got {written(x.shape[3:])}")
+
+    def check_spaces(self, layers: Iterable[nn.Module]) -> None:
+        """Raises ValueError on layers whose weights are for frames of another size than the patched one."""
+        for layer in layers:
+            check_space(cast(Layer, layer).cell, self.shape[1:])
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pixel_unshuffle(x, self.patch)
@@ -97,6 +112,7 @@ class EncoderForecaster(nn.Module):
         self.encoder = nn.ModuleList(make_layers(make_cell, self.patches.channels, hidden_sizes))
         self.forecaster = nn.ModuleList(make_layers(make_cell, 0, hidden_sizes))
         refuse_zigzag(cast(Layer, self.encoder[0]).cell)
+        self.patches.check_spaces([*self.encoder, *self.forecaster])
         seen = sum(hidden_sizes) if reads == "all" else hidden_sizes[-1]
         self.output = Output(seen, self.patches.channels, flat=flat, bias=bias)
 
@@ -136,6 +152,7 @@ class Rollout(nn.Module):
         layers = make_layers(make_cell, self.patches.channels, hidden_sizes)
         if len(layers) > 1 and (highway := layers[0].cell.highway()):
             layers.insert(1, Layer(highway, backend="eager"))
+        self.patches.check_spaces(layers)
         self.column = Column(layers)
         self.output = Output(hidden_sizes[-1], self.patches.channels, flat=flat, bias=bias)
         self.sampling = sampling or Sampling()
@@ -156,7 +173,8 @@ class Rollout(nn.Module):
         use = self.sampling(x.shape[0], given, total, x.device) if teach else None
         known = 1 if use is not None and self.sampling.early else given
         states = self.column.start(truth[:, 0])
-        zeros = chain.from_iterable(states)
+        starts = zip(self.column.layers, states, strict=True)
+        zeros = chain.from_iterable(state for layer, state in starts if cast(Layer, layer).cell.starts_at_zero)
         watched = self.column if self.decouple and self.training else None
         with known_zeros(self.column, zeros), increments(watched) as pairs:
             frames = self._frames(truth, states, known, total, use)

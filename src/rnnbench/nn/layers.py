@@ -23,6 +23,7 @@ from rnnbench.nn.checks import (
     check_parts,
     check_state,
     enter,
+    is_plain,
     length_mask,
     weight_of,
 )
@@ -116,7 +117,9 @@ class Layer(nn.Module):
     def check_input(self, x: Tensor, name: str = "x") -> None:
         """Raises ValueError on another x than (B, T, C, *space) of the weights' type and device."""
         cell = self.cell
-        check_input(x, ("B", "T", *cell.step_sizes()), weight_of(cell), name)
+        weight = weight_of(cell)
+        if cell.operator.space_dims or not is_plain(x, cell.input_size, weight):
+            check_input(x, ("B", "T", *cell.step_sizes()), weight, name)
 
     def check_state(self, state: Any, x: Tensor) -> Any:
         """The state for an x that is checked, as the cell's named tuple or None. Raises ValueError on another."""
@@ -137,7 +140,8 @@ class Layer(nn.Module):
             x, checked = enter(x, lengths, mask, packs=lengths is not None and self.packs)
         zeros: tuple[Tensor, ...] = ()
         if state is None:
-            zeros = state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
+            state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
+            zeros = state if self.cell.starts_at_zero else ()
         steps = x.transpose(0, 1)
         if self.packs:
             if checked.masked:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnnbench.nn.checks import is_autocast
 from rnnbench.nn.init import Fill, Fused
 
 
@@ -141,7 +142,7 @@ class ConvMap(Map):
 
     def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
         if self.in_size:
-            if bias is None and any(x is zero for zero in self.zeros):
+            if bias is None and is_known(x, self.zeros):
                 return x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:], dtype=product_dtype(x))
             return F.conv2d(x, self.weight, bias, padding=self.padding)
         empty = x.new_zeros(x.shape[0], self.weight.shape[0], *x.shape[2:])
@@ -153,8 +154,8 @@ def known_zeros(module: nn.Module, tensors: Iterable[Tensor]) -> Iterator[None]:
     """Within the block the maps in module know that these tensors are zero: the state before the first step.
 
     A convolution without a bias leaves its product with one of them out, forward and backward: the same numbers for
-    1/T less. It knows them by identity, so nothing that is computed from them counts. Only for tensors that are made
-    for the block and that nobody writes into.
+    1/T less. It knows them by identity, so nothing that is computed from them counts, and forgets one that is written
+    into. Only for tensors that are made for the block.
     """
     maps = [m for m in module.modules() if isinstance(m, ConvMap)]
     zeros = tuple(tensors)
@@ -167,11 +168,19 @@ def known_zeros(module: nn.Module, tensors: Iterable[Tensor]) -> Iterator[None]:
             each.zeros = ()
 
 
+def is_known(x: Tensor, zeros: tuple[Tensor, ...]) -> bool:
+    """Whether x is one of zeros and as it was made.
+
+    Inference tensors count no writes, so of them that is unknown; a graph (torch.compile, torch.export) sees none.
+    """
+    if not any(x is zero for zero in zeros):
+        return False
+    return torch.compiler.is_compiling() or not (x.is_inference() or x._version)
+
+
 def product_dtype(x: Tensor) -> torch.dtype:
     """The type of a product with x here: autocast's where it is on, which leaves float64 alone."""
-    kind = x.device.type
-    cast = torch.is_autocast_enabled(kind) and x.dtype != torch.float64
-    return torch.get_autocast_dtype(kind) if cast else x.dtype
+    return torch.get_autocast_dtype(x.device.type) if is_autocast(x) and x.dtype != torch.float64 else x.dtype
 
 
 class Operator(Protocol):

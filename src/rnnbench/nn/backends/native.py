@@ -74,7 +74,9 @@ def _call(cell: Cell, x: Tensor, batch_sizes: Tensor | None, state: Any) -> tupl
     start = tuple(s[None].contiguous() for s in state)
     hx = start if cell.kernel == "lstm" else start[0]
     kernel = getattr(torch, cell.kernel or "")
-    train = cell.training or torch.is_grad_enabled()  # cuDNN keeps what backward needs only if told that it trains
+    # cuDNN keeps what backward needs only if told that it trains. torch.jit.trace compares graphs with and without
+    # gradients, so a trace, as torch.nn's, is told by the module's mode alone.
+    train = cell.training or (torch.is_grad_enabled() and not torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]
     options = (bool(cell.biases), 1, 0.0, train, False)  # biases, layers, dropout, train, bidirectional
     if batch_sizes is None:
         output, *final = kernel(x, hx, weights, *options, False)

@@ -78,19 +78,35 @@ class Cell(nn.Module):
         return self.W.sequence(x)
 
     @property
-    def hoisted_size(self) -> int:
-        """Channels of `hoist`; a cell that hoists more than W says so."""
-        return self.W.weight.shape[0]
+    def hoisted_size(self) -> int | str:
+        """Channels of `hoist`; a letter, for any, where a subclass hoists something else and does not say."""
+        return self.W.weight.shape[0] if type(self).hoist is Cell.hoist else "N"
 
     def step_sizes(self, hoisted: bool = False) -> tuple[int | str, ...]:
         """The sizes of one sequence's x at one step, (C, *space), or of its `hoist`; "H" and "W" where any will do."""
         channels = self.hoisted_size if hoisted else self.input_size
-        return channels, *(self.space or ("H", "W")[: self.operator.space_dims])
+        return channels, *(self.space or ("D", "H", "W")[3 - self.operator.space_dims :])
 
     def zero_state(self, batch: int, space: tuple[int, ...], like: Tensor) -> Any:
-        """The state before the first step: zeros (B, C, *space) of like's type and device for every field."""
-        shape = (batch, self.hidden_size, *space)
-        return self.State(*(like.new_zeros(shape) for _ in self.State._fields))
+        """The state before the first step: zeros (B, C, *space) of like's type and device for every field.
+
+        A subclass may start elsewhere (a state that is learned), or have fields of other sizes.
+        """
+        return self.State(*(like.new_zeros(sizes) for sizes in self._like_h(batch, space)))
+
+    def _like_h(self, batch: int, space: Sequence[int]) -> list[tuple[int, ...]]:
+        return [(batch, self.hidden_size, *space)] * len(self.State._fields)
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether `zero_state` is the one above, and so known to be zero."""
+        return type(self).zero_state is Cell.zero_state
+
+    def state_sizes(self, batch: int, space: tuple[int, ...], like: Tensor) -> list[tuple[int, ...]]:
+        """The sizes of each field: those of `zero_state`, which is made for them only where a subclass has its own."""
+        if self.starts_at_zero:
+            return self._like_h(batch, space)
+        return [tuple(field.shape) for field in self.zero_state(batch, space, like)]
 
     def highway(self) -> Cell | None:
         """A cell for a layer between the first and the second layer of a rollout, where the paper has one."""

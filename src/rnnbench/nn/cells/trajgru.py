@@ -60,7 +60,7 @@ class TrajGRU(Cell):
 
     @property
     def hoisted_size(self) -> int:
-        return super().hoisted_size + FLOW_CHANNELS
+        return self.W.weight.shape[0] + FLOW_CHANNELS
 
     def hoist(self, x: Tensor) -> Tensor:
         return torch.cat([self.W.sequence(x), self.F_x.sequence(x)], 2)
