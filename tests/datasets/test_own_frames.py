@@ -305,3 +305,9 @@ def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"nonsense")
         with pytest.raises(BadInput, match=r"cannot be read as np"):
             _ = OwnFrames(str(tmp_path / name)).spec
+
+
+@pytest.mark.parametrize("path", [5, True, ["film.npy"]])
+def test_a_path_that_is_no_text_is_refused(path: object) -> None:
+    with pytest.raises(BadInput, match=r"^dataset\.path must name a npy or npz file; got "):
+        OwnFrames(path, **STEPS).load()  # type: ignore[arg-type]

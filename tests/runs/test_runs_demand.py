@@ -10,7 +10,10 @@ from rnnbench.errors import BadInput
 from rnnbench.nn import LSTM, SequenceModel, build_stack
 from rnnbench.runs import build, demand
 from rnnbench.runs.plan import prepare
+from rnnbench.runs.run import attempt
+from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import plan
+from rnnbench.sweeps.search.definition import define
 
 FRAMES = ["cell=convlstm", "dataset=moving_digits"]
 ABSURD = [
@@ -27,6 +30,7 @@ ABSURD = [
     (["cell=mlp", "cell.window=1000000000000"], "hidden_size=64 and cell.window=1000000000000 needs"),
     (["cell=tcn", "cell.kernel_size=10000000000"], "cell.kernel_size=10000000000 needs"),
     (["cell=transformer", "cell.feedforward=10000000000"], "cell.feedforward=10000000000 needs"),
+    (["cell=transformer", "cell.heads=100000000"], "hidden_size=64 and cell.heads=100000000 needs"),
     ([*FRAMES, "cell.operator.kernel_size=1000001"], "cell.operator.kernel_size=1000001 needs"),
     ([*FRAMES, "cell.operator.input_kernel_size=1000001"], "cell.operator.input_kernel_size=1000001 needs"),
     ([*FRAMES, "dataset.size=10000000"], "budget.batch_size=50 and dataset.input_steps=10 and dataset.output_steps=10"),
@@ -75,6 +79,41 @@ def test_a_gpu_is_not_held_to_the_memory_beside_it():
     assert prepare(["hidden_size=100000", "device=cuda"]).id
     with pytest.raises(BadInput, match=r"needs at least 160 PB of memory, no machine has; "):
         prepare(["hidden_size=100000000", "device=cuda"])
+
+
+LARGE = ["hidden_size=100000", "device=cpu"]  # for a machine of 24 GB, and not for all there are
+
+
+def test_runs_of_other_machines_are_held_to_what_no_machine_has():
+    assert plan(LARGE, elsewhere=True).jobs[0].id
+    for absurd, said in (("hidden_size=100000000", "no machine has"), ("depth.layers=100000", "that can be built")):
+        with pytest.raises(BadInput, match=said):
+            plan(["device=cpu", absurd], elsewhere=True)
+
+
+def test_an_executor_of_other_machines_is_not_held_to_this_ones_memory(tmp_path, capsys):
+    words = [*LARGE, "--results", str(tmp_path / "r")]
+    assert main(["sweep", *words, "--dry-run"]) == 2
+    assert main(["sweep", *words, "--dry-run", "--executor", "slurm"]) == 0
+    assert main(["sweep", *words, "--dry-run", "--executor", "ray"]) == 0
+    capsys.readouterr()
+
+
+def test_a_search_of_other_machines_is_not_held_to_this_ones_memory():
+    words = ["device=cpu", "hidden_size=100000,200000"]
+    with pytest.raises(BadInput, match="this machine has 24 GB"):
+        define(words)
+    search = define(words, elsewhere=True)
+    assert search.job(search.studies[0], 0, {"hidden_size": 1}).config["hidden_size"] == 200_000
+
+
+def test_the_machine_that_does_a_run_asks_again(tmp_path):
+    """As refused, which leaves the run open: another machine may have the memory."""
+    job = prepare(LARGE, elsewhere=True)
+    store = Store.open(tmp_path)
+    with pytest.raises(BadInput, match="this machine has 24 GB"):
+        attempt(job, store)
+    assert store.read(job.id) is None
 
 
 def test_the_very_network_is_counted_before_it_is_allocated(monkeypatch):

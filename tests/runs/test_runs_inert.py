@@ -146,6 +146,18 @@ def test_a_size_beside_a_budget_of_parameters_is_refused_whatever_it_is():
     assert prepare([*ALONE, "params=20k", "hidden_size=null"]).id == prepare([*ALONE, "params=20k"]).id
 
 
+@pytest.mark.parametrize("size", ["64", "32"])
+def test_a_sweep_skips_a_size_beside_a_budget_of_parameters(size):
+    made = plan([*ALONE, f"hidden_size={size}", "params=null,20k"])
+    assert (len(made.jobs), len(made.skipped)) == (1, 1)
+    assert f"hidden_size={size} cannot act: params=20" in made.skipped[0].reason
+
+
+@pytest.mark.parametrize("option", ["+schedule.gamma=0.5", "++schedule.foo=1"])
+def test_a_constant_rate_has_no_options(option):
+    assert "cannot act: schedule=constant leaves the rate as it is" in refusal(*ALONE, option)
+
+
 def test_the_value_at_rest_is_never_refused():
     """So a sweep over depth and dropout has its plain row."""
     rest = ["depth.dropout=0", "depth.norm=none", "depth.residual=false", "peephole.gates=[i,f,o]", "encoder_size=64",

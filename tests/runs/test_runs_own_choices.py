@@ -165,3 +165,22 @@ def test_ours_are_never_imported_by_planning():
     for group, name in SHIPPED:
         assert not own_choices.is_own(registry.choice_path(group, name))
     assert yaml.safe_load(CELL % "m")["meta"]["name"] == "mine"
+
+
+DATASET = """meta: {name: mine, version: 1, inputs: features, outputs: sequence}
+_target_: collections.OrderedDict
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "dataset=mine: collections.OrderedDict is no rnnbench.datasets.Task; derive your class from it."),
+        ("T: ???\n", "dataset.T has no value (???); give dataset.T=VALUE."),
+    ],
+)
+def test_a_dataset_that_is_none_is_refused_and_so_is_an_option_without_a_value(more, said, user_dir, tmp_path, capsys):
+    user_dir("dataset/mine.yaml", DATASET + more)
+    words = ["run", "dataset=mine", "device=cpu", "tracker=none", "--results", str(tmp_path / "r")]
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"rnnbench: {said}\n"

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from rnnbench.cli.common import EXIT, INTERRUPTED, OVERRIDES, Commands, console, positive, show_report, whole
-from rnnbench.cli.sweeps import detach, detach_option, engine, engine_options, stale_options
+from rnnbench.cli.sweeps import detach, detach_option, elsewhere, engine, engine_options, stale_options
 
 SPACE = """\
 A space is written in Hydra's sweep grammar, on the command line or in the experiment's yaml:
@@ -62,7 +62,7 @@ def _tune(args: argparse.Namespace) -> int:
     from rnnbench.sweeps.search.definition import define
 
     given = {key: getattr(args, key) for key in ("trials", "sampler", "pruner", "objectives", "final_seeds", "seed")}
-    search = define(args.overrides, name=args.name, **given)
+    search = define(args.overrides, name=args.name, elsewhere=elsewhere(args), **given)
     from rnnbench.reports.search.command import main_search
     from rnnbench.sweeps.search.tune import Tune
 

@@ -130,6 +130,11 @@ def engine(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def elsewhere(args: argparse.Namespace) -> bool:
+    """Whether the runs are done on other machines than this one, as far as the executor's name tells."""
+    return bool(args.executor != "local")
+
+
 def _late(module: str, name: str) -> Callable[[str], Any]:
     """A reader of sweeps/ as an option's type, imported where the option is given; its BadInput is argparse's error."""
 
@@ -149,7 +154,7 @@ def _sweep(args: argparse.Namespace) -> int:
     from rnnbench.store.manifests import skipped_lines
     from rnnbench.sweeps.plan import plan
 
-    made, rerun = plan(args.overrides, name=args.name), args.stale == "all"
+    made, rerun = plan(args.overrides, name=args.name, elsewhere=elsewhere(args)), args.stale == "all"
     if rerun and args.retry_failed:
         raise BadInput("--rerun does every recorded run again, failed ones as well; leave --retry-failed out.")
     if args.dry_run:
@@ -215,7 +220,7 @@ def _retry(args: argparse.Namespace) -> int:
 
     wanted = retry.statuses(args.status) if args.status is not None else frozenset(retry.USUAL)
     store = Store.open(args.results)
-    made, lost = retry.failed_runs(store, args.name, wanted)
+    made, lost = retry.failed_runs(store, args.name, wanted, elsewhere=elsewhere(args))
     for line in refused(store.problems):
         print(line, file=sys.stderr)
     for run_id, reason in lost.items():

@@ -212,6 +212,8 @@ class OwnFrames(FilmTask):
     def _path(self) -> Path:
         if not self.path:
             raise BadInput("dataset.path must name a npy or npz file with frames.")
+        if not isinstance(self.path, str):
+            raise BadInput(f"dataset.path must name a npy or npz file; got {self.path!r}.")
         path = Path(self.path).expanduser()
         if path.suffix not in (".npy", ".npz"):
             raise BadInput(f"dataset.path must name a npy or npz file; got {self.path!r}.")

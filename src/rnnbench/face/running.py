@@ -243,7 +243,7 @@ def sweep(
         from rnnbench.sweeps.sweep import Sweep
 
         passive_threads()  # of the workers, which are started with this environment, as the command's are
-        made = planned(taken(words, config_dir), name=name)
+        made = planned(taken(words, config_dir), name=name, elsewhere=executor != "local")
         options = dict(executor_options or {})
         check_options(executor, options, gpus, per_gpu)
         limits = Limits(

@@ -72,7 +72,10 @@ def settle(config: Config) -> Config:
     config = {**config}
     if config["params"] is not None:
         if config["hidden_size"] not in (None, DEFAULT_HIDDEN):
-            raise BadInput(f"hidden_size={config['hidden_size']} and params={config['params']}: give one of the two.")
+            raise AxisRefused(
+                f"hidden_size={config['hidden_size']} cannot act: params={config['params']} solves it; "
+                "give one of the two."
+            )
         config["params"], config["hidden_size"] = parse_count(config["params"]), None
     meta = config["dataset"]["meta"]
     config["precision"] = str(config["precision"])

@@ -66,8 +66,12 @@ def import_own(config: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def make_task(config: Config) -> Task:
-    """The dataset with its protocol. Raises BadInput on a wrong option."""
-    task: Task = _make(config["dataset"], f"dataset={config['dataset']['meta']['name']}")
+    """The dataset with its protocol. Raises BadInput on a wrong option, or a class that is no Task."""
+    node, what = config["dataset"], f"dataset={config['dataset']['meta']['name']}"
+    task = _make(node, what)
+    if not isinstance(task, Task):
+        target = node["_target_"]
+        raise BadInput(f"{what}: {target} is no rnnbench.datasets.Task; derive your class from it.")
     return task
 
 

@@ -156,6 +156,8 @@ def compose(overrides: Sequence[str]) -> tuple[Config, dict[str, str]]:
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise _explain(error, parsed) from None
     assert isinstance(config, dict)
+    for key in sorted(OmegaConf.missing_keys(composed)):
+        raise BadInput(f"{key} has no value (???); give {key}=VALUE.")
     for group, choice in picked.items() if registry.extra_dirs() else ():
         own_choices.check_composed(group, choice, config[group])
     resolved = cast(Config, {str(k): v for k, v in config.items()})

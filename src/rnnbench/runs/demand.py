@@ -30,11 +30,14 @@ class Part(NamedTuple):
     options: tuple[str, ...]
 
 
-def check(config: Config) -> None:
-    """Refuse a resolved config whose least demand is more than this machine's memory. Raises BadInput."""
+def check(config: Config, *, elsewhere: bool = False) -> None:
+    """Refuse a resolved config whose least demand is more than this machine's memory. Raises BadInput.
+
+    elsewhere: it runs on another machine, whose worker asks again there; here it is held to what no machine has.
+    """
     if (layers := config["depth"]["layers"]) > LAYERS:
         raise BadInput(f"depth.layers={layers:,} is more than the {LAYERS:,} layers that can be built.")
-    there = LARGEST if config["device"] == "cuda" else memory()
+    there = LARGEST if elsewhere or config["device"] == "cuda" else memory()
     for part in _parts(config):
         refuse(part.bytes, there, " and ".join(_asked(config, option) for option in part.options))
 
@@ -87,7 +90,9 @@ def _weights(config: Config) -> Iterator[Part]:
     if hidden is None:
         return
     yield Part(hidden * hidden * layers * kept, ("hidden_size", "depth.layers"))
-    for name, weights in (("window", hidden), ("feedforward", 2 * hidden * hidden), ("links", hidden)):
+    for name, weights in (
+        ("window", hidden), ("feedforward", 2 * hidden * hidden), ("links", hidden), ("heads", 4 * hidden),
+    ):  # fmt: skip
         for size in _count(config, "cell", name):
             yield Part(size * weights * kept, ("hidden_size", f"cell.{name}"))
     for size in _count(config, "cell", "kernel_size"):

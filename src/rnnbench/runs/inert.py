@@ -44,6 +44,7 @@ def refuse(
             f"hidden_size={asked['hidden_size']} cannot act: params={resolved['params']} solves it; "
             "give one of the two."
         )
+    _refuse_idle_schedule(asked["schedule"])
     for rule in RULES:
         if (why := rule.why(resolved)) is None:
             continue
@@ -57,6 +58,18 @@ def refuse(
             if group in picked and key not in given:
                 option, fix = f"{option} of {group}={picked[group]}", "choose another"
             raise AxisRefused(f"{option} cannot act: {why}; {fix}.")
+
+
+def _refuse_idle_schedule(schedule: Mapping[str, Any]) -> None:
+    """Raise AxisRefused where a schedule without a class, which leaves the rate as it is, has an option."""
+    if "_target_" in schedule:
+        return
+    for option, value in schedule.items():
+        if option != "name":
+            raise AxisRefused(
+                f"schedule.{option}={shown(value)} cannot act: schedule={schedule['name']} leaves the rate as it is; "
+                "leave it out."
+            )
 
 
 def find(config: Mapping[str, Any], key: str) -> Any:

@@ -48,15 +48,15 @@ def _sets_threads(override: str) -> bool:
     return override.partition("=")[0].lstrip("+") == "harness.threads"
 
 
-def prepare(overrides: Sequence[str], *, group: str | None = None) -> Job:
-    """The job that overrides ask for.
+def prepare(overrides: Sequence[str], *, group: str | None = None, elsewhere: bool = False) -> Job:
+    """The job that overrides ask for. elsewhere: not this machine does it, so this one's memory is not asked.
 
     Raises BadInput, AxisRefused for an axis the cell or task cannot take, MissingData where a file of the user's is
     missing.
     """
     asked, picked = compose(overrides)
     config = axes.resolve(asked)
-    demand.check(config)
+    demand.check(config, elsewhere=elsewhere)
     given = {parse(text).key_or_group for text in overrides}
     inert.refuse(asked, config, defaults(()), defaults(tuple(sorted(picked.items()))), picked, given)
     options = axes.differences(config, _reference(config, picked))

@@ -22,7 +22,7 @@ from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.film.task import FrameTask
 from rnnbench.errors import BadInput, disk_full
 from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
-from rnnbench.runs import attempts, build, checkpoint, host, own_files, own_source, registry, samples
+from rnnbench.runs import attempts, build, checkpoint, demand, host, own_files, own_source, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import Facts, make_record, now, write_first
@@ -192,6 +192,7 @@ def _execute(
     config, folder = job.config, claim.folder.parents[1]
     facts["started"] = now()
     device = _prepare_process(config, facts)
+    demand.check(config)  # it may have been planned on another machine
     own_files.check(config)  # before the data is read, and after: it may change in between
     facts["own_source"] = build.import_own(config)
     build.try_training(config)

@@ -38,7 +38,7 @@ class Skipped:
 class Plan:
     """A sweep's jobs, each once and in order, and its skipped cells. name: of the experiment, or what --name says.
 
-    asked: the command, where it is none of `rnnbench sweep`.
+    asked: the command, where it is none of `rnnbench sweep`. elsewhere: other machines do the runs.
     """
 
     name: str | None
@@ -47,6 +47,7 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     asked: str | None = None
+    elsewhere: bool = False
 
     @property
     def command(self) -> str:
@@ -67,15 +68,17 @@ class Plan:
         return self.name or hashlib.sha256(self.command.encode()).hexdigest()[:12]
 
 
-def plan(overrides: Sequence[str], *, name: str | None = None) -> Plan:
+def plan(overrides: Sequence[str], *, name: str | None = None, elsewhere: bool = False) -> Plan:
     """Expand a sweep. `experiment=NAME` stands for the grids of conf/experiment/NAME.yaml; other overrides go on top.
+
+    elsewhere: other machines do the runs (`--executor`), so that the memory of this one is not asked.
 
     Raises BadInput on anything that is wrong whatever the axes (unknown names, wrong values), before any run starts.
     """
     if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
         raise BadInput(f"a sweep's name is letters, digits, '_', '.' and '-', not {name!r}: its manifest is named so.")
     grids, experiment = _grids(overrides)
-    made = Plan(name or experiment, tuple(overrides))
+    made = Plan(name or experiment, tuple(overrides), elsewhere=elsewhere)
     if experiment is not None:
         made.ablation = registry.read("experiment", experiment).get("ablation")
     seen: set[str] = set()
@@ -165,7 +168,7 @@ def _jobs(grids: Sequence[Sequence[str]], made: Plan) -> Iterator[Job]:
     for overrides in itertools.chain.from_iterable(map(expand, grids)):
         rest = tuple(o for o in overrides if key_of(o) != "seed")
         if rest not in composed:
-            composed[rest] = _compose(rest, made.name)
+            composed[rest] = _compose(rest, made)
         found = composed[rest]
         if isinstance(found, AxisRefused):
             made.skipped.append(Skipped(tuple(overrides), str(found)))
@@ -174,10 +177,10 @@ def _jobs(grids: Sequence[Sequence[str]], made: Plan) -> Iterator[Job]:
         yield reseed(found, [*map(_as_typed, rest), f"seed={seed}"], seed)
 
 
-def _compose(overrides: Sequence[str], group: str | None) -> Job | AxisRefused:
+def _compose(overrides: Sequence[str], made: Plan) -> Job | AxisRefused:
     """The job of any seed, or why there is none."""
     try:
-        return prepare([*overrides, "seed=0"], group=group)
+        return prepare([*overrides, "seed=0"], group=made.name, elsewhere=made.elsewhere)
     except AxisRefused as refused:
         return refused
 

@@ -31,7 +31,9 @@ def statuses(text: str) -> frozenset[str]:
     return frozenset(asked)
 
 
-def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tuple[Plan, dict[str, str]]:
+def failed_runs(
+    store: Store, name: str | None, wanted: Collection[str], *, elsewhere: bool = False
+) -> tuple[Plan, dict[str, str]]:
     """The failed runs of a sweep, or of the whole store, as a plan; and those that cannot be made again, with why.
 
     A run whose failed record was set aside, by a retry that was interrupted, is still one of them: nothing else resumes
@@ -51,14 +53,16 @@ def failed_runs(store: Store, name: str | None, wanted: Collection[str]) -> tupl
             continue
         seen.add(record["id"])
         try:
-            made.jobs.append(again(record["id"], record["command"] or "", group=name))
+            made.jobs.append(again(record["id"], record["command"] or "", group=name, elsewhere=elsewhere))
         except BadInput as error:
             lost[record["id"]] = str(error)
     return made, lost
 
 
-def again(run_id: str, command: str, *, group: str | None = None) -> Job:
+def again(run_id: str, command: str, *, group: str | None = None, elsewhere: bool = False) -> Job:
     """The job that a record's command asks for; a record may come from anywhere, and what it asks for is not believed.
+
+    elsewhere: other machines do it.
 
     Raises BadInput where that is no longer the same run, or would run code that this command's user has not named:
     modules of a --config-dir, a class of the record's own, a resolver.
@@ -71,7 +75,7 @@ def again(run_id: str, command: str, *, group: str | None = None) -> Job:
     if unnamed:
         hint = f"; its command names --config-dir {unnamed[0]}: give it to retry, too, if you trust what is in it"
     try:
-        job = prepare([*overrides, "tracker=none"], group=group)
+        job = prepare([*overrides, "tracker=none"], group=group, elsewhere=elsewhere)
     except BadInput as error:
         raise BadInput(f"{str(error).rstrip('.')}{hint}") from None
     for part in registry.GROUPS:

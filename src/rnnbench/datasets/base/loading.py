@@ -22,6 +22,7 @@ AT_ONCE = 1024  # sequences that are fed together
 VALUES_AT_ONCE = 1 << 20  # that are looked at together: bounds the memory, and stays in the processor's cache
 INPUT_AXES = {"features": ("step", "channel"), "tokens": ("step",), "frames": ("step", "channel", "row", "column")}
 TARGET_AXES = {"sequence": ("output",), "step": ("step", "output"), "frames": ("step", "channel", "row", "column")}
+INDICES = (torch.int64, torch.int32)  # that an embedding takes
 CLASSES, SHARES = "cross_entropy", "nll_frame"  # losses whose targets are classes, and numbers from 0 to 1
 
 
@@ -34,6 +35,7 @@ def load(task: Task) -> Data:
 
 def check(task: Task, data: Data) -> None:
     """Raises BadInput, in one sentence with split and place, where a task's splits cannot be what is meant."""
+    _check_form(task.spec.name, data)
     for name, split in zip(Data._fields, data, strict=True):
         where = f"dataset {task.spec.name}, {name}"
         _check_sizes(where, split)
@@ -65,6 +67,19 @@ def check_batch(task: Task, data: Data, batch_size: int) -> None:
             f"dataset {task.spec.name} has {data.train.size:,} training sequences, fewer than "
             f"budget.batch_size={batch_size}: set budget.batch_size={data.train.size} or less."
         )
+
+
+def _check_form(dataset: str, data: object) -> None:
+    """Three splits of tensors: what every other check asks its questions of."""
+    if not isinstance(data, Data):
+        raise BadInput(f"dataset {dataset}: load() must return Data(train, val, test), not {type(data).__name__}.")
+    for name, split in zip(Data._fields, data, strict=True):
+        if not isinstance(split, Split):
+            raise BadInput(f"dataset {dataset}, {name}: must be Split(x, y, lengths), not {type(split).__name__}.")
+        for what, values in split._asdict().items():
+            if not isinstance(values, Tensor) and not (what == "lengths" and values is None):
+                kind = type(values).__name__
+                raise BadInput(f"dataset {dataset}, {name}: {what} must be a tensor, not {kind}; use torch.as_tensor.")
 
 
 def _check_sizes(where: str, split: Split) -> None:
@@ -99,8 +114,9 @@ def _check_fed(where: str, task: Task, split: Split) -> None:
     shape, wanted = tuple(batch.x.shape), _input_shape(spec)
     if len(shape) != len(wanted) or any(w is not None and s != w for s, w in zip(shape[1:], wanted[1:], strict=True)):
         raise BadInput(f"{where}: a batch is {_sides(shape)}, and the spec says {_words(wanted)} ({spec.inputs}).")
-    if batch.x.is_floating_point() == (spec.inputs == "tokens"):
-        kind = "whole numbers (tokens)" if spec.inputs == "tokens" else f"floating-point numbers ({spec.inputs})"
+    tokens = spec.inputs == "tokens"
+    if batch.x.dtype not in (INDICES if tokens else (torch.float32,)):
+        kind = "whole numbers (tokens), int64" if tokens else f"floating-point numbers ({spec.inputs}), float32"
         raise BadInput(f"{where}: a batch holds {str(batch.x.dtype).removeprefix('torch.')}; it must be {kind}.")
     if spec.inputs == "frames":
         target = tuple(batch.y.shape)

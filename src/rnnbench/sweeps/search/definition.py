@@ -36,11 +36,19 @@ FINAL_SEED = 100_000  # finals have seeds from here on: fresh, whatever the numb
 
 @dataclass(frozen=True)
 class Study:
-    """One search of its own: what sets it apart from the search's other studies, and all that its trials share."""
+    """One search of its own: what sets it apart from the search's other studies, and all that its trials share.
+
+    elsewhere: other machines do its runs.
+    """
 
     key: str
     label: str
     overrides: tuple[str, ...]
+    elsewhere: bool = False
+
+    def prepare(self, overrides: Sequence[str], *, group: str | None = None) -> Job:
+        """The job of overrides. Raises as `runs.plan.prepare`."""
+        return prepare(overrides, group=group, elsewhere=self.elsewhere)
 
 
 @dataclass(frozen=True)
@@ -65,13 +73,15 @@ class Search:
         """A trial's run. Its seed is its number unless the search gives all of them one."""
         found = [dimension.override(parameters[dimension.key]) for dimension in self.space]
         seeded = any(key_of(o) == "seed" for o in study.overrides)
-        return prepare(_typed([*study.overrides, *found, *([] if seeded else [f"seed={number}"])]), group=self.name)
+        return study.prepare(
+            _typed([*study.overrides, *found, *([] if seeded else [f"seed={number}"])]), group=self.name
+        )
 
     def final(self, study: Study, parameters: Values, n: int) -> Job:
         """The n-th run of a winner on fresh seeds."""
         found = [dimension.override(parameters[dimension.key]) for dimension in self.space]
         rest = [o for o in study.overrides if key_of(o) != "seed"]
-        return prepare(_typed([*rest, *found, f"seed={FINAL_SEED + n}"]), group=self.name)
+        return study.prepare(_typed([*rest, *found, f"seed={FINAL_SEED + n}"]), group=self.name)
 
     def rules(self, study: Study) -> Composed:
         """What may not change between two commands that go on with one study: else its trials would not compare."""
@@ -82,8 +92,9 @@ class Search:
         }  # fmt: skip
 
 
-def define(overrides: Sequence[str], *, name: str | None = None, **given: Any) -> Search:
+def define(overrides: Sequence[str], *, name: str | None = None, elsewhere: bool = False, **given: Any) -> Search:
     """The search that a command asks for. given: options of the command line (None: the experiment's, or the default).
+    elsewhere: other machines do its runs.
 
     Raises BadInput on anything that is wrong with it, before any trial.
     """
@@ -100,7 +111,7 @@ def define(overrides: Sequence[str], *, name: str | None = None, **given: Any) -
         raise BadInput(
             "nothing to search: give a key a space, e.g. 'optimizer.lr=tag(log,interval(1e-4,1e-1))' or depth=1,2."
         )
-    studies, skipped = _studies(_variants(content["variants"], taken, data), fixed, space)
+    studies, skipped = _studies(_variants(content["variants"], taken, data), fixed, space, elsewhere)
     if not studies:
         raise BadInput("this search is empty, none of its variants can be run: " + " ".join(skipped[:1]))
     settings |= _check(settings, space, studies)
@@ -254,7 +265,7 @@ def _try(study: Study, space: Sequence[Dimension]) -> None:
         for value in _ends(dimension):
             corner = [*point[:n], value, *point[n + 1 :]]
             with contextlib.suppress(AxisRefused):
-                prepare([*study.overrides, *(d.override(v) for d, v in zip(space, corner, strict=True))])
+                study.prepare([*study.overrides, *(d.override(v) for d, v in zip(space, corner, strict=True))])
 
 
 def _within(dimension: Dimension) -> float:
@@ -280,7 +291,7 @@ def _possible(study: Study, space: Sequence[Dimension]) -> tuple[float | int, ..
     refusal: AxisRefused | None = None
     for point in itertools.islice(points, POINTS):
         try:
-            prepare([*study.overrides, *(d.override(value) for d, value in zip(space, point, strict=True))])
+            study.prepare([*study.overrides, *(d.override(value) for d, value in zip(space, point, strict=True))])
         except AxisRefused as refused:
             refusal = refused
             continue
@@ -290,7 +301,7 @@ def _possible(study: Study, space: Sequence[Dimension]) -> tuple[float | int, ..
 
 
 def _studies(
-    variants: Sequence[list[str]], fixed: list[str], space: Sequence[Dimension]
+    variants: Sequence[list[str]], fixed: list[str], space: Sequence[Dimension], elsewhere: bool
 ) -> tuple[list[Study], list[str]]:
     """The studies, and why variants that cannot be run are left out."""
     fixed = untracked(fixed)
@@ -303,14 +314,14 @@ def _studies(
             raise BadInput(f"{min(both)} is both searched and what sets the variants apart; choose one.")
         overrides = _typed([*(o for o in fixed if key_of(o) not in keys), *variant])
         try:
-            job = prepare(overrides)
+            job = prepare(overrides, elsewhere=elsewhere)
         except AxisRefused as refused:
             skipped.append(str(refused))
             continue
         check_trackers([job])
         key = " ".join(_typed(variant)) or "all"
         label = job.axes["label"] + (f" · {job.dataset}" if "dataset" in keys else "")
-        studies.setdefault(key, Study(key, label, tuple(overrides)))
+        studies.setdefault(key, Study(key, label, tuple(overrides), elsewhere))
     return _told_apart(list(studies.values())), skipped
 
 
