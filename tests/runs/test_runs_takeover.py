@@ -87,6 +87,18 @@ def test_a_row_that_was_under_way_goes_to_the_old_file(tmp_path):
     mine.close("ok")
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.write_bytes(b'{"step": 1}\n\xff\n')])
+def test_a_history_that_is_none_of_ours_begins_anew(tmp_path, make):
+    """A pipe would be waited for; bytes that are no text are rows of nobody's."""
+    mine = attempts.claim(tmp_path)
+    make(tmp_path / "history.jsonl")
+    hooks = RunHooks(tmp_path, Silent(), None, None, {"update": 1, "rows": 1}, mine, MADE_BY)
+    hooks.validated({"step": 2})
+    hooks.close()
+    mine.close("ok")
+    assert steps(tmp_path)[-1] == 2
+
+
 class Silent:
     def log(self, values, step):
         pass

@@ -95,6 +95,14 @@ def test_an_unknown_mode_is_refused_and_disabled_pushes_nothing(tmp_path, mirror
 # ---- the real one
 
 
+def test_a_record_whose_dataset_has_no_name_is_named_without(monkeypatch, tmp_path, mirrored):
+    odd = Mirrored({**mirrored[0].record, "dataset": {}})
+    told = []
+    monkeypatch.setattr(WandbMirror, "_whole_run", lambda mirror, init, *_: told.append(init))
+    assert push([odd, mirrored[1]], tmp_path).pushed == 2
+    assert [init["id"] for init in told] == [odd.record["id"], "ba9876543210"]
+
+
 def offline(folder):
     """The folders of offline runs by their W&B id."""
     return {path.name.rpartition("-")[2]: path for path in (folder / "wandb").glob("offline-run-*")}

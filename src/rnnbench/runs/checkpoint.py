@@ -25,6 +25,8 @@ def save(path: Path, state: State, *, sync_folder: bool = True) -> None:
 
 def load(path: Path) -> State | None:
     """Read a state onto the CPU; None where there is none, or where it cannot be read (the run then starts over)."""
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # of a damaged file the unpickler may raise anything

@@ -16,6 +16,7 @@ from typing import TextIO, TypedDict
 
 from rnnbench.runs import checkpoint
 from rnnbench.runs.attempts import Attempt
+from rnnbench.store.files import LARGEST_HISTORY, NoRegularFile, read_regular
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import Tracker
 
@@ -118,9 +119,13 @@ class RunHooks:
     def _keep(self, rows: int) -> None:
         """Drop rows that were written after the checkpoint a resumed run starts from: they will come again."""
         self.claim.check()
-        if self.path.exists():
-            lines = self.path.read_text().splitlines()[:rows]
-            write_atomic(self.path, "".join(f"{line}\n" for line in lines))
+        try:
+            lines = read_regular(self.path, LARGEST_HISTORY).splitlines()[:rows]
+        except FileNotFoundError:
+            return
+        except NoRegularFile:  # nothing of ours: the rows begin anew in its place
+            lines = []
+        write_atomic(self.path, b"".join(line + b"\n" for line in lines))
 
     def close(self) -> None:
         """No more rows."""

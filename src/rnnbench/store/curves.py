@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rnnbench.store.files import LARGEST_TABLE
 from rnnbench.store.record import dumps
 from rnnbench.store.rows import number
 from rnnbench.store.store import Line, Store, read_jsonl, write_atomic
@@ -25,7 +26,7 @@ def read_curves(source: Store | Path, ids: Iterable[str]) -> Curves:
     if isinstance(source, Store):
         found = {run: source.history(run) for run in wanted}
     else:
-        lines = {str(line.get("id")): line.get("rows") for line in read_jsonl(source / FILE)}
+        lines = {str(line.get("id")): line.get("rows") for line in read_jsonl(source / FILE, LARGEST_TABLE)}
         found = {run: _rows(lines[run]) for run in wanted if run in lines}
     return {run: ordered for run, rows in found.items() if (ordered := _by_step(rows))}
 

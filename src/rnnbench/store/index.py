@@ -148,8 +148,11 @@ def _scan(root: Path) -> Seen:
         for name in names:
             try:
                 found = os.stat(f"{name}/record.json", dir_fd=base)
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 unfinished.append(name)
+                continue
+            except OSError as error:
+                odd[f"{root}/{name}/record.json"] = f"{root}/{name}/record.json cannot be read: {error.strerror}"
                 continue
             if not is_id(name):
                 odd[f"{root}/{name}/record.json"] = f"{root}/{name} is named in bytes that are no text (UTF-8)"

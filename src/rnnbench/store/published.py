@@ -17,7 +17,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from rnnbench.errors import BadInput
 from rnnbench.store.config import Composed
 from rnnbench.store.door import loads
-from rnnbench.store.files import read_regular
+from rnnbench.store.files import LARGEST_TABLE, read_regular
 from rnnbench.store.folder import Results
 from rnnbench.store.kinds import Kind, fits, kinds_of
 from rnnbench.store.manifests import Experiment, Manifest, SearchRules, SkippedCells, are_skipped, is_search
@@ -173,7 +173,7 @@ def find_frozen(results: Results, prefix: str) -> list[tuple[str, Path]]:
 
 def _lines(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The lines of a set's records, each with its place in words."""
-    for n, line in enumerate(read_regular(folder / RECORDS, largest=None).splitlines(), 1):
+    for n, line in enumerate(read_regular(folder / RECORDS, LARGEST_TABLE).splitlines(), 1):
         yield f"{folder.name}, line {n}", line
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.errors import BadInput
-from rnnbench.store.files import read_regular
+from rnnbench.store.files import LARGEST_TABLE, read_regular
 from rnnbench.store.parse import parse
 from rnnbench.store.record import Parsed
 
@@ -78,7 +78,7 @@ def dumps(samples: Samples) -> bytes:
 def read(path: Path) -> Samples:
     """Samples from a file. Raises BadInput where there is none, or where it is no whole samples file."""
     try:
-        data = read_regular(path, largest=None)
+        data = read_regular(path, LARGEST_TABLE)
         _check_sizes(data)
         with np.load(io.BytesIO(data), allow_pickle=False) as content:  # a torn file is closed, too
             about: Parsed = parse(str(content["about"]).encode())

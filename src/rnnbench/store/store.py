@@ -21,7 +21,7 @@ from typing import Any
 from rnnbench.errors import UNWRITABLE, BadInput, nearest, shown
 from rnnbench.store import record as records
 from rnnbench.store.door import loads, read_record
-from rnnbench.store.files import NoRegularFile, read_regular
+from rnnbench.store.files import LARGEST_HISTORY, NoRegularFile, read_regular
 from rnnbench.store.folder import Results
 from rnnbench.store.parse import parse
 from rnnbench.store.record import Record, RecordError
@@ -94,14 +94,14 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def read_jsonl(path: Path) -> list[Line]:
-    """The rows of a JSON-lines file, [] where there is none, or no file. A torn line (the process was killed) is left
-    out, and so is one beyond the bounds of `parse`.
+def read_jsonl(path: Path, largest: int = LARGEST_HISTORY) -> list[Line]:
+    """The rows of a JSON-lines file, [] where there is none, no file, or one of more than largest bytes. A torn line
+    (the process was killed) is left out, and so is one beyond the bounds of `parse`.
 
     A torn line need not be the last: a resumed run appends behind it. Bytes, because a tear may split a character.
     """
     try:
-        lines = read_regular(path, largest=None).split(b"\n")
+        lines = read_regular(path, largest).split(b"\n")
     except (FileNotFoundError, NoRegularFile):
         return []
     rows = []
@@ -201,8 +201,8 @@ class Store:
         folder = self.folder(run_id)
         if self.record_path(run_id).exists():
             return None
-        asides = sorted(folder.glob("record.*-*.json"), key=lambda path: path.stat().st_mtime_ns)  # of its writing
         try:
+            asides = sorted(folder.glob("record.*-*.json"), key=lambda path: path.lstat().st_mtime_ns)  # of its writing
             return read_record(asides[-1], run_id) if asides else None
         except (RecordError, OSError):
             return None

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnbench.errors import BadInput, shown
+from rnnbench.errors import UNWRITABLE, BadInput, shown
 from rnnbench.runs import attempts
 from rnnbench.store import record as records
-from rnnbench.store.files import read_regular
+from rnnbench.store.files import LARGEST_TABLE, read_regular
 from rnnbench.store.gathered import the_record
 from rnnbench.store.manifests import (
     Manifest,
@@ -36,6 +36,7 @@ from rnnbench.store.store import Store, write_atomic
 
 ID = re.compile(r"[0-9a-f]{12}")
 OLD_SECONDS = 3600.0
+BLOCK = 512  # bytes: the unit of `st_blocks`, whatever the disk's
 NOTE = "merged.json"  # in a run's folder: where it came from
 
 
@@ -116,14 +117,18 @@ def _is_plain(path: Path, found: Merged) -> bool:
 
 
 def _odd(path: Path) -> str:
-    """Why a path is not read: it is neither a folder nor a regular file; empty where it is one, or nothing."""
+    """Why a path is not read: it is neither a folder nor a regular file, or one that is mostly holes, whose copy would
+    fill the disk; empty where it is one, or nothing."""
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
     except OSError:
         return ""
-    if stat.S_ISLNK(mode):
+    if stat.S_ISLNK(found.st_mode):
         return f"{path} is a symbolic link, and none is followed"
-    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else f"{path} is no regular file"
+    held = found.st_blocks * BLOCK
+    if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST_TABLE and held < found.st_size // 2:
+        return f"{path} says that it has {found.st_size:,} bytes, and holds {held:,}"
+    return "" if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else f"{path} is no regular file"
 
 
 def _odd_inside(folder: Path) -> str:
@@ -241,7 +246,7 @@ def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None 
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         if files is None:
-            shutil.copytree(folder, temporary, ignore=_no_leavings, symlinks=True)
+            _copy_tree(folder, temporary)
         else:
             temporary.mkdir()
             for name, text in files.items():
@@ -253,6 +258,25 @@ def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None 
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _copy_tree(folder: Path, target: Path) -> None:
+    """A run folder's copy. Raises the first OSError, naming the file that was written, where `copytree` has a list."""
+    failed: list[OSError] = []
+
+    def copied(source: str, to: str) -> None:
+        try:
+            shutil.copy2(source, to)
+        except OSError as error:
+            if error.errno in UNWRITABLE:
+                error.filename, error.filename2 = to, None
+            failed.append(error)
+            raise
+
+    try:
+        shutil.copytree(folder, target, ignore=_no_leavings, symlinks=True, copy_function=copied)
+    except shutil.Error:
+        raise failed[0] if failed else OSError(f"{folder} cannot be copied") from None
 
 
 def _remove_leavings(store: Store) -> None:
@@ -346,7 +370,7 @@ def _merge_journals(store: Store, folder: Path, found: Merged) -> None:
         if not _is_plain(path, found):
             continue
         try:
-            theirs = read_regular(path, largest=None)
+            theirs = read_regular(path, LARGEST_TABLE)
             if not ours.exists():
                 ours.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(ours, theirs)

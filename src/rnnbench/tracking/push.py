@@ -42,7 +42,7 @@ class Mirrored:
 
     @property
     def name(self) -> str:
-        axes, dataset = self.record["axes"], self.record["dataset"]["name"]
+        axes, dataset = self.record["axes"], self.record["dataset"].get("name")
         label = axes.get("label") or axes.get("cell")
         return f"{label} · {dataset} · seed {self.record['seed']} {self.record['id']}"
 
@@ -79,7 +79,7 @@ class WandbMirror(WandbTracker):
             "id": record["id"],
             "name": one.name,
             "group": one.group,
-            "tags": [record["status"], record["dataset"]["name"]],
+            "tags": [record["status"], str(record["dataset"].get("name"))],
             "config": {**(record.get("config") or {}), "rnnbench_id": record["id"]},
         }
         if agent:

@@ -1,6 +1,8 @@
 """Frozen results: whole, derived from their records alone, and noticed when they are not."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from rnnbench.reports.publish.freeze import publish
 from rnnbench.store.published import published_in, read_published
 from rnnbench.store.record import RecordError
 from rnnbench.store.store import Store
+from rnnbench.store.text import printable
 
 COMMITTED = published_in(Path(__file__).parents[3] / "results" / "published")
 
@@ -153,3 +156,36 @@ def test_a_damaged_manifest_is_one_sentence(store):
 def test_a_name_is_no_path(store, name):
     with pytest.raises(BadInput, match="its folder is named so"):
         publish(store, name, sweep="demo")
+
+
+EVIL = "a\x1b[31m\u202e\x9b`b`\n# h <b>c</b>"
+
+
+def test_nothing_that_is_named_in_a_set_is_markup_or_obeyed_by_a_terminal(store):
+    path = store.results.manifest("demo")
+    evil = {"command": EVIL, "skipped": [{"reason": EVIL, "cells": 2}], "entries": {EVIL: ["0123456789ab"]}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | evil))
+    odd = make_record("mgu", seed=9) | {"reason": EVIL, "source_hash": EVIL, "packages": {EVIL: EVIL}}
+    store.write(odd)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"runs": [*store.records()]}))
+    folder = publish(store, "demo", partial=True)
+    written = [file for file in folder.rglob("*") if file.suffix in (".md", ".csv", ".json", ".jsonl")]
+    assert len(written) > 5
+    for file in written:
+        text = file.read_text()
+        assert printable(text) == text, file
+        assert "\n# h" not in text
+    lines = (folder / "README.md").read_text().splitlines()
+    made_by = next(line for line in lines if line.startswith("- made by"))
+    assert made_by.count("`") == 2, "what is code ends at its end"
+    assert made_by.endswith("`")
+    assert not [line for line in lines if re.search(r"(?<!\\)<b>", line) and line.count("`") < 2]
+    assert EVIL in [record["reason"] for record in read_published(folder)]
+    assert verify(folder) == []
+
+
+def test_a_pipe_in_a_table_s_place_is_no_table(store):
+    folder = publish(store, "demo")
+    (folder / "tables.md").unlink()
+    os.mkfifo(folder / "tables.md")
+    assert verify(folder) == ["tables.md"]

@@ -14,7 +14,7 @@ from rnnbench.reports.ablation.study import AblationResult, Study
 from rnnbench.reports.ablation.verdicts import ALPHA, rules
 from rnnbench.reports.selection.blocks import terms
 from rnnbench.reports.tables.frames import frame_to_csv
-from rnnbench.reports.tables.markdown import escaped, table_lines
+from rnnbench.reports.tables.markdown import code, escaped, one_line, table_lines
 from rnnbench.reports.tables.numbers import (
     count,
     estimate,
@@ -135,8 +135,10 @@ STAR = (
 
 def to_markdown(result: AblationResult, figures: Sequence[Mapping[str, str]] = ()) -> str:
     """The whole report. figures: by study, path by caption."""
-    lines = [f"# Ablation: {result.name}", ""]
-    lines += [f"- not run: {runs}: `{entry}`" for entry, runs in result.not_run.items()] + [""] * bool(result.not_run)
+    lines = [f"# Ablation: {escaped(result.name)}", ""]
+    lines += [f"- not run: {escaped(runs)}: {code(entry)}" for entry, runs in result.not_run.items()] + [""] * bool(
+        result.not_run
+    )
     if len(result.studies) > 1:
         lines += [
             "## Overview",
@@ -154,9 +156,9 @@ def to_markdown(result: AblationResult, figures: Sequence[Mapping[str, str]] = (
         lines += [f"- note: {escaped(note)}" for note in study.notes] + [""] * bool(study.notes)
         lines += ["### Verdicts", ""]
         for key, question in study.questions.items():
-            lines += [f"**{escaped(question)}** {study.verdicts.answers[key]}", ""]
+            lines += [f"**{escaped(question)}** {one_line(study.verdicts.answers[key])}", ""]
         margin = "" if missing(study.margin) else f" Margin: ±{short(study.margin, 3)}."
-        lines += [f"### Effect on {metric_name(study)} (test)", "", *table_lines(effect_cells(study), LEFT)]
+        lines += [f"### Effect on {escaped(metric_name(study))} (test)", "", *table_lines(effect_cells(study), LEFT)]
         lines += ["", f"Mean ± half of its 95% interval over all runs; differences over the pairs.{margin}"]
         lines += ["", "### Failures and gradients", "", *table_lines(coverage_cells(study), LEFT), ""]
         lines += [f"- {escaped(text)}" for text in gradient_reasons(study)]

@@ -29,6 +29,7 @@ from rnnbench.reports.page.pictures import pictures
 from rnnbench.reports.page.searches import searched
 from rnnbench.reports.page.source import Data, Source
 from rnnbench.store.store import write_atomic
+from rnnbench.store.text import json_text
 
 SCRIPTS = (  # in this order
     "base", "charts", "labels", "table", "words", "board", "spark", "pareto", "entry", "curves", "searches",
@@ -80,9 +81,9 @@ def write_page(source: Source, path: Path, *, stale: Stale | None = None) -> Pat
 def embedded(data: Any) -> str:
     """data as JSON that may stand in a script element: no "<" and no line that ends where JavaScript thinks it does."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
+    for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text.encode("utf-8", "replace").decode()  # JSON may hold half a character, a file may not
+    return json_text(text)  # half a character, a mark of direction and a line's end are escapes, too
 
 
 @functools.cache

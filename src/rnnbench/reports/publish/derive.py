@@ -16,8 +16,9 @@ from rnnbench.reports.boards.leaderboard_table import leaderboard_table
 from rnnbench.reports.publish.predictions import changed, links
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.searched import with_searches
-from rnnbench.reports.tables.markdown import to_markdown
+from rnnbench.reports.tables.markdown import code, escaped, to_markdown
 from rnnbench.reports.tables.write import write_table
+from rnnbench.store.files import read_if_regular
 from rnnbench.store.manifests import skipped_cells
 from rnnbench.store.published import PublishedHead, read_head, read_published
 from rnnbench.store.record import Record
@@ -34,11 +35,7 @@ def verify(folder: Path) -> list[str]:
     """
     with tempfile.TemporaryDirectory() as fresh:
         names = derive(folder, Path(fresh))
-        found = [
-            name
-            for name in names
-            if not (folder / name).exists() or (folder / name).read_bytes() != (Path(fresh) / name).read_bytes()
-        ]
+        found = [name for name in names if read_if_regular(folder / name) != (Path(fresh) / name).read_bytes()]
     extra = sorted({f"tables/{path.name}" for path in (folder / "tables").glob("*")} - set(names))
     return found + extra + changed(folder)
 
@@ -78,7 +75,7 @@ def _readme(head: PublishedHead, found: Iterable[Record], pictures: Iterable[str
     found = list(found)
 
     def counted(values: Iterable[str]) -> str:
-        return ", ".join(f"{value} ({n})" for value, n in sorted(Counter(values).items()))
+        return escaped(", ".join(f"{value} ({n})" for value, n in sorted(Counter(values).items())))
 
     def commit(record: Record) -> str:
         git = part(record, "git")
@@ -88,20 +85,20 @@ def _readme(head: PublishedHead, found: Iterable[Record], pictures: Iterable[str
         host = part(record, "host")
         return f"{host.get('gpu') or host.get('cpu')}, {record.get('device')}, {record.get('threads')} thread"
 
-    versions = [f"{k} {v}" for k, v in part(found[0], "packages").items()]
+    versions = [escaped(f"{k} {v}") for k, v in part(found[0], "packages").items()]
     hours = sum(float(record.get("wall_seconds") or 0) for record in found) / 3600
     lines = [
-        f"# {head['name']}",
+        f"# {escaped(head['name'])}",
         "",
         "Frozen records and the tables derived from them; `rnnbench verify` rebuilds the tables and compares.",
         "",
-        f"- made by `{head['command']}`",
+        f"- made by {code(head['command'])}",
         f"- runs: {counted(str(record['status']) for record in found)}, {hours:.2f} core hours",
         f"- commit: {counted(map(commit, found))}; source {counted(str(r.get('source_hash')) for r in found)}",
         f"- machine: {counted(map(machine, found))}",
         f"- versions: {', '.join(versions)}",
-        *(f"- skipped: {cell['cells']} cells: {cell['reason']}" for cell in head["skipped"]),
-        *(f"- not run: {runs}: `{entry}`" for entry, runs in head.get("not_run", {}).items()),
+        *(f"- skipped: {cell['cells']} cells: {escaped(cell['reason'])}" for cell in head["skipped"]),
+        *(f"- not run: {escaped(runs)}: {code(entry)}" for entry, runs in head.get("not_run", {}).items()),
         "",
         "The table is [leaderboard.md](leaderboard.md), others are in [tables.md](tables.md); every number of theirs "
         "comes from [records.jsonl](records.jsonl).",

@@ -27,6 +27,7 @@ from rnnbench.store.published import HEAD, RECORDS, PublishedHead
 from rnnbench.store.record import Record
 from rnnbench.store.results import resolve_own_sweep
 from rnnbench.store.store import Store, write_atomic
+from rnnbench.store.text import json_text
 
 
 def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool = False) -> Path:
@@ -77,7 +78,7 @@ def write_set(
 
     curves: the store whose histories are frozen with it, of these runs or of all; None: none.
     """
-    lines = [json.dumps(found[run], sort_keys=True, ensure_ascii=False) for run in sorted(found)]
+    lines = [json_text(json.dumps(found[run], sort_keys=True, ensure_ascii=False)) for run in sorted(found)]
     write_atomic(folder / RECORDS, "\n".join(lines) + "\n")
     write_atomic(folder / HEAD, json.dumps(head, indent=1) + "\n")
     if curves is not None:

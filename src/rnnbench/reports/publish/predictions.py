@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnnbench.reports.predictions.figures import CLIPS, draw
 from rnnbench.reports.predictions.sheets import choose, published_sheets, with_samples
+from rnnbench.store.files import LARGEST_TABLE, read_if_regular, read_regular
 from rnnbench.store.published import frozen_samples
 from rnnbench.store.record import Record
 from rnnbench.store.samples import FIGURES, FILE, PREFIX, SAMPLES
@@ -22,7 +23,7 @@ def freeze(store: Store, records: Iterable[Record], folder: Path) -> dict[str, s
     sheets, _ = with_samples(choose(records), lambda run: store.folder(run) / FILE)
     frozen: dict[str, str] = {}
     for run in [row.run for sheet in sheets for row in sheet.rows if row.run and row.samples is not None]:
-        content = (store.folder(run) / FILE).read_bytes()
+        content = read_regular(store.folder(run) / FILE, LARGEST_TABLE)
         (folder / SAMPLES).mkdir(exist_ok=True)
         write_atomic(folder / SAMPLES / f"{run}.npz", content)
         frozen[run] = hashlib.sha256(content).hexdigest()
@@ -38,7 +39,7 @@ def changed(folder: Path) -> list[str]:
     return [
         name
         for name, sha256 in names.items()
-        if not (folder / name).exists() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256
+        if (content := read_if_regular(folder / name)) is None or hashlib.sha256(content).hexdigest() != sha256
     ]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from rnnbench.reports.search.result import SearchResult, finals_of, front, in_words
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.tables.frames import frame_to_csv
-from rnnbench.reports.tables.markdown import table_lines
+from rnnbench.reports.tables.markdown import code, escaped, table_lines
 from rnnbench.reports.tables.numbers import known, p_text, plus_minus, short, with_arrow, with_ends
 from rnnbench.reports.tables.table import without_empty
 from rnnbench.reports.tables.terminal import rows_to_rich
@@ -85,24 +85,24 @@ def importance_cells(importance: pd.DataFrame) -> list[dict[str, str]]:
 def to_markdown(result: SearchResult, importance: pd.DataFrame, figures: Iterable[str] = ()) -> str:
     """The page of a search."""
     rules, cells = result.rules, front_cells(result)
-    objectives = f", objectives {', '.join(rules['objectives'])}" if len(rules["objectives"]) > 1 else ""
-    pruner = "" if rules["pruner"] == "none" else f", pruner {rules['pruner']}"
+    objectives = f", objectives {escaped(', '.join(rules['objectives']))}" if len(rules["objectives"]) > 1 else ""
+    pruner = "" if rules["pruner"] == "none" else f", pruner {escaped(str(rules['pruner']))}"
     lines = [
-        f"# Search: {result.name}",
+        f"# Search: {escaped(result.name)}",
         "",
-        f"{len(rules['studies'])} studies of {rules['trials_each']} trials, sampler {rules['sampler']}, "
+        f"{len(rules['studies'])} studies of {rules['trials_each']} trials, sampler {escaped(str(rules['sampler']))}, "
         f"seed {rules['seed']}{objectives}{pruner}.",
         "",
         *_table(study_cells(result)),
         "",
-        *(f"- {sentence}" for sentence in result.sentences),
+        *(f"- {escaped(sentence)}" for sentence in result.sentences),
         "",
         *(["## The front: no other trial is better in every objective", "", *_table(cells), ""] if cells else []),
         "## The space",
         "",
-        *(f"- `{dimension['key']}={dimension['text']}`" for dimension in rules["space"]),
+        *(f"- {code('='.join((dimension['key'], dimension['text'])))}" for dimension in rules["space"]),
         "",
-        f"## Importance (fANOVA) for val/{result.metric}",
+        f"## Importance (fANOVA) for val/{escaped(str(result.metric))}",
         "",
         *_table(importance_cells(importance)),
         "",

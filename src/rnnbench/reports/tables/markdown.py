@@ -13,9 +13,14 @@ MARKUP = re.compile(r"[\\|*`]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|^\[|\](?=[(\[])|(?<!\
 BLOCK = re.compile(r"[#>+=~-]|\d+(?=[.)])")  # what makes a heading, a list or a quotation of the line it begins
 
 
+def one_line(text: str) -> str:
+    """text, which may have markup of ours, as one printable line."""
+    return " ".join(printable(text).split())
+
+
 def escaped(text: str) -> str:
     """text without what Markdown, or a terminal that shows the file, would read as anything but text."""
-    return MARKUP.sub(r"\\\g<0>", " ".join(printable(text).split()))
+    return MARKUP.sub(r"\\\g<0>", one_line(text))
 
 
 def line_escaped(text: str) -> str:
@@ -23,6 +28,12 @@ def line_escaped(text: str) -> str:
     line = escaped(text)
     start = BLOCK.match(line)
     return line if start is None else f"{line[: start.end() - 1]}\\{line[start.end() - 1 :]}"
+
+
+def code(text: str) -> str:
+    """The same of a text that is shown as code: on one line, and it cannot end before its end."""
+    quoted = one_line(text).replace("`", "'")
+    return f"`{quoted}`"
 
 
 def bold_parts(text: str) -> list[tuple[str, bool]]:
