@@ -59,7 +59,7 @@ def held(name: str, steps: int, channels: int, layers: int, kernel_size: int, B:
 def peak() -> float:
     """The most MB that were resident so far. Not getrusage's, which begins with what the starting process held."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM:"))
     except (OSError, StopIteration):
         return host.peak_memory_mb("cpu")

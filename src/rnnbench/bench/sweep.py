@@ -97,7 +97,7 @@ def fresh(results: Path, runs: int, workers: int) -> None:
 def hydra(results: Path, runs: int, workers: int) -> None:
     """Hydra's multirun: its basic launcher for one worker, joblib's for more."""
     application = results / "application.py"
-    application.write_text(APPLICATION.format(tiny=TINY, results=str(results)))
+    application.write_text(APPLICATION.format(tiny=TINY, results=str(results)), encoding="utf-8")
     more = [] if workers == 1 else ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}"]
     seeds = ",".join(map(str, range(runs)))
     run(sys.executable, str(application), "-m", f"+seed={seeds}", f"hydra.sweep.dir={results}/hydra", *more)

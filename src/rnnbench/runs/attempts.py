@@ -220,7 +220,7 @@ def claim(run_folder: Path) -> Attempt | None:
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         made.chmod(0o755)
-        with (made / "claim.json").open("w") as file:
+        with (made / "claim.json").open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

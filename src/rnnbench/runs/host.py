@@ -103,7 +103,7 @@ def packages() -> dict[str, str]:
 def cpu_name() -> str:
     """The processor's name, for the record."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:

@@ -115,7 +115,7 @@ def _whole(value: object, most: int = 2**63) -> bool:
 def _boot() -> str | None:
     """The id of this machine's start (Linux)."""
     with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() or None
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip() or None
     return None
 
 

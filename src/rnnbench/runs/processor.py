@@ -23,7 +23,7 @@ SLOWER = "17 to 38"  # times as long as float32: a ConvLSTM's training step, mea
 def flags() -> frozenset[str] | None:
     """The processor's features in Linux's words; None on a system that does not say."""
     try:
-        lines = CPUINFO.read_text().splitlines()
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     found = [line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))]

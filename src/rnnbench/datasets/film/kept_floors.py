@@ -65,7 +65,7 @@ def _source(file: str) -> str:
 def _read(path: Path, what: Mapping[str, str]) -> dict[str, float] | None:
     """The floors in a file; None where there is none, or what it holds is not whole or of something else."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         floors = {str(name): float(value) for name, value in content["floors"].items()}
         whole = content["of"] == what and floors and all(map(math.isfinite, floors.values()))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -78,7 +78,7 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

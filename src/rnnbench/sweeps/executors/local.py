@@ -214,7 +214,9 @@ def oom_kills() -> int:
     count = 0
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         with contextlib.suppress(OSError, ValueError):
-            lines = dict(line.split(maxsplit=1) for line in Path(path).read_text().splitlines() if " " in line)
+            lines = dict(
+                line.split(maxsplit=1) for line in Path(path).read_text(encoding="utf-8").splitlines() if " " in line
+            )
             count += int(lines.get("oom_kill", 0))
     return count
 

@@ -88,7 +88,7 @@ class JobOnNode:
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         reason, prune = "SLURM ended the job", False
         with contextlib.suppress(OSError, ValueError):
-            reason, prune = json.loads(self.note.read_text())
+            reason, prune = json.loads(self.note.read_text(encoding="utf-8"))
         if self._host is not None:
             self._host.cancel(reason, prune)
 
