@@ -2,7 +2,8 @@
 
 The registry is rnnbench's own folder and those that the user named on this command line or in RNNBENCH_CONFIG_DIR. So a
 class that is made for a record is one of rnnbench's or torch's optimizers, or lies in a folder that the user trusts,
-whatever the record says, and under whichever name (`rnnbench.runs.host.subprocess.run`). Imports no torch.
+whatever the record says, and under whichever name (`rnnbench.runs.host.subprocess.run`). Imports no torch, unless a
+record names a class of these itself.
 """
 
 from __future__ import annotations
