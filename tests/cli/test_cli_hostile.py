@@ -177,7 +177,8 @@ def test_what_is_refused_is_counted_and_the_rest_is_there(hostile, monkeypatch, 
     monkeypatch.chdir(folder)
     store = Store.open("results")
     frame, problems = store_frame(store), store.problems
-    assert len(frame) + len(problems) == len([path for path in store.root.glob("*/record.json") if path.exists()])
+    there = [folder for folder in os.listdir(store.root) if os.path.lexists(store.root / folder / "record.json")]
+    assert len(frame) + len(problems) == len(there)  # a link that leads to itself is there, too
     assert min(len(frame), len(problems)) > 200, "both kinds are tried"
     assert main(["leaderboard", "status=ok", "dataset=digits", "cell=gru"]) == 0
     said = capsys.readouterr()
