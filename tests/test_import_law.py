@@ -22,19 +22,20 @@ LOW = PLAIN | {"seeds"}
 NETS = {"nn", "datasets"}
 MAY_IMPORT = {
     "errors": set(),
+    "toolchain": {"errors"},
     "store": {"errors", "_version"},
-    "reports": PLAIN,
+    "reports": PLAIN | {"toolchain"},
     "_version": set(),
     "seeds": set(),
-    "nn": set(),
+    "nn": {"errors", "toolchain"},
     "datasets": LOW,
     "tracking": LOW | NETS,
     "training": LOW | NETS,
-    "runs": LOW | NETS | {"tracking", "training"},
-    "sweeps": LOW | NETS | {"tracking", "training", "runs"},
-    "bench": LOW | NETS | {"tracking", "training", "runs", "sweeps", "reports"},
-    "face": LOW | NETS | {"tracking", "training", "runs", "sweeps", "reports"},
-    "cli": LOW | NETS | {"tracking", "training", "runs", "sweeps", "reports", "face"},
+    "runs": LOW | NETS | {"toolchain", "tracking", "training"},
+    "sweeps": LOW | NETS | {"toolchain", "tracking", "training", "runs"},
+    "bench": LOW | NETS | {"toolchain", "tracking", "training", "runs", "sweeps", "reports"},
+    "face": LOW | NETS | {"toolchain", "tracking", "training", "runs", "sweeps", "reports"},
+    "cli": LOW | NETS | {"toolchain", "tracking", "training", "runs", "sweeps", "reports", "face"},
 }
 
 # Two rooms have rooms of their own, a folder or a file each. Beside what their house may import they may import:
@@ -276,9 +277,13 @@ def test_a_heavy_library_has_one_room(path):
     } == set()
 
 
-@each([path for path in FILES if room(path) in PLAIN | {"reports"}])
+@each([path for path in FILES if room(path) in PLAIN | {"reports", "toolchain"}])
 def test_records_and_reports_know_no_torch(path):
     assert "torch" not in libraries(imports(path))
+
+
+def test_the_toolchain_needs_the_standard_library_only():
+    assert libraries(imports(ROOT / "toolchain.py")) - sys.stdlib_module_names == {"rnnbench"}
 
 
 @pytest.mark.integration
