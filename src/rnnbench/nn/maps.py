@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from rnnbench.nn.checks import is_autocast
 from rnnbench.nn.init import Fill, Fused
+from rnnbench.nn.linear import linear
 
 
 @functools.cache
@@ -128,7 +129,7 @@ class DenseMap(Map):
         return F.linear(x, self.weight, bias)
 
     def sequence(self, x: Tensor) -> Tensor:
-        return super().sequence(x) if self.gain is not None else F.linear(x, self.weight, self.bias)
+        return super().sequence(x) if self.gain is not None else linear(x, self.weight, self.bias)
 
 
 class ConvMap(Map):

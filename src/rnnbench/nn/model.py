@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from rnnbench.nn.checks import Checked, Lengths, check_input, check_shape, check_tokens, enter, weight_of, written
 from rnnbench.nn.layers import Bidirectional
+from rnnbench.nn.linear import Linear
 from rnnbench.nn.rivals import Rival
 from rnnbench.nn.stacks import Stack
 
@@ -43,7 +44,7 @@ def make_encoder(kind: str, input_size: int, size: int) -> tuple[nn.Module, int]
         case "none":
             return nn.Identity(), input_size
         case "linear":
-            return nn.Linear(input_size, size), size
+            return Linear(input_size, size), size
         case "embedding":
             return nn.Embedding(input_size, size), size
         case "cnn":
