@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from rnnbench.nn.backends import BACKENDS, refuses, unroll_native
+from rnnbench.nn.backends import BACKENDS, compiled, refuses, unroll_native
 from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.checks import (
     Checked,
@@ -75,7 +75,8 @@ def unroll(
 class Layer(nn.Module):
     """One cell over time, in one direction.
 
-    cell: the equations. reverse: from the last step to the first. backend: eager | native | auto (nn.backends).
+    cell: the equations. reverse: from the last step to the first. backend: eager | native | compiled | auto
+    (nn.backends); auto goes on to the next of its rule where the compiled loop cannot run (a GPU, autocast).
     x: (B, T, C, *space), state: a tuple of the cell's fields, each (B, H, *space), or None for zeros, lengths: B
     integers from 1 to T as list, array or tensor, or None, mask: (B, T) bool or None -> output (B, T, H, *space), zero
     at padding, and the state after each sequence's last step in this direction (the cell's named tuple). What x holds
@@ -87,24 +88,42 @@ class Layer(nn.Module):
     def __init__(self, cell: Cell, *, reverse: bool = False, backend: str = "auto") -> None:
         super().__init__()
         self.cell, self.reverse = cell, reverse
-        if backend == "auto":
-            backend = "eager" if refuses(cell) else "native"
+        self.auto = backend == "auto"
+        if self.auto:
+            backend = "compiled" if compiled.refuses(cell) is None else self._uncompiled()
         if backend not in BACKENDS:
             raise ValueError(f"unknown backend {backend!r}; known: auto, {', '.join(BACKENDS)}")
         if backend == "native" and (reason := refuses(cell)):
             raise ValueError(f"backend=native: {reason}; use backend=eager (or auto)")
+        if backend == "compiled" and not self.auto and (reason := compiled.refuses(cell)):
+            raise ValueError(f"backend=compiled: {reason}; use backend=eager (or auto)")
         self.backend = backend
+        self.loop = compiled.Loop()
         self.trace: list[Tensor] | None = None
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         return (self.cell,)
 
+    def _uncompiled(self) -> str:
+        return "eager" if refuses(self.cell) else "native"
+
+    @property
+    def runs(self) -> str:
+        """The backend that computes now. Raises ValueError where `compiled` was asked for and cannot."""
+        # A compiler is given the loop: it finds no gradient of torch's LSTM kernel, and cannot pack by unknown lengths.
+        if self.trace is not None or torch.compiler.is_compiling():
+            return "eager"
+        if self.backend == "compiled" and (reason := compiled.cannot_now(weight_of(self.cell))):
+            if not self.auto:
+                raise ValueError(f"backend=compiled: {reason}; use backend=eager (or auto)")
+            return self._uncompiled()
+        return self.backend
+
     @property
     def packs(self) -> bool:
         """Whether torch's kernel runs: it takes sequences packed and never reads padding."""
-        # A compiler is given the loop: it finds no gradient of torch's LSTM kernel, and cannot pack by unknown lengths.
-        return self.backend == "native" and self.trace is None and not torch.compiler.is_compiling()
+        return self.runs == "native"
 
     @property
     def input_size(self) -> int:
@@ -143,12 +162,17 @@ class Layer(nn.Module):
             state = self.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
             zeros = state if self.cell.starts_at_zero else ()
         steps = x.transpose(0, 1)
-        if self.packs:
+        time_first = None if checked.real is None else checked.real.transpose(0, 1)
+        runs = self.runs
+        if runs == "compiled" and not compiled.sees_all(x):
+            output, state = self.loop.unroll(
+                self.cell, steps, state, mask=time_first, reverse=self.reverse, zero_start=bool(zeros)
+            )
+        elif runs == "native":
             if checked.masked:
                 raise ValueError("backend=native takes lengths, not a mask; use backend=eager")
             output, state = unroll_native(self.cell, steps, state, lengths=checked.counted, reverse=self.reverse)
         else:
-            time_first = None if checked.real is None else checked.real.transpose(0, 1)
             with known_zeros(self.cell, zeros):
                 output, state = unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse, trace=self.trace)
         return output.transpose(0, 1), state

@@ -1,14 +1,17 @@
 """Ways to compute the same layer. Each is proven equal to eager in value and gradient (tests/nn/test_backends.py).
 
-eager    the loop of nn.layers: input product hoisted out of it, gates fused. Every cell, every option.
-native   torch's own kernels (ATen, oneDNN, cuDNN), for cells that have one: RNN, LSTM and GRU without peepholes.
+eager     the loop of nn.layers: input product hoisted out of it, gates fused. Every cell, every option.
+native    torch's own kernels (ATen, oneDNN, cuDNN), for cells that have one: RNN, LSTM and GRU without peepholes.
+compiled  the cell's own step as one loop in C, forwards and backwards: dense cells on a CPU, where a C compiler is.
 
-`auto` follows this fixed rule and never a timing: native where the cell names a kernel, else eager. Under
-torch.compile and torch.export every layer is the loop.
+`auto` follows a fixed rule and never a timing: compiled where the cell compiles and a compiler is there, else native
+where the cell names a kernel, else eager. Under torch.compile, torch.export, a trace and whatever else must see each of
+torch's operations, every layer is the loop.
 """
 
+from rnnbench.nn.backends import compiled
 from rnnbench.nn.backends.native import refuses, unroll_native
 
-BACKENDS = ("eager", "native")
+BACKENDS = ("eager", "native", "compiled")
 
-__all__ = ["BACKENDS", "refuses", "unroll_native"]
+__all__ = ["BACKENDS", "compiled", "refuses", "unroll_native"]

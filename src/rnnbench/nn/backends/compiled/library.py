@@ -1,0 +1,82 @@
+"""The shared library of a cell's loops, and how it is called."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from rnnbench import toolchain
+from rnnbench.nn.backends.compiled.emit import emit
+from rnnbench.nn.backends.compiled.gradient import differentiate
+from rnnbench.nn.backends.compiled.joining import join
+from rnnbench.nn.backends.compiled.layout import Layout, lay_out
+from rnnbench.nn.backends.compiled.tracing import trace
+from rnnbench.nn.cells.base import Cell
+
+WIDEST_PANEL = 32  # columns of a packed panel, on the processor with the widest vectors
+LONG, POINTER = ctypes.c_long, ctypes.c_void_p
+
+
+@dataclass(frozen=True)
+class Program:
+    """A cell's loops in one precision: the plan, the C text and what calls it."""
+
+    layout: Layout
+    source: str
+    arguments: type[ctypes.Structure]
+
+    @functools.cached_property
+    def library(self) -> ctypes.CDLL:
+        """The loaded library, compiled where the cache has none. Raises toolchain.CompilerFailed."""
+        tools = toolchain.find()
+        if tools is None:
+            raise toolchain.CompilerFailed(toolchain.why_none())
+        loaded = ctypes.CDLL(str(toolchain.build(self.source, tools)))
+        for function in (loaded.forward, loaded.backward):
+            function.argtypes = [ctypes.POINTER(self.arguments)]
+            function.restype = None
+        return loaded
+
+    def panels(self, size: int, *, backward: bool) -> int:
+        """How many numbers the packed weights take, at most, for H = size."""
+        stages = self.layout.backward if backward else self.layout.forward
+        calls = [call for stage in stages for call in stage.calls]
+        wide = [-(-call.width * size // WIDEST_PANEL) * WIDEST_PANEL for call in calls]
+        return sum(width * call.depth * size for width, call in zip(wide, calls, strict=True))
+
+
+def program_of(cell: Cell, dtype: str) -> Program:
+    """The program of a cell. dtype: float32 | float64. Raises form.Refused where a step cannot be compiled."""
+    step = join(trace(cell))
+    layout = lay_out(step, differentiate(step))
+    source = emit(layout, type(cell).__name__, dtype)
+    return Program(layout, source, _arguments(len(step.fields), max(len(step.weights), 1)))
+
+
+@functools.cache
+def _arguments(states: int, weights: int) -> type[ctypes.Structure]:
+    """The struct `arguments` of `emit`, field by field."""
+
+    class Arguments(ctypes.Structure):
+        _fields_ = [
+            *((name, LONG) for name in ("T", "B", "H", "first", "last")),
+            *((name, LONG) for name in ("reverse", "keep", "zero_start", "start_gradient")),
+            ("mask", POINTER),
+            *((name, POINTER) for name in ("x", "kept", "work", "grads", "back_work", "sums", "panels", "output")),
+            ("output_gradient", POINTER),
+            *((name, LONG) for name in ("gradient_row", "gradient_step")),
+            *((name, POINTER * states) for name in ("start", "state", "state_gradient")),
+            ("whole", LONG * states),
+            ("weight", POINTER * weights),
+        ]
+
+    return Arguments
+
+
+def addresses(tensors: list[Tensor], kind: Any) -> Any:
+    """The tensors' addresses as a C array of this kind."""
+    return kind(*(tensor.data_ptr() for tensor in tensors))

@@ -1,0 +1,358 @@
+"""A compiled cell over time, as `nn.layers.unroll` computes it, with a backward pass of its own.
+
+Axes: T time, B batch, I input features, H hidden features, N features of W x.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from rnnbench.nn.backends.compiled.form import Weight
+from rnnbench.nn.backends.compiled.layout import Place
+from rnnbench.nn.backends.compiled.library import Program, program_of
+from rnnbench.nn.backends.compiled.proof import prove
+from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.linear import weight_gradient
+from rnnbench.nn.maps import DenseMap
+
+DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+PLAIN = (bool, int, float, str, type(None), tuple)
+
+
+class Loop:
+    """The programs of one layer's cell, made when they are first needed: one a precision and state of its options.
+
+    Copied or pickled with its layer it begins empty: what is compiled belongs to the process.
+    """
+
+    def __init__(self) -> None:
+        self._programs: dict[Any, Program] = {}
+
+    def __reduce__(self) -> Any:
+        return Loop, ()
+
+    def __deepcopy__(self, memo: Any) -> Loop:
+        return Loop()
+
+    def program(self, cell: Cell, dtype: torch.dtype) -> Program:
+        """The cell's program. Raises form.Refused where its step cannot be compiled."""
+        # The options of a cell are written into its code, and may be set anew between two calls.
+        options = tuple((k, v) for k, v in cell.__dict__.items() if type(v) in PLAIN)
+        key = (dtype, options)
+        if key not in self._programs:
+            self._programs[key] = program_of(cell, DTYPES[dtype])
+        return self._programs[key]
+
+    def unroll(
+        self,
+        cell: Cell,
+        x: Tensor,
+        state: Any,
+        *,
+        mask: Tensor | None = None,
+        reverse: bool = False,
+        zero_start: bool = False,
+    ) -> tuple[Tensor, Any]:
+        """As `nn.layers.unroll`. zero_start: the state is known to be zero. Raises form.Refused, CompilerFailed.
+
+        The first use of a program in a process proves it on a small batch against the cell's own step.
+        """
+        program = self.program(cell, x.dtype)
+        prove(program, cell, x.dtype, _run)
+        output, new = _run(program, cell, x, state, mask=mask, reverse=reverse, zero_start=zero_start)
+        return output, cell.State(*new)
+
+
+@dataclass
+class _Setting:
+    """What a call is about beside its tensors. inner: whether W x is computed inside, from W and its bias."""
+
+    program: Program
+    size: int
+    mask: Tensor | None
+    reverse: bool
+    zero_start: bool
+    inner: bool
+    keep: bool = True
+
+
+def _run(
+    program: Program, cell: Cell, x: Tensor, state: Sequence[Tensor], *, mask: Tensor | None = None,
+    reverse: bool = False, zero_start: bool = False,
+) -> tuple[Tensor, Sequence[Tensor]]:  # fmt: skip
+    """x: (T, B, I) -> output (T, B, H) and the final state's fields, (B, H) each."""
+    if mask is not None:
+        mask = mask.to(torch.uint8).contiguous()
+    W = cell.W
+    inner = type(cell).hoist is Cell.hoist and type(W) is DenseMap and W.gain is None and "weight" in W._parameters
+    setting = _Setting(program, cell.hidden_size, mask, reverse, zero_start, inner)
+    source = (x, W.weight, W.bias) if inner else (cell.hoist(x), None, None)
+    tensors = (*source, *state, *(_weight(cell, weight) for weight in program.layout.step.weights))
+    if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in tensors):
+        output, *new = cast(tuple[Tensor, ...], _Recurrence.apply(setting, *tensors))  # type: ignore[no-untyped-call]
+        return output, new
+    setting.keep = False
+    memory = _forward(setting, *tensors)
+    return memory.output, memory.final(reverse)
+
+
+def _weight(cell: Cell, weight: Weight) -> Tensor:
+    """The parameter or buffer at a path, as it is now."""
+    *modules, name = weight.path.split(".")
+    module: nn.Module = cell
+    for each in modules:
+        module = cast(nn.Module, module._modules[each])
+    return cast(Tensor, module._parameters[name] if weight.trained else module._buffers[name])
+
+
+@dataclass
+class _Memory:
+    """What the forward loop leaves behind: layout's buffers, with time in front. states: (T or 2, B, H) each."""
+
+    wx: Tensor
+    kept: Tensor
+    states: list[Tensor]
+    output: Tensor
+    whole: list[bool]
+
+    def final(self, reverse: bool) -> list[Tensor]:
+        """The state after the last step, in tensors of its own."""
+        steps = self.output.shape[0]
+        last = [(0 if reverse else steps - 1) if whole else (steps - 1) & 1 for whole in self.whole]
+        return [state[n].clone() for state, n in zip(self.states, last, strict=True)]
+
+
+def _forward(setting: _Setting, x: Tensor, W: Tensor | None, bias: Tensor | None, *others: Tensor) -> _Memory:
+    """Run the forward loop. others: the state before the first step, (B, H) each, then the weights."""
+    program, size, layout = setting.program, setting.size, setting.program.layout
+    fields = len(layout.step.fields)
+    starts, weights = others[:fields], [weight.contiguous() for weight in others[fields:]]
+    steps, batch = x.shape[:2]
+    wx = (
+        F.linear(x.reshape(steps * batch, -1), W, bias)
+        if W is not None
+        else x.clone(memory_format=torch.contiguous_format)
+    )
+    # Without a backward loop the output alone has all steps, and states have two in turn.
+    output_is_state = layout.output_is_state and setting.mask is None
+    whole = [setting.keep or (n == 0 and output_is_state) for n in range(fields)]
+    output = x.new_empty(steps, batch, size)
+    states = [x.new_empty(steps if each else 2, batch, size) for each in whole]
+    if output_is_state:
+        states[0] = output
+    kept = x.new_empty((steps if setting.keep else 1) * batch * layout.kept * size)
+    scratch = x.new_empty(batch * layout.work * size + program.panels(size, backward=False))
+    begin = [start.contiguous() for start in starts]
+    arguments = program.arguments(
+        T=steps, B=batch, H=size, first=0, last=batch, reverse=setting.reverse, keep=setting.keep,
+        zero_start=setting.zero_start, mask=_address(setting.mask), x=wx.data_ptr(), kept=kept.data_ptr(),
+        work=scratch.data_ptr(), panels=scratch.data_ptr() + batch * layout.work * size * x.element_size(),
+        output=output.data_ptr(),
+    )  # fmt: skip
+    _point(arguments.start, begin)
+    _point(arguments.state, states)
+    _point(arguments.weight, weights)
+    arguments.whole[:] = whole
+    program.library.forward(ctypes.byref(arguments))
+    return _Memory(wx, kept, states, output, whole)
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _point(array: Any, tensors: Sequence[Tensor]) -> None:
+    for n, tensor in enumerate(tensors):
+        array[n] = tensor.data_ptr()
+
+
+class _Recurrence(torch.autograd.Function):
+    """The loop with its gradients. Its backward pass overwrites what was kept, so there is one."""
+
+    @staticmethod
+    def forward(ctx: Any, setting: _Setting, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        memory = _forward(setting, *cast(tuple[Tensor, ...], tensors))
+        x, *rest = tensors
+        # What autograd is told of it guards: changed in place before the backward pass, torch refuses that.
+        ctx.save_for_backward(memory.output, x, *rest)
+        ctx.setting, ctx.memory = setting, memory
+        ctx.set_materialize_grads(False)
+        return memory.output, *memory.final(setting.reverse)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, output_gradient: Tensor | None, *state_gradients: Tensor | None) -> tuple[Any, ...]:
+        if ctx.memory is None:
+            raise RuntimeError(
+                "backend=compiled: a second backward pass through one forward pass; what it kept is overwritten. "
+                "Use backend=eager, or run the layer again."
+            )
+        _, *tensors = ctx.saved_tensors
+        memory, ctx.memory = ctx.memory, None
+        needs = ctx.needs_input_grad[1:]
+        return None, *_backward(ctx.setting, memory, tensors, needs, output_gradient, state_gradients)
+
+
+def _backward(
+    setting: _Setting, memory: _Memory, tensors: Sequence[Tensor | None], needs: Sequence[bool],
+    output_gradient: Tensor | None, state_gradients: Sequence[Tensor | None],
+) -> list[Tensor | None]:  # fmt: skip
+    """The gradients of x, W, its bias, the starts and the weights; None where needs says no."""
+    program, size, layout = setting.program, setting.size, setting.program.layout
+    fields = len(layout.step.fields)
+    x, W = cast(Tensor, tensors[0]), tensors[1]
+    starts = [cast(Tensor, start).contiguous() for start in tensors[3 : 3 + fields]]
+    weights = [cast(Tensor, weight).contiguous() for weight in tensors[3 + fields :]]
+    steps, batch = memory.output.shape[:2]
+    start_gradient = any(needs[3 : 3 + fields])
+
+    if output_gradient is None:
+        output_gradient = x.new_zeros(size).expand(steps, batch, size)
+    elif output_gradient.stride(2) != 1 and size > 1:
+        output_gradient = output_gradient.contiguous()
+    carried = [x.new_zeros(batch, size) if g is None else g.clone(memory_format=torch.contiguous_format)
+               for g in state_gradients]  # fmt: skip
+    grads = x.new_empty(steps * batch * layout.grads * size)
+    sums = x.new_zeros(layout.sums, size)
+    scratch = x.new_empty(batch * layout.back_work * size + program.panels(size, backward=True))
+    arguments = program.arguments(
+        T=steps, B=batch, H=size, first=0, last=batch, reverse=setting.reverse, keep=1,
+        start_gradient=start_gradient, mask=_address(setting.mask), x=memory.wx.data_ptr(),
+        kept=memory.kept.data_ptr(), grads=grads.data_ptr(), back_work=scratch.data_ptr(), sums=sums.data_ptr(),
+        panels=scratch.data_ptr() + batch * layout.back_work * size * x.element_size(),
+        output_gradient=output_gradient.data_ptr(), gradient_row=output_gradient.stride(1),
+        gradient_step=output_gradient.stride(0),
+    )  # fmt: skip
+    _point(arguments.start, starts)
+    _point(arguments.state, memory.states)
+    _point(arguments.state_gradient, carried)
+    _point(arguments.weight, weights)
+    program.library.backward(ctypes.byref(arguments))
+
+    blocks = _Blocks(setting, memory, grads, starts, steps, batch)
+    wx_gradient = blocks.columns(layout.input_grads, 0, layout.step.inputs)
+    found: list[Tensor | None] = [None] * len(tensors)
+    if W is None:
+        found[0] = wx_gradient.reshape(x.shape) if needs[0] else None
+    else:
+        if needs[0]:
+            found[0] = (wx_gradient @ W).view(x.shape)
+        if needs[1]:
+            found[1] = weight_gradient(x.reshape(steps * batch, -1), wx_gradient)
+        if needs[2]:
+            found[2] = _joined_sums(layout.input_sums, sums)
+    for n, carry in enumerate(carried):
+        found[3 + n] = carry if needs[3 + n] else None
+    for n, weight in enumerate(layout.step.weights):
+        if needs[3 + fields + n]:
+            found[3 + fields + n] = blocks.matrix(n) if weight.dim == 2 else _vector(setting, n, sums)
+    return found
+
+
+def _vector(setting: _Setting, number: int, sums: Tensor) -> Tensor:
+    """The gradient of a weight that is a vector, or a number."""
+    layout = setting.program.layout
+    weight = layout.step.weights[number]
+    found = [layout.vector_sums.get((number, k)) for k in range(max(weight.blocks, 1))]
+    joined = _joined_sums(found, sums)
+    return joined if weight.dim else joined.sum()
+
+
+def _joined_sums(numbers: Sequence[int | None], sums: Tensor) -> Tensor:
+    """Sums one behind the other, (n H); zeros for None. Neighbours are not copied."""
+    first = numbers[0] if numbers else None
+    if first is not None and list(numbers) == [*range(first, first + len(numbers))]:
+        return sums[first : first + len(numbers)].view(-1)
+    zero = sums.new_zeros(sums.shape[-1])
+    return torch.cat([zero if n is None else sums[n] for n in numbers])
+
+
+@dataclass
+class _Blocks:
+    """What the backward loop leaves behind, as matrices of (T B) rows, for the gradients of weights."""
+
+    setting: _Setting
+    memory: _Memory
+    grads: Tensor
+    starts: Sequence[Tensor]
+    steps: int
+    batch: int
+
+    def columns(self, buffer: str, first: int, count: int) -> Tensor:
+        """(T B, count H) of a buffer that has all steps."""
+        layout, size = self.setting.program.layout, self.setting.size
+        whole, width = {
+            "x": (self.memory.wx, layout.step.inputs),
+            "grads": (self.grads, layout.grads),
+            "kept": (self.memory.kept, layout.kept),
+        }[buffer]
+        return whole.view(self.steps * self.batch, width * size)[:, first * size : (first + count) * size]
+
+    def matrix(self, number: int) -> Tensor:
+        """The gradient of a weight that is a matrix, over all products that it is in."""
+        layout, size = self.setting.program.layout, self.setting.size
+        weight = layout.step.weights[number]
+        total: Tensor | None = None
+        for product, grads, rows in layout.weight_grads:
+            if product.weight == number:
+                found = self._product(grads, rows)
+                found = found if product.transposed else found.t()
+                total = found if total is None else total + found
+        return self.grads.new_zeros(weight.blocks * size, weight.columns * size) if total is None else total
+
+    def _product(self, grads: Sequence[Place | None], rows: Sequence[Place]) -> Tensor:
+        """Gradients times rows, (grads H, rows H)."""
+        size = self.setting.size
+        runs = _runs(grads)
+        pieces = [
+            (first, count, n, self._piece(self.columns(place.buffer, place.block, count), row))
+            for first, count, place in runs
+            for n, row in enumerate(rows)
+        ]
+        if len(pieces) == 1 and len(rows) == 1 and pieces[0][1] == len(grads):
+            return pieces[0][3]
+        total = self.grads.new_zeros(len(grads) * size, len(rows) * size)
+        for first, count, n, piece in pieces:
+            total[first * size : (first + count) * size, n * size : (n + 1) * size] = piece
+        return total
+
+    def _piece(self, grads: Tensor, row: Place) -> Tensor:
+        """grads: (T B, n H), row: the place of one block -> (n H, H)."""
+        if row.buffer == "kept":
+            return weight_gradient(self.columns("kept", row.block, 1), grads)
+        states, size, batch = self.memory.states[row.block], self.setting.size, self.batch
+        if row.buffer == "new":
+            return weight_gradient(states.view(-1, size), grads)
+        assert row.buffer == "old"
+        # The state before each step: those after the other steps, and the start.
+        if self.setting.reverse:
+            before, inner, outer = states[1:], grads[:-batch], grads[-batch:]
+        else:
+            before, inner, outer = states[:-1], grads[batch:], grads[:batch]
+        found = weight_gradient(before.reshape(-1, size), inner)
+        if not self.setting.zero_start:
+            found = found + weight_gradient(self.starts[row.block], outer)
+        return found
+
+
+def _runs(places: Sequence[Place | None]) -> list[tuple[int, int, Place]]:
+    """Neighbours together: (first, count, place of the first)."""
+    runs: list[tuple[int, int, Place]] = []
+    for k, place in enumerate(places):
+        if place is None:
+            continue
+        if runs:
+            first, count, start = runs[-1]
+            if first + count == k and place == Place(start.buffer, start.block + count):
+                runs[-1] = (first, count + 1, start)
+                continue
+        runs.append((k, 1, place))
+    return runs

@@ -1,0 +1,125 @@
+/* The matrix product of the loops: C (+)= A @ M, with M packed once a call and used at every step.
+
+   A has few rows (a batch) and C is often narrow, where a BLAS spends its time on finding out what to do. M is cut into
+   panels of PANEL columns, each laid out in the order in which it is read. A tile is TILE rows of one panel: its sums
+   stay in registers through the whole depth. The order of all sums depends on the sizes alone. */
+
+#if defined(__AVX512F__)
+#define BYTES 64
+#define TILE 8
+#elif defined(__AVX__)
+#define BYTES 32
+#define TILE 6
+#else
+#define BYTES 16
+#define TILE 6
+#endif
+
+#define LANES (BYTES / (int)sizeof(R))
+#define PANEL (2 * LANES)
+#define INLINE static inline __attribute__((always_inline))
+
+typedef R aligned_vector __attribute__((vector_size(BYTES)));
+typedef R vector __attribute__((vector_size(BYTES), aligned(sizeof(R)), may_alias));
+
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety) interleave(disable)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+/* How many numbers the panels of a (depth x width) matrix take. */
+INLINE long panel_size(long depth, long width) {
+    return (width + PANEL - 1) / PANEL * PANEL * depth;
+}
+
+/* Element (k, j) of M lies at M[k * down + j * right]; columns past the width are zero. Returns 0, or NaN where an
+   element is not finite: a product with zeros may be left out only where it would give zeros. */
+static R pack(R *restrict panels, const R *restrict M, long depth, long width, long down, long right) {
+    R finite[PANEL] = {0};
+    for (long left = 0; left < width; left += PANEL) {
+        const long columns = width - left < PANEL ? width - left : PANEL;
+        for (long k = 0; k < depth; k++, panels += PANEL) {
+            for (long j = 0; j < columns; j++) {
+                const R element = M[k * down + (left + j) * right];
+                panels[j] = element;
+                finite[j] += element * 0;
+            }
+            for (long j = columns; j < PANEL; j++)
+                panels[j] = 0;
+        }
+    }
+    for (long j = 1; j < PANEL; j++)
+        finite[0] += finite[j];
+    return finite[0];
+}
+
+/* ROWS rows of one panel. */
+INLINE void tile(const int ROWS, long depth, const R *restrict A, long a_row, const R *restrict panel, R *restrict C,
+                 long c_row, int accumulate, long columns) {
+    aligned_vector left[TILE], right[TILE];
+    R edge[TILE * PANEL];
+    if (!accumulate) {
+        for (int i = 0; i < ROWS; i++) {
+            left[i] = (aligned_vector){0};
+            right[i] = (aligned_vector){0};
+        }
+    } else if (columns == PANEL) {
+        for (int i = 0; i < ROWS; i++) {
+            left[i] = *(const vector *)(C + i * c_row);
+            right[i] = *(const vector *)(C + i * c_row + LANES);
+        }
+    } else {
+        for (int i = 0; i < ROWS; i++) {
+            for (int j = 0; j < PANEL; j++)
+                edge[i * PANEL + j] = j < columns ? C[i * c_row + j] : 0;
+            left[i] = *(const vector *)(edge + i * PANEL);
+            right[i] = *(const vector *)(edge + i * PANEL + LANES);
+        }
+    }
+    for (long k = 0; k < depth; k++) {
+        const aligned_vector m_left = *(const vector *)(panel + k * PANEL);
+        const aligned_vector m_right = *(const vector *)(panel + k * PANEL + LANES);
+        for (int i = 0; i < ROWS; i++) {
+            const R a = A[i * a_row + k];
+            left[i] += a * m_left;
+            right[i] += a * m_right;
+        }
+    }
+    if (columns == PANEL) {
+        for (int i = 0; i < ROWS; i++) {
+            *(vector *)(C + i * c_row) = left[i];
+            *(vector *)(C + i * c_row + LANES) = right[i];
+        }
+    } else {
+        for (int i = 0; i < ROWS; i++) {
+            *(vector *)(edge + i * PANEL) = left[i];
+            *(vector *)(edge + i * PANEL + LANES) = right[i];
+            for (long j = 0; j < columns; j++)
+                C[i * c_row + j] = edge[i * PANEL + j];
+        }
+    }
+}
+
+/* C (rows x width) (+)= A (rows x depth) @ the packed matrix. a_row, c_row: from one row to the next. */
+static __attribute__((noinline)) void product(long rows, long depth, long width, const R *A, long a_row, const R *panel,
+                                              R *C, long c_row, int accumulate) {
+    for (long first = 0; first < width; first += PANEL, panel += depth * PANEL) {
+        const long columns = width - first < PANEL ? width - first : PANEL;
+        long row = 0;
+#define ROWS_OF(n) tile(n, depth, A + row * a_row, a_row, panel, C + row * c_row + first, c_row, accumulate, columns)
+        for (; row + TILE <= rows; row += TILE)
+            ROWS_OF(TILE);
+        switch (rows - row) {
+#if TILE > 7
+        case 7: ROWS_OF(7); break;
+        case 6: ROWS_OF(6); break;
+#endif
+        case 5: ROWS_OF(5); break;
+        case 4: ROWS_OF(4); break;
+        case 3: ROWS_OF(3); break;
+        case 2: ROWS_OF(2); break;
+        case 1: ROWS_OF(1); break;
+        }
+    }
+}
