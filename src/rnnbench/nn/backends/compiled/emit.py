@@ -11,7 +11,7 @@ import re
 from importlib import resources
 
 from rnnbench.nn.backends.compiled.form import Operand, Value
-from rnnbench.nn.backends.compiled.layout import Call, Layout, Pass, Place, Stage
+from rnnbench.nn.backends.compiled.layout import Call, Layout, Pass, Place
 from rnnbench.nn.backends.compiled.operations import TABLE
 
 REALS = {"float32": "float", "float64": "double"}
@@ -25,6 +25,7 @@ def emit(layout: Layout, name: str, dtype: str) -> str:
         "#include <math.h>\n#include <string.h>",
         f"typedef {real} R;" + ("\n#define SINGLE" if real == "float" else ""),
         _file("product.c"),
+        _file("matrices.c"),
         _file("functions.c"),
         _arguments(layout),
         _Loop(layout, backward=False).text(),
@@ -73,7 +74,7 @@ class _Loop:
 
     def text(self) -> str:
         kind = "backward" if self.backward else "forward"
-        body = "\n".join(self._stage(number, stage) for number, stage in enumerate(self.stages))
+        body = "\n".join(self._stages())
         steps = "long t = a->T - 1; t >= 0; t--" if self.backward else "long t = 0; t < a->T; t++"
         return f"""INLINE void {kind}_steps(const arguments *a, const int masked) {{
 {self._head()}
@@ -164,18 +165,26 @@ void {kind}(const arguments *a) {{
             lines.append("(void)output;")
         return _indented(lines, 2)
 
-    def _stage(self, number: int, stage: Stage) -> str:
-        calls = "\n".join(self._call(call) for call in stage.calls)
-        passes = self._pass(number, stage.passes)
-        return "\n".join(part for part in (calls, passes) if part)
+    def _stages(self) -> list[str]:
+        """Products and passes in turn; passes with no product between them go over each row together."""
+        parts: list[str] = []
+        together: list[Pass] = []
+        for stage in self.stages:
+            if stage.calls:
+                parts.append(self._passes(together))
+                together = []
+                parts += [self._call(call) for call in stage.calls]
+            together.append(stage.passes)
+        parts.append(self._passes(together))
+        return [part for part in parts if part]
 
     def _call(self, call: Call) -> str:
         rows, a_row = self._rows(call.rows)
         target, c_row = self._rows(call.target)
-        accumulate = "masked" if call.accumulate == "masked" else str(int(call.accumulate))
+        start = {True: target, False: "0", "masked": f"masked ? {target} : 0"}[call.accumulate]
         number = next(n for n, each in enumerate(self._calls()) if each is call)
-        sizes = f"rows, {call.depth} * H, {call.width} * H"
-        text = f"product({sizes}, {rows}, {a_row}, panel_{number}, {target}, {c_row}, {accumulate});"
+        sizes = f"rows, {_times(call.depth)}, {_times(call.width)}"
+        text = f"product({sizes}, {rows}, {a_row}, panel_{number}, {start}, {c_row}, {target}, {c_row});"
         condition = {"": "", "zero start": "if (t || !zero_start)", "no start gradient": "if (t || a->start_gradient)"}
         lines = [condition[call.skip], "    " + text] if call.skip else [text]
         return _indented(lines, 2)
@@ -210,28 +219,34 @@ void {kind}(const arguments *a) {{
 
     # one pass
 
-    def _pass(self, number: int, made: Pass) -> str:
-        if not made.stores and not made.sums:
+    def _passes(self, together: list[Pass]) -> str:
+        """One loop over the rows, and for each pass one over the features of a row."""
+        together = [each for each in together if each.stores or each.sums]
+        if not together:
             return ""
         pointers: dict[str, str] = {}
+        loops: list[str] = []
+        for each in together:
+            loops += ["    INDEPENDENT", "    for (long j = 0; j < H; j++) {"]
+            loops += ["        " + text for text in self._pass(each, pointers)]
+            loops += ["    }"]
+        lines = ["for (long b = a->first; b < a->last; b++) {", *("    " + text for text in pointers.values())]
+        lines += ["    if (masked && !a->mask[now * B + b]) {", *self._skipped(together), "        continue;", "    }"]
+        return _indented([*lines, *loops, "}"], 2)
+
+    def _pass(self, made: Pass, pointers: dict[str, str]) -> list[str]:
         loads = [self._load(value, place, pointers) for value, place in made.loads.items()]
         computed = [f"const R {self._name(value)} = {self._expression(value)};" for value in made.computed]
         stores = [self._store(*store, pointers) for store in made.stores]
         sums = [f"sums[{number} * H + j] += {self._read(operand)};" for number, operand in made.sums]
         if sums:
             pointers["sums"] = "R *restrict sums = a->sums;"
-        lines = ["for (long b = a->first; b < a->last; b++) {"]
-        lines += ["    " + text for text in pointers.values()]
-        lines += ["    if (masked && !a->mask[now * B + b]) {", *self._skipped(made), "        continue;", "    }"]
-        lines += ["    INDEPENDENT", "    for (long j = 0; j < H; j++) {"]
-        lines += ["        " + text for text in (*loads, *computed, *stores, *sums)]
-        lines += ["    }", "}"]
-        return _indented(lines, 2)
+        return [*loads, *computed, *stores, *sums]
 
-    def _skipped(self, made: Pass) -> list[str]:
+    def _skipped(self, together: list[Pass]) -> list[str]:
         """What a step that the mask leaves out does: the state stays, its gradient passes, all else is zero."""
         lines = []
-        for place, _, _ in made.stores:
+        for place in dict.fromkeys(place for made in together for place, _, _ in made.stores):
             target = self._element(place)
             if place.buffer == "gradient":
                 continue
@@ -281,6 +296,11 @@ void {kind}(const arguments *a) {{
 
     def _expression(self, value: Value) -> str:
         return TABLE[value.op].c.format(*(self._read(operand) for operand in value.args))
+
+
+def _times(blocks: int) -> str:
+    """So many blocks of H features."""
+    return "H" if blocks == 1 else f"{blocks} * H"
 
 
 def _number(number: float) -> str:

@@ -4,10 +4,10 @@
 
 #ifdef SINGLE
 
-/* e^x for |x| <= 87: x = n log 2 + r, e^r by a polynomial (Cephes' expf), 2^n by its exponent. */
-INLINE float power(float x) {
+/* e^r - 1 and 2^n of e^x = 2^n e^r, for |x| <= 87: x = n log 2 + r, e^r by a polynomial (Cephes' expf). */
+INLINE float reduced(float x, float *scale) {
     const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves a whole number in the last bits */
-    union { float number; int bits; } scale;
+    union { float number; int bits; } power;
     const float shifted = x * 1.44269504088896341f + round;
     const float n = shifted - round;
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -17,10 +17,16 @@ INLINE float power(float x) {
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    scale.number = shifted;
-    scale.bits = (scale.bits << 23) + 0x3f800000;
-    return p * scale.number;
+    power.number = shifted;
+    power.bits = (power.bits << 23) + 0x3f800000;
+    *scale = power.number;
+    return p * r * r + r;
+}
+
+INLINE float power(float x) {
+    float scale;
+    const float less_one = reduced(x, &scale);
+    return less_one * scale + scale;
 }
 
 INLINE float clamped(float x) {
@@ -32,18 +38,13 @@ INLINE float sigmoid_(float x) {
     return 1.0f / (1.0f + power(clamped(-x)));
 }
 
-/* Near 0 by a polynomial (Cephes' tanhf), for the small numbers' last bits; elsewhere by e^2x. */
+/* (e^2x - 1) / (e^2x + 1), with e^2x - 1 = 2^n (e^r - 1) + (2^n - 1): exact for small x, and 1 from 9 on. */
 INLINE float tanh_(float x) {
-    const float size = x < 0 ? -x : x;
-    const float square = x * x;
-    float p = -5.70498872745e-3f;
-    p = p * square + 2.06390887954e-2f;
-    p = p * square - 5.37397155531e-2f;
-    p = p * square + 1.33314422036e-1f;
-    p = p * square - 3.33332819422e-1f;
-    const float small = p * square * x + x;
-    const float large = 1.0f - 2.0f / (1.0f + power(clamped(2.0f * size)));
-    return size < 0.625f ? small : x < 0 ? -large : large;
+    x = x > 9.1f ? 9.1f : x;
+    x = x < -9.1f ? -9.1f : x;
+    float scale, p = reduced(2.0f * x, &scale);
+    const float less_one = p * scale + (scale - 1.0f);
+    return less_one / (less_one + 2.0f);
 }
 
 /* Two halves of x, so that what is below the smallest and near the largest number comes out, too. */

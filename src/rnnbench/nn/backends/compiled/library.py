@@ -17,6 +17,7 @@ from rnnbench.nn.backends.compiled.layout import Layout, lay_out
 from rnnbench.nn.backends.compiled.tracing import trace
 from rnnbench.nn.cells.base import Cell
 
+DEPTH_BLOCK = 256  # as matrices.c has it
 WIDEST_PANEL = 32  # columns of a packed panel, on the processor with the widest vectors
 LONG, POINTER = ctypes.c_long, ctypes.c_void_p
 
@@ -39,14 +40,52 @@ class Program:
         for function in (loaded.forward, loaded.backward):
             function.argtypes = [ctypes.POINTER(self.arguments)]
             function.restype = None
+        loaded.matrix_product.argtypes = [
+            *[LONG] * 3,
+            POINTER,
+            LONG,
+            POINTER,
+            LONG,
+            LONG,
+            *[POINTER] * 2,
+            LONG,
+            POINTER,
+        ]
+        loaded.weight_gradient.argtypes = [*[LONG] * 3, *[POINTER, LONG] * 3, POINTER]
+        loaded.matrix_product.restype = loaded.weight_gradient.restype = None
         return loaded
 
     def panels(self, size: int, *, backward: bool) -> int:
         """How many numbers the packed weights take, at most, for H = size."""
         stages = self.layout.backward if backward else self.layout.forward
         calls = [call for stage in stages for call in stage.calls]
-        wide = [-(-call.width * size // WIDEST_PANEL) * WIDEST_PANEL for call in calls]
-        return sum(width * call.depth * size for width, call in zip(wide, calls, strict=True))
+        return sum(panels_of(call.depth * size, call.width * size) for call in calls)
+
+    def product(self, A: Tensor, M: Tensor, start: Tensor | None = None) -> Tensor:
+        """start + A @ M: A (R, K) with rows of any stride, M (K, N), start (N) or none -> (R, N)."""
+        (rows, depth), width = A.shape, M.shape[1]
+        found = A.new_empty(rows, width)
+        panels = A.new_empty(panels_of(depth, width))
+        begin = None if start is None else start.data_ptr()
+        self.library.matrix_product(
+            rows, depth, width, A.data_ptr(), A.stride(0), M.data_ptr(), *M.stride(), begin, found.data_ptr(), width,
+            panels.data_ptr(),
+        )  # fmt: skip
+        return found
+
+    def weight_gradient(self, rows: Tensor, grads: Tensor, target: Tensor) -> None:
+        """target = grads^T rows: rows (R, K), grads (R, N), each with rows of any stride -> target (N, K)."""
+        count, inputs = rows.shape
+        panels = rows.new_empty(panels_of(DEPTH_BLOCK, max(inputs, 1)))
+        self.library.weight_gradient(
+            count, inputs, grads.shape[1], rows.data_ptr(), rows.stride(0), grads.data_ptr(), grads.stride(0),
+            target.data_ptr(), target.stride(0), panels.data_ptr(),
+        )  # fmt: skip
+
+
+def panels_of(depth: int, width: int) -> int:
+    """How many numbers the panels of a packed matrix take, at most."""
+    return -(-width // WIDEST_PANEL) * WIDEST_PANEL * depth
 
 
 def program_of(cell: Cell, dtype: str) -> Program:

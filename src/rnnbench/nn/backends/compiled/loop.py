@@ -13,14 +13,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from rnnbench.nn.backends.compiled.form import Weight
 from rnnbench.nn.backends.compiled.layout import Place
 from rnnbench.nn.backends.compiled.library import Program, program_of
 from rnnbench.nn.backends.compiled.proof import prove
 from rnnbench.nn.cells.base import Cell
-from rnnbench.nn.linear import weight_gradient
 from rnnbench.nn.maps import DenseMap
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
@@ -136,11 +134,10 @@ def _forward(setting: _Setting, x: Tensor, W: Tensor | None, bias: Tensor | None
     fields = len(layout.step.fields)
     starts, weights = others[:fields], [weight.contiguous() for weight in others[fields:]]
     steps, batch = x.shape[:2]
-    wx = (
-        F.linear(x.reshape(steps * batch, -1), W, bias)
-        if W is not None
-        else x.clone(memory_format=torch.contiguous_format)
-    )
+    if W is None:
+        wx = x.clone(memory_format=torch.contiguous_format)
+    else:
+        wx = program.product(x.reshape(steps * batch, -1), W.t(), bias)
     # Without a backward loop the output alone has all steps, and states have two in turn.
     output_is_state = layout.output_is_state and setting.mask is None
     whole = [setting.keep or (n == 0 and output_is_state) for n in range(fields)]
@@ -244,9 +241,10 @@ def _backward(
         found[0] = wx_gradient.reshape(x.shape) if needs[0] else None
     else:
         if needs[0]:
-            found[0] = (wx_gradient @ W).view(x.shape)
+            found[0] = program.product(wx_gradient, W).view(x.shape)
         if needs[1]:
-            found[1] = weight_gradient(x.reshape(steps * batch, -1), wx_gradient)
+            found[1] = torch.empty_like(W, memory_format=torch.contiguous_format)
+            program.weight_gradient(x.reshape(steps * batch, -1), wx_gradient, found[1])
         if needs[2]:
             found[2] = _joined_sums(layout.input_sums, sums)
     for n, carry in enumerate(carried):
@@ -311,36 +309,36 @@ class _Blocks:
     def _product(self, grads: Sequence[Place | None], rows: Sequence[Place]) -> Tensor:
         """Gradients times rows, (grads H, rows H)."""
         size = self.setting.size
-        runs = _runs(grads)
-        pieces = [
-            (first, count, n, self._piece(self.columns(place.buffer, place.block, count), row))
-            for first, count, place in runs
-            for n, row in enumerate(rows)
-        ]
-        if len(pieces) == 1 and len(rows) == 1 and pieces[0][1] == len(grads):
-            return pieces[0][3]
         total = self.grads.new_zeros(len(grads) * size, len(rows) * size)
-        for first, count, n, piece in pieces:
-            total[first * size : (first + count) * size, n * size : (n + 1) * size] = piece
+        for first, count, place in _runs(grads):
+            columns = self.columns(place.buffer, place.block, count)
+            for n, row in enumerate(rows):
+                target = total[first * size : (first + count) * size, n * size : (n + 1) * size]
+                self._piece(columns, row, target)
         return total
 
-    def _piece(self, grads: Tensor, row: Place) -> Tensor:
-        """grads: (T B, n H), row: the place of one block -> (n H, H)."""
+    def _piece(self, grads: Tensor, row: Place, target: Tensor) -> None:
+        """target (n H, H) = grads^T rows; grads: (T B, n H), row: the place of one block."""
+        program, size, batch = self.setting.program, self.setting.size, self.batch
         if row.buffer == "kept":
-            return weight_gradient(self.columns("kept", row.block, 1), grads)
-        states, size, batch = self.memory.states[row.block], self.setting.size, self.batch
+            program.weight_gradient(self.columns("kept", row.block, 1), grads, target)
+            return
+        states = self.memory.states[row.block].view(-1, size)
         if row.buffer == "new":
-            return weight_gradient(states.view(-1, size), grads)
+            program.weight_gradient(states, grads, target)
+            return
         assert row.buffer == "old"
         # The state before each step: those after the other steps, and the start.
         if self.setting.reverse:
-            before, inner, outer = states[1:], grads[:-batch], grads[-batch:]
+            before, inner, outer = states[batch:], grads[:-batch], grads[-batch:]
         else:
-            before, inner, outer = states[:-1], grads[batch:], grads[:batch]
-        found = weight_gradient(before.reshape(-1, size), inner)
+            before, inner, outer = states[:-batch], grads[batch:], grads[:batch]
+        if self.steps > 1:
+            program.weight_gradient(before, inner, target)
         if not self.setting.zero_start:
-            found = found + weight_gradient(self.starts[row.block], outer)
-        return found
+            first = torch.empty_like(target)
+            program.weight_gradient(self.starts[row.block], outer, first)
+            target += first
 
 
 def _runs(places: Sequence[Place | None]) -> list[tuple[int, int, Place]]:

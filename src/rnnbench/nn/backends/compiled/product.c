@@ -54,34 +54,35 @@ static R pack(R *restrict panels, const R *restrict M, long depth, long width, l
     return finite[0];
 }
 
-/* ROWS rows of one panel. */
-INLINE void tile(const int ROWS, long depth, const R *restrict A, long a_row, const R *restrict panel, R *restrict C,
-                 long c_row, int accumulate, long columns) {
+/* C = start + A @ panel, for ROWS rows and one panel. Element (i, k) of A lies at A[i * a_row + k * a_step], row k of the
+   panel at panel + k * p_step. start: C itself, one row for all (start_row 0), or NULL for zeros. */
+INLINE void tile(const int ROWS, long depth, const R *restrict A, long a_row, long a_step, const R *restrict panel,
+                 long p_step, const R *start, long start_row, R *C, long c_row, long columns) {
     aligned_vector left[TILE], right[TILE];
     R edge[TILE * PANEL];
-    if (!accumulate) {
+    if (!start) {
         for (int i = 0; i < ROWS; i++) {
             left[i] = (aligned_vector){0};
             right[i] = (aligned_vector){0};
         }
     } else if (columns == PANEL) {
         for (int i = 0; i < ROWS; i++) {
-            left[i] = *(const vector *)(C + i * c_row);
-            right[i] = *(const vector *)(C + i * c_row + LANES);
+            left[i] = *(const vector *)(start + i * start_row);
+            right[i] = *(const vector *)(start + i * start_row + LANES);
         }
     } else {
         for (int i = 0; i < ROWS; i++) {
             for (int j = 0; j < PANEL; j++)
-                edge[i * PANEL + j] = j < columns ? C[i * c_row + j] : 0;
+                edge[i * PANEL + j] = j < columns ? start[i * start_row + j] : 0;
             left[i] = *(const vector *)(edge + i * PANEL);
             right[i] = *(const vector *)(edge + i * PANEL + LANES);
         }
     }
     for (long k = 0; k < depth; k++) {
-        const aligned_vector m_left = *(const vector *)(panel + k * PANEL);
-        const aligned_vector m_right = *(const vector *)(panel + k * PANEL + LANES);
+        const aligned_vector m_left = *(const vector *)(panel + k * p_step);
+        const aligned_vector m_right = *(const vector *)(panel + k * p_step + LANES);
         for (int i = 0; i < ROWS; i++) {
-            const R a = A[i * a_row + k];
+            const R a = A[i * a_row + k * a_step];
             left[i] += a * m_left;
             right[i] += a * m_right;
         }
@@ -101,25 +102,35 @@ INLINE void tile(const int ROWS, long depth, const R *restrict A, long a_row, co
     }
 }
 
-/* C (rows x width) (+)= A (rows x depth) @ the packed matrix. a_row, c_row: from one row to the next. */
+/* As tile, for any number of rows up to TILE. */
+INLINE void some_rows(long rows, long depth, const R *restrict A, long a_row, long a_step, const R *restrict panel,
+                      long p_step, const R *start, long start_row, R *C, long c_row, long columns) {
+#define ROWS_OF(n) tile(n, depth, A, a_row, a_step, panel, p_step, start, start_row, C, c_row, columns)
+    switch (rows) {
+#if TILE > 6
+    case 8: ROWS_OF(8); break;
+    case 7: ROWS_OF(7); break;
+#endif
+    case 6: ROWS_OF(6); break;
+    case 5: ROWS_OF(5); break;
+    case 4: ROWS_OF(4); break;
+    case 3: ROWS_OF(3); break;
+    case 2: ROWS_OF(2); break;
+    case 1: ROWS_OF(1); break;
+    }
+#undef ROWS_OF
+}
+
+/* C (rows x width) = start + A (rows x depth) @ the packed matrix. a_row, c_row: from one row to the next. */
 static __attribute__((noinline)) void product(long rows, long depth, long width, const R *A, long a_row, const R *panel,
-                                              R *C, long c_row, int accumulate) {
+                                              const R *start, long start_row, R *C, long c_row) {
     for (long first = 0; first < width; first += PANEL, panel += depth * PANEL) {
         const long columns = width - first < PANEL ? width - first : PANEL;
-        long row = 0;
-#define ROWS_OF(n) tile(n, depth, A + row * a_row, a_row, panel, C + row * c_row + first, c_row, accumulate, columns)
-        for (; row + TILE <= rows; row += TILE)
-            ROWS_OF(TILE);
-        switch (rows - row) {
-#if TILE > 7
-        case 7: ROWS_OF(7); break;
-        case 6: ROWS_OF(6); break;
-#endif
-        case 5: ROWS_OF(5); break;
-        case 4: ROWS_OF(4); break;
-        case 3: ROWS_OF(3); break;
-        case 2: ROWS_OF(2); break;
-        case 1: ROWS_OF(1); break;
+        const R *begin = start ? start + first : 0;
+        for (long row = 0; row < rows; row += TILE) {
+            const long some = rows - row < TILE ? rows - row : TILE;
+            some_rows(some, depth, A + row * a_row, a_row, 1, panel, PANEL, begin ? begin + row * start_row : 0,
+                      start_row, C + row * c_row + first, c_row, columns);
         }
     }
 }
