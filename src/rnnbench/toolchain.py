@@ -122,8 +122,8 @@ def advice() -> str:
     if os.environ.get(VARIABLE) == "" or not (why := why_none()):
         return ""
     return (
-        f"{why}: cells train as in every version before (eager, or by torch's kernels); with one, a cell's own step is "
-        "compiled and trains several times faster (docs/speed.md)."
+        f"{why}: cells run by torch's kernels, or eagerly; with a compiler, a cell's own step is compiled and trains "
+        "several times faster than eagerly (docs/speed.md)."
     )
 
 
@@ -193,7 +193,7 @@ def _is_zig(command: tuple[str, ...]) -> bool:
 
 
 def _named_version(text: str) -> str:
-    """Name and version from what `--version` says."""
+    """Name and version from what `--version` says; empty of another compiler, whose defaults may be -ffast-math's."""
     if clang := re.search(r"\b((?:Apple )?clang) version (\d[\w.]*)", text):
         return f"{clang[1]} {clang[2]}"
     first = text.partition("\n")[0]
@@ -485,9 +485,9 @@ def _compile(source: str, toolchain: Toolchain, folder: Path, seconds: float) ->
 
 
 def _zig_folders(toolchain: Toolchain, folder: Path) -> dict[str, str]:
-    """Where zig keeps its own runtime, compiled: here, so that what is kept lies in one place and no home is needed."""
+    """Where zig keeps its own runtime, compiled: here unless the user says where, so that no home is needed."""
     names = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR") if toolchain.compiler.startswith("zig ") else ()
-    return dict.fromkeys(names, str(folder / ZIG))
+    return {name: os.environ.get(name) or str(folder / ZIG) for name in names}
 
 
 def _call(command: tuple[str, ...], seconds: float, folder: Path | None = None, extra: Mapping[str, str] = {}) -> str:
@@ -512,7 +512,9 @@ def _call(command: tuple[str, ...], seconds: float, folder: Path | None = None, 
         if process.returncode is None:
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
     if process.returncode:
         raise CompilerFailed(f"{_end(process.returncode)}: {_first_lines(said) or 'it said nothing'}")
     return said
