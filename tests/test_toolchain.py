@@ -130,8 +130,10 @@ def test_the_compiler_of_this_machine():
 
 def test_an_empty_path_has_none(path):
     assert toolchain.find() is None
-    assert toolchain.why_none() == "no C compiler was found (cc, gcc, clang, or pip install rnnbench[compiler])"
-    assert toolchain.advice().startswith("no C compiler was found (cc, gcc, clang, or pip install rnnbench[compiler]):")
+    assert toolchain.why_none() == 'no C compiler was found (cc, gcc, clang, or pip install "rnnbench[compiler]")'
+    assert toolchain.advice().startswith(
+        'no C compiler was found (cc, gcc, clang, or pip install "rnnbench[compiler]"):'
+    )
 
 
 @needs_compiler
@@ -140,7 +142,7 @@ def test_what_is_there_but_fails_counts_as_none_and_the_next_is_taken(path):
     assert toolchain.find() is None
     assert toolchain.why_none() == (
         f"no C compiler works here ({path}/cc: exit status 1: xcode-select: note: no developer tools were found; "
-        "or pip install rnnbench[compiler])"
+        'or pip install "rnnbench[compiler]")'
     )
     counting(path, "gcc")
     toolchain._find.cache_clear()
