@@ -38,7 +38,7 @@ from rnnbench.errors import BadInput
 
 VARIABLE = "RNNBENCH_CC"  # another command than those on the PATH; empty: no compiler
 NAMES = ("cc", "gcc", "clang")
-INSTALL = "pip install rnnbench[compiler]"
+INSTALL = 'pip install "rnnbench[compiler]"'
 
 CPUINFO = Path("/proc/cpuinfo")
 AVX2 = ("avx2", "fma")
@@ -122,8 +122,8 @@ def advice() -> str:
     if os.environ.get(VARIABLE) == "" or not (why := why_none()):
         return ""
     return (
-        f"{why}: cells train as in every version before (eager, or by torch's kernels); with one, a cell's own step is "
-        "compiled and trains several times faster (docs/speed.md)."
+        f"{why}: cells run by torch's kernels, or eagerly; with a compiler, a cell's own step is compiled and trains "
+        "several times faster than eagerly (docs/speed.md)."
     )
 
 
@@ -193,7 +193,7 @@ def _is_zig(command: tuple[str, ...]) -> bool:
 
 
 def _named_version(text: str) -> str:
-    """Name and version from what `--version` says."""
+    """Name and version from what `--version` says; empty of another compiler, whose defaults may be -ffast-math's."""
     if clang := re.search(r"\b((?:Apple )?clang) version (\d[\w.]*)", text):
         return f"{clang[1]} {clang[2]}"
     first = text.partition("\n")[0]
@@ -262,18 +262,17 @@ def _probe(toolchain: Toolchain) -> None:
     That it failed is not: what it lacks may be installed beside it. Raises CompilerFailed.
     """
     folder = _trusted_cache()
-    kept = folder / f"{PROBED}{_probe_key(toolchain)}" if folder else None
-    if kept and _is_ours(kept, stat.S_IFREG):
+    known = folder / f"{PROBED}{_probe_key(toolchain)}" if folder else None
+    if known and _is_ours(known, stat.S_IFREG):
         return
-    with _scratch(folder) as scratch:
-        library = _compile(PROBE, toolchain, scratch, PROBE_SECONDS)
-        try:
-            ctypes.CDLL(str(library))
-        except OSError as error:
-            raise CompilerFailed(f"what it makes cannot be loaded: {error}") from None
-    if kept:
+    try:
+        with _scratch(folder) as scratch:
+            ctypes.CDLL(str(_compile(PROBE, toolchain, scratch, PROBE_SECONDS)))
+    except OSError as error:  # of the loader, or nothing can be written anywhere
+        raise CompilerFailed(f"what it makes cannot be loaded: {error}") from None
+    if known:
         with contextlib.suppress(OSError):
-            os.close(os.open(kept, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+            os.close(os.open(known, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
 
 
 def _probe_key(toolchain: Toolchain) -> str:
@@ -363,6 +362,18 @@ def check_cache() -> None:
                 f"everybody can write to {parent}, and {cache}, which lies in it, is loaded as code: "
                 f"chmod o-w {parent}, or name another cache by XDG_CACHE_HOME."
             )
+
+
+def kept() -> tuple[int, int]:
+    """How many libraries the cache holds, and the bytes of all that lies in it."""
+    cache, count, found = cache_folder(), 0, 0
+    for folder, _, names in os.walk(cache):  # what another process removes meanwhile is passed over
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(folder, name))
+                found += status.st_size if stat.S_ISREG(status.st_mode) else 0
+                count += name == LIBRARY and Path(folder).parent == cache and not Path(folder).name.startswith(NEW)
+    return count, found
 
 
 def _trusted_cache() -> Path | None:
@@ -485,9 +496,9 @@ def _compile(source: str, toolchain: Toolchain, folder: Path, seconds: float) ->
 
 
 def _zig_folders(toolchain: Toolchain, folder: Path) -> dict[str, str]:
-    """Where zig keeps its own runtime, compiled: here, so that what is kept lies in one place and no home is needed."""
+    """Where zig keeps its own runtime, compiled: here unless the user says where, so that no home is needed."""
     names = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR") if toolchain.compiler.startswith("zig ") else ()
-    return dict.fromkeys(names, str(folder / ZIG))
+    return {name: os.environ.get(name) or str(folder / ZIG) for name in names}
 
 
 def _call(command: tuple[str, ...], seconds: float, folder: Path | None = None, extra: Mapping[str, str] = {}) -> str:
@@ -512,7 +523,9 @@ def _call(command: tuple[str, ...], seconds: float, folder: Path | None = None, 
         if process.returncode is None:
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
     if process.returncode:
         raise CompilerFailed(f"{_end(process.returncode)}: {_first_lines(said) or 'it said nothing'}")
     return said

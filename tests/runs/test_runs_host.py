@@ -13,6 +13,7 @@ from runs_tools import environment
 import rnnbench
 from rnnbench.runs import host
 from rnnbench.runs.source_hash import source_hash
+from rnnbench.toolchain import Toolchain
 
 PACKAGE = Path(rnnbench.__file__).parent
 
@@ -97,6 +98,16 @@ def test_the_host_in_words():
     assert set(found) == {"cpu", "simd", "system", "malloc_tuned", "omp_wait_policy"}
     assert found["cpu"]
     assert found["malloc_tuned"] is True
+
+
+def test_the_host_of_a_compiled_cell_says_what_compiled_it(monkeypatch):
+    there = Toolchain(("/usr/bin/cc",), "gcc 12.2.0", ("-O3", "-mavx2"), "x86-64 avx2")
+    monkeypatch.setattr(host.toolchain, "find", lambda: there)
+    found = host.describe("cpu", malloc_tuned=True, backend="compiled")
+    assert (found["compiler"], found["compiler_flags"]) == ("gcc 12.2.0", "-O3 -mavx2")
+    assert not host.describe("cpu", malloc_tuned=True, backend="native").keys() & {"compiler", "compiler_flags"}
+    monkeypatch.setattr(host.toolchain, "find", lambda: None)
+    assert "compiler" not in host.describe("cpu", malloc_tuned=True, backend="compiled")
 
 
 def test_peak_memory_is_that_of_this_process():

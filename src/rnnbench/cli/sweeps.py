@@ -271,6 +271,8 @@ def _clean(args: argparse.Namespace) -> int:
 
     store = Store.open(args.results)
     found = clean.find(store)
+    for line in clean.compiled():
+        print(line)
     if not found:
         print(f"nothing to clean in {store.results.root}")
         return OK

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rnnbench import toolchain
 from rnnbench.errors import BadInput
 from rnnbench.store.record import Git, Host
 
@@ -111,8 +112,11 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe(device: str, malloc_tuned: bool) -> Host:
-    """The record's `host`: what a speed, and on a CPU the last bits, depend on beside device, precision and backend."""
+def describe(device: str, malloc_tuned: bool, *, backend: str = "eager") -> Host:
+    """The record's `host`: what a speed, and on a CPU the last bits, depend on beside device, precision and backend.
+
+    backend: the resolved one; of a compiled cell, compiler and flags are said.
+    """
     import torch
 
     found: Host = {
@@ -124,4 +128,6 @@ def describe(device: str, malloc_tuned: bool) -> Host:
     }
     if device == "cuda":
         found["gpu"] = torch.cuda.get_device_name()
+    if backend == "compiled" and (there := toolchain.find()) is not None:
+        found |= {"compiler": there.compiler, "compiler_flags": " ".join(there.flags)}
     return found

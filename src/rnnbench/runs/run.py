@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ import torch
 import yaml
 from torch import nn
 
+from rnnbench import toolchain
 from rnnbench.datasets.base import loading
 from rnnbench.datasets.base.spec import Data, Split, data_hash
 from rnnbench.datasets.base.task import Task
@@ -193,6 +194,7 @@ def _execute(
     facts["started"] = now()
     device = _prepare_process(config, facts)
     demand.check(config)  # it may have been planned on another machine
+    compiled_by = _compiled_by(config)
     own_files.check(config)  # before the data is read, and after: it may change in between
     facts["own_source"] = build.import_own(config)
     build.try_training(config)
@@ -210,6 +212,7 @@ def _execute(
     _stop_where_asked(stop)
     made_by: MadeBy = {
         "source_hash": source_hash(), "own_source": facts["own_source"], "data_hash": facts["data_hash"],
+        "toolchain": compiled_by,
     }  # fmt: skip
     saved = _resumable(folder, made_by)
     tracker.start(RunInfo(job.id, job.title, job.group, config, claim.number, folder))
@@ -249,7 +252,32 @@ def _other(saved: checkpoint.State, made_by: MadeBy) -> str:
     own, before = made_by["own_source"] or {}, saved.get("own_source") or {}
     if own != before:
         return own_source.have_changed(sorted(name for name in {*own, *before} if own.get(name) != before.get(name)))
-    return "" if saved.get("data_hash") == made_by["data_hash"] else "the data has changed"
+    if saved.get("data_hash") != made_by["data_hash"]:
+        return "the data has changed"
+    return _other_toolchain(saved.get("toolchain") or {}, made_by["toolchain"] or {})
+
+
+def _other_toolchain(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What of a compiled cell's toolchain has changed, in words; empty where nothing has: equal bits need all of it."""
+    changed = [
+        f"{name} {before.get(name, 'unknown')} -> {now.get(name, 'none')}"
+        for name in {**now, **before}
+        if before.get(name) != now.get(name)
+    ]
+    return f"what compiles the cell has changed ({'; '.join(changed)})" if changed else ""
+
+
+def _compiled_by(config: Config) -> dict[str, str] | None:
+    """What compiles the cell of a run; None where nothing does.
+
+    Raises BadInput where there is no compiler, or the cache of what it made could be written to by others.
+    """
+    if config["backend"] != "compiled":
+        return None
+    if (there := toolchain.find()) is None:
+        raise BadInput(f"backend=compiled needs a C compiler: {toolchain.why_none()}.")
+    toolchain.check_cache()
+    return {"compiler": there.compiler, "flags": " ".join(there.flags), "processor": there.processor}
 
 
 def _stop_where_asked(stop: StopRequest) -> None:

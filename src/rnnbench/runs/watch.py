@@ -22,11 +22,15 @@ from rnnbench.tracking import Tracker
 
 
 class MadeBy(TypedDict):
-    """What a checkpoint belongs to: it is resumed by the same source on the same data alone."""
+    """What a checkpoint belongs to: it is resumed by the same source on the same data alone.
+
+    toolchain: of a compiled cell, what decides its last bits: compiler, flags and processor; else None.
+    """
 
     source_hash: str
     own_source: dict[str, str] | None
     data_hash: str
+    toolchain: dict[str, str] | None
 
 
 class StopRequest:

@@ -27,7 +27,8 @@ train_seconds           in the training loop, validation excluded
 wall_seconds            everything, over all attempts
 steps_per_second        updates / train_seconds
 peak_memory_mb          of the process (CPU) or of the device's allocator (CUDA), in training and test
-device precision backend threads deterministic host     what it was computed on and with
+device precision backend threads deterministic host     what it was computed on and with. host of a cell that was
+                        compiled: compiler ("gcc 12.2.0") and compiler_flags, which with the processor decide the bits
 git source_hash packages                                {commit dirty}; hash of nn/ datasets/ training/; versions
 own_source              what the user's own modules said that the run reached: file -> 12 hex digits; null where it
                         reached none (runs.own_source)
@@ -133,6 +134,8 @@ class Host(TypedDict):
     malloc_tuned: bool
     omp_wait_policy: str | None
     gpu: NotRequired[str]
+    compiler: NotRequired[str]
+    compiler_flags: NotRequired[str]
 
 
 class Git(TypedDict):

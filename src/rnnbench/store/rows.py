@@ -29,6 +29,8 @@ NETWORK_OPTIONS = ("cell.", "depth.", "direction.", "peephole.", "encoder", "hea
 TRAINING_OPTIONS = ("forecast.sampling",)
 OTHER_OPTIONS = ("precision", "device", "backend", "forecast.kind")  # the kind is an axis, `forecast`
 
+OF_TOOLCHAIN = ("compiler", "compiler_flags")  # of a record's host, where its cell was compiled
+
 # Every fixed column with its dtype, in order; an empty store gives exactly these.
 COLUMNS: dict[str, str] = {
     "id": "str", "entry": "str", "status": "str", "reason": "str",
@@ -42,7 +44,8 @@ COLUMNS: dict[str, str] = {
     "updates_done": "Int64", "train_seconds": "float64", "wall_seconds": "float64", "steps_per_second": "float64",
     "peak_memory_mb": "float64", "device": "str", "device_kind": "str", "precision": "str", "backend": "str",
     "threads": "Int64", "host": "str", "commit": "str", "dirty": "boolean", "source_hash": "str", "torch": "str",
-    "attempts": "Int64", "started": TIME, "finished": TIME, "own_source": "str", "files": "str", "id_lacks": "str",
+    "toolchain": "str", "attempts": "Int64", "started": TIME, "finished": TIME, "own_source": "str", "files": "str",
+    "id_lacks": "str",
 }  # fmt: skip
 
 
@@ -75,12 +78,13 @@ def row(record: Record) -> Row:
         "floor": floor if floor is not None else floor_name,
         "floor_name": floor_name,
         "updates_done": record.get("updates"),
-        "host": _compact(record.get("host")),
+        "host": _host(record.get("host")),
         "device_kind": _device_kind(record.get("device")),
         "backend": record.get("backend") or axes.get("backend"),
         "commit": git.get("commit"),
         "dirty": git.get("dirty"),
         "torch": part(record, "packages").get("torch"),
+        "toolchain": _toolchain(record.get("host")),
         "own_source": _own_source(record.get("own_source")),
         "files": _files(config.get("dataset")),
         "id_lacks": _id_lacks(record, config),
@@ -175,8 +179,21 @@ def _task(task: Any) -> str:
 
 
 @once
-def _compact(value: Any) -> str | None:
-    return compact(value)
+def _machine(host: Any) -> Any:
+    if not isinstance(host, Mapping):
+        return host
+    return {key: value for key, value in host.items() if key not in OF_TOOLCHAIN}
+
+
+@once
+def _host(host: Any) -> str | None:
+    return compact(_machine(host))
+
+
+@once
+def _toolchain(host: Any) -> str | None:
+    said = [host.get(key) for key in OF_TOOLCHAIN] if isinstance(host, Mapping) else []
+    return " ".join(str(word) for word in said if word) or None
 
 
 @once
@@ -190,6 +207,11 @@ def part(record: Mapping[str, object], key: str) -> Mapping[str, Any]:
     if isinstance(value, (dict, Mapping)):
         return value
     return {} if value is None or isinstance(value, (list, tuple)) else {"name": value}
+
+
+def machine(record: Mapping[str, object]) -> Any:
+    """A record's host without what compiled its cell: runs of another backend were on the same machine."""
+    return _machine(record.get("host"))
 
 
 def number(value: Any) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnbench import toolchain
 from rnnbench.runs import attempts
 from rnnbench.store.manifests import all_manifest_runs
 from rnnbench.store.store import Store
@@ -113,6 +114,17 @@ def text(found: list[Find]) -> list[str]:
             lines += [f"  {each.path}  {in_words(each.bytes)}" for each in some[:10]]
             lines += [f"  and {len(some) - 10} more"] * (len(some) > 10)
     return lines
+
+
+def compiled() -> list[str]:
+    """What the user's cache holds of compiled cells: a line, or none. It belongs to every store, so none removes it."""
+    count, bytes_ = toolchain.kept()
+    if not bytes_:
+        return []
+    return [
+        f"compiled cells, for every store: {count} libraries, {in_words(bytes_)} in {toolchain.cache_folder()} "
+        "(left; `rm -r` removes them, and what is needed is compiled anew)"
+    ]
 
 
 def in_words(count: float) -> str:

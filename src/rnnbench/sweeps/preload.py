@@ -22,6 +22,7 @@ import torchmetrics
 import rnnbench.datasets.base.losses
 import rnnbench.datasets.base.metrics
 import rnnbench.datasets.digits
+from rnnbench import toolchain
 from rnnbench.runs import host
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.run import attempt
@@ -79,6 +80,7 @@ import_all()
 host.git_state()
 host.packages()
 host.cpu_name()
+toolchain.find()
 rehearse()
 gc.collect()
 gc.freeze()  # the collector of a forked worker leaves what it inherited alone, and so shared

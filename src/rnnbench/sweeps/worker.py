@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rnnbench.errors import disk_full, no_start, unwritable
 from rnnbench.runs.plan import Job
+from rnnbench.toolchain import remove_private_folder
 
 # They reach every process of the group, or of a SLURM job's step (as its warning does), and are for the sweep, or for
 # the job's task: these say when a worker stops.
@@ -76,6 +77,7 @@ def _answer(connection: Connection, answer: tuple[str, str]) -> NoReturn:
     """Say how it went, and end at once."""
     with contextlib.suppress(OSError):  # nobody listens any more
         connection.send(answer)
+    remove_private_folder()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # the disk is full
             stream.flush()

@@ -231,6 +231,15 @@ def test_a_cost_is_compared_on_one_machine_only(elsewhere):
     assert "5 pairs are of two machines" in finding.words
 
 
+def test_a_compiled_cell_and_another_are_of_one_machine():
+    fast = claim(FASTER | {"measure": "updates_per_second", "above": 1})
+    here = {"cpu": "a processor"}
+    records = [r | {"steps_per_second": 100.0 + r["seed"], "host": here} for r in runs(seeds=5, lstm=0.9)]
+    compiled = here | {"compiler": "gcc 12.2.0", "compiler_flags": "-O3"}
+    records += [r | {"steps_per_second": 300.0 + r["seed"], "host": compiled} for r in runs(seeds=5, gru=0.9)]
+    assert judge(fast, records, {}).verdict == HOLDS
+
+
 def test_who_never_reaches_the_target_counts_with_all_of_its_time():
     reach = claim(FASTER | {"measure": "target_seconds", "below": 1})
     records = runs(seeds=6, lstm=0.5, gru=0.95)

@@ -68,6 +68,25 @@ def test_equal_bits_are_asked_for_only_where_they_are_promised():
     assert exactly(same, runs(seeds=range(20, 29)))[1] is None
 
 
+GCC, CLANG = {"compiler": "gcc 12.2.0", "compiler_flags": "-O3"}, {"compiler": "clang 16.0.0", "compiler_flags": "-O3"}
+
+
+@pytest.mark.parametrize("other", [CLANG, GCC | {"compiler_flags": "-O3 -mavx2"}, {}])
+def test_compiled_cells_promise_equal_bits_only_with_one_toolchain(other):
+    before, after = runs(), noisy(runs(), spread=1e-9)
+    here = {"cpu": "a processor", "simd": "AVX2"}
+
+    def of(some, toolchain):
+        return [record | {"host": here | toolchain} for record in some]
+
+    assert exactly(of(before, GCC), of(after, GCC)) == ("moved", False, 1)
+    assert exactly(of(before, GCC), of(after, other)) == ("noise", None, 0)
+    row, found = one(of(before, GCC), of(before, other))
+    assert math.isnan(row["speed_ratio"])
+    said = " ".join(str(other[key]) for key in other) or "unknown"
+    assert found.changed == [f"toolchain: gcc 12.2.0 -O3 -> {said}"]
+
+
 def test_a_loss_is_paired_by_seed_and_found_under_the_noise_between_seeds():
     row, found = one(runs(), noisy(runs(shift=-0.005)))
     assert (row["verdict"], row["test"], row["pairs"]) == ("worse", "flips", 9)

@@ -35,6 +35,16 @@ def test_one_row_a_run_with_the_values_of_its_record():
     assert "test/loss" in records_frame([record]).columns
 
 
+def test_what_compiled_a_cell_is_a_column_and_no_other_machine():
+    here = {"cpu": "a processor", "simd": "AVX2"}
+    compiled = here | {"compiler": "gcc 12.2.0", "compiler_flags": "-O3 -mavx2"}
+    frame = records_frame([make_record(seed=seed, host=host) for seed, host in enumerate((here, compiled, "a name"))])
+    frame = frame.sort_values("seed")
+    assert frame["host"].tolist() == ["cpu=a processor, simd=AVX2", "cpu=a processor, simd=AVX2", "a name"]
+    assert frame["toolchain"].isna().tolist() == [True, False, True]
+    assert frame["toolchain"].iloc[1] == "gcc 12.2.0 -O3 -mavx2"
+
+
 def test_fixed_dtypes_hold_whatever_the_records_miss():
     bare = {"schema_version": 1, "id": "x", "status": "error", "axes": {}, "dataset": {}, "seed": 0, "metrics": {}}
     frame = records_frame(

@@ -13,7 +13,7 @@ from rnnbench.reports.claims.wording import Check, Select, matches
 from rnnbench.reports.statistics.ratios import log_ratio
 from rnnbench.store.curves import Curves
 from rnnbench.store.record import Record
-from rnnbench.store.rows import number, part
+from rnnbench.store.rows import machine, number, part
 
 SMOKE = "smoke"
 
@@ -152,5 +152,5 @@ def is_trial(record: Record) -> bool:
 
 def _machine(record: Record) -> str:
     """All that a cost depends on beside what is compared: two runs are set against each other on one alone."""
-    facts = [record.get(key) for key in ("host", "device", "threads", "precision")]
-    return json.dumps([*facts, part(record, "packages").get("torch")], sort_keys=True)
+    facts = [record.get(key) for key in ("device", "threads", "precision")]
+    return json.dumps([machine(record), *facts, part(record, "packages").get("torch")], sort_keys=True)

@@ -24,7 +24,7 @@ from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.labels import text_or
 
 MACHINE = ("device", "host", "threads", "torch")
-FACTS = ("commit", "source_hash", "torch", "host", "device")
+FACTS = ("commit", "source_hash", "torch", "toolchain", "host", "device")
 COLUMNS: dict[str, str] = {
     "dataset": "str", "protocol": "str", "budget": "str", "device": "str", "precision": "str", "backend": "str",
     "metric": "str", "goal": "str", "label": "str", "label_b": "str", "a": "float64", "b": "float64", "n_a": "Int64",
@@ -60,7 +60,8 @@ class Comparison:
 def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
     """a before, b after. Raises BadInput where one has several entries for one of the other, or they share none.
 
-    exact: where one kind of processor, one torch and so many threads made both, equal seeds must give equal bits.
+    exact: where one kind of processor, one torch, so many threads and (of compiled cells) one compiler with one set of
+    flags made both, equal seeds must give equal bits.
 
     Columns of the rows: n_a, n_b: seeds with a value on test, of runs_a, runs_b; a, b: their means, over the `pairs`
     seeds that both have where these are 3 or more; gain: b - a, signed so that above 0 is better, with its interval.
@@ -131,7 +132,7 @@ def _differing(first: pd.Series[Any], other: pd.Series[Any]) -> list[str]:
 def _speed(a: pd.DataFrame, b: pd.DataFrame) -> Row:
     """Median updates per second of both, and their ratio where one machine took them."""
     both = pd.concat([a, b])
-    one = len(both[[*MACHINE, "precision", "backend", "updates", "batch_size"]].drop_duplicates()) == 1
+    one = len(both[[*MACHINE, "toolchain", "precision", "backend", "updates", "batch_size"]].drop_duplicates()) == 1
     speeds = [float(side["steps_per_second"].median()) if len(side) else math.nan for side in (a, b)]
     ratio = speeds[1] / speeds[0] if one and speeds[0] > 0 else math.nan
     note = "speeds of several machines, torches or settings" if not one and len(a) and len(b) else ""
@@ -141,7 +142,7 @@ def _speed(a: pd.DataFrame, b: pd.DataFrame) -> Row:
 def _equal_bits(a: pd.DataFrame, b: pd.DataFrame) -> bool | None:
     """Whether runs of one seed ended alike, with every metric equal; None where nothing promises it, or none meet."""
     both = pd.concat([a, b])
-    promised = both[["precision", "backend", "threads", "torch"]].drop_duplicates()
+    promised = both[["precision", "backend", "threads", "torch", "toolchain"]].drop_duplicates()
     processors = {(kind, _processor(host)) for kind, host in zip(both["device_kind"], both["host"], strict=True)}
     if len(promised) > 1 or len(processors) > 1 or {kind for kind, _ in processors} != {"cpu"}:
         return None

@@ -19,7 +19,7 @@ from rnnbench.store.rows import part
 ROWS = 2_000  # of a table: what is beyond is counted
 IDS = 3  # runs named beside a reason
 
-MADE_BY = ("device", "host", "precision", "backend", "threads", "commit", "dirty", "source_hash", "torch")
+MADE_BY = ("device", "host", "precision", "backend", "threads", "commit", "dirty", "source_hash", "torch", "toolchain")
 
 
 def coverage_data(source: Source) -> Data:

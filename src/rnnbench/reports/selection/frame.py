@@ -39,7 +39,7 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     - best_step, params, live_params, state_size, flops_per_step
     - train_seconds, wall_seconds (s), steps_per_second (1/s), peak_memory_mb (MB)
     - device (in words), device_kind (cpu | cuda | ...), precision, backend, threads, host
-    - commit, dirty, source_hash, torch (its version)
+    - commit, dirty, source_hash, torch (its version), toolchain (of a compiled cell: compiler and flags)
     - attempts, started, finished (UTC)
     - own_source: what the user's own modules said, as JSON; files: of a dataset that reads the user's files, each with
       the sha256 of its content, as JSON; id_lacks: what its id does not tell ("threads", of an old record)
