@@ -252,7 +252,9 @@ def flags_for(compiler: str, processor: str) -> tuple[str, ...]:
         base = ("-march=armv8-a",)
     else:  # Apple's clang has one processor for arm64, by its version
         base = ()
-    return (*FLAGS, *base, *(f"-m{feature}" for feature in X86.get(processor, ())))
+    # Compilers take half of an AVX-512 vector unless they are told; whole ones are up to a quarter faster here.
+    wide = ("-mprefer-vector-width=512",) if processor == "x86-64 avx512" else ()
+    return (*FLAGS, *base, *(f"-m{feature}" for feature in X86.get(processor, ())), *wide)
 
 
 def _probe(toolchain: Toolchain) -> None:

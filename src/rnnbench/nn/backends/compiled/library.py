@@ -19,7 +19,8 @@ from rnnbench.nn.cells.base import Cell
 
 DEPTH_BLOCK = 256  # as matrices.c has it
 WIDEST_PANEL = 32  # columns of a packed panel, on the processor with the widest vectors
-LONG, POINTER = ctypes.c_long, ctypes.c_void_p
+LONG: Any = ctypes.c_long
+POINTER: Any = ctypes.c_void_p
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,9 @@ class Program:
         for function in (loaded.forward, loaded.backward):
             function.argtypes = [ctypes.POINTER(self.arguments)]
             function.restype = None
-        loaded.matrix_product.argtypes = [
-            *[LONG] * 3,
-            POINTER,
-            LONG,
-            POINTER,
-            LONG,
-            LONG,
-            *[POINTER] * 2,
-            LONG,
-            POINTER,
-        ]
-        loaded.weight_gradient.argtypes = [*[LONG] * 3, *[POINTER, LONG] * 3, POINTER]
+        sizes, matrix = [LONG] * 3, [POINTER, LONG]
+        loaded.matrix_product.argtypes = [*sizes, *matrix, *matrix, LONG, POINTER, *matrix, POINTER]
+        loaded.weight_gradient.argtypes = [*sizes, *matrix, *matrix, *matrix, POINTER]
         loaded.matrix_product.restype = loaded.weight_gradient.restype = None
         return loaded
 

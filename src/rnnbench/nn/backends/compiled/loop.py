@@ -243,8 +243,8 @@ def _backward(
         if needs[0]:
             found[0] = program.product(wx_gradient, W).view(x.shape)
         if needs[1]:
-            found[1] = torch.empty_like(W, memory_format=torch.contiguous_format)
-            program.weight_gradient(x.reshape(steps * batch, -1), wx_gradient, found[1])
+            found[1] = W_gradient = torch.empty_like(W, memory_format=torch.contiguous_format)
+            program.weight_gradient(x.reshape(steps * batch, -1), wx_gradient, W_gradient)
         if needs[2]:
             found[2] = _joined_sums(layout.input_sums, sums)
     for n, carry in enumerate(carried):
