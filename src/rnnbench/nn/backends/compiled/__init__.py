@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from rnnbench import toolchain
 from rnnbench.nn.backends.compiled.form import Refused
@@ -69,10 +70,11 @@ def cannot_now(weight: Tensor | None) -> str | None:
 
 def sees_all(x: Tensor) -> bool:
     """Whether something is at work that must see every operation: a dispatch mode (FLOP counter), torch.func, a trace,
-    a subclass of Tensor."""
+    derivatives taken forwards, a subclass of Tensor."""
     return (
         type(x) is not Tensor
         or torch._C._len_torch_dispatch_stack() > 0
         or torch._C._functorch.peek_interpreter_stack() is not None
+        or forward_ad._current_level >= 0
         or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
     )

@@ -127,6 +127,11 @@ class _Memory:
         last = [(0 if reverse else steps - 1) if whole else (steps - 1) & 1 for whole in self.whole]
         return [state[n].clone() for state, n in zip(self.states, last, strict=True)]
 
+    def held(self) -> _Memory:
+        """The same memory without the output itself, which holds the graph that holds this: none would be freed."""
+        states = [state.detach() for state in self.states]
+        return _Memory(self.wx, self.kept, states, self.output.detach(), self.whole)
+
 
 def _forward(setting: _Setting, x: Tensor, W: Tensor | None, bias: Tensor | None, *others: Tensor) -> _Memory:
     """Run the forward loop. others: the state before the first step, (B, H) each, then the weights."""
@@ -180,7 +185,7 @@ class _Recurrence(torch.autograd.Function):
         x, *rest = tensors
         # What autograd is told of it guards: changed in place before the backward pass, torch refuses that.
         ctx.save_for_backward(memory.output, x, *rest)
-        ctx.setting, ctx.memory = setting, memory
+        ctx.setting, ctx.memory = setting, memory.held()
         ctx.set_materialize_grads(False)
         return memory.output, *memory.final(setting.reverse)
 
@@ -320,8 +325,8 @@ class _Blocks:
     def _piece(self, grads: Tensor, row: Place, target: Tensor) -> None:
         """target (n H, H) = grads^T rows; grads: (T B, n H), row: the place of one block."""
         program, size, batch = self.setting.program, self.setting.size, self.batch
-        if row.buffer == "kept":
-            program.weight_gradient(self.columns("kept", row.block, 1), grads, target)
+        if row.buffer in ("kept", "x"):
+            program.weight_gradient(self.columns(row.buffer, row.block, 1), grads, target)
             return
         states = self.memory.states[row.block].view(-1, size)
         if row.buffer == "new":

@@ -94,6 +94,12 @@ class Symbol:
     def __matmul__(self, other: Any) -> Symbol:
         return _matmul(self, other)
 
+    def _in_place(self, *_: Any) -> Any:
+        # Without these Python would compute `a += b` as `a = a + b`, and another name of a would keep the old value.
+        raise Refused("an operation in place")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = __setitem__ = _in_place
+
 
 class Tracer:
     """One tracing: the form, the size H that blocks have in it, and the weights met so far."""
@@ -191,6 +197,8 @@ def _apply(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """What a torch function of this name gives for symbols. Raises Refused where there is no rule for it."""
     if name.startswith("__") and name.endswith("__"):
         name = name.strip("_")
+    if name.endswith("_") or "out" in kwargs:
+        raise Refused("an operation in place")
     if name not in RULES:
         raise Refused(f"torch's `{name}`, which has no rule")
     for arg in (*args, *kwargs.values()):
