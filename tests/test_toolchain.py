@@ -238,6 +238,22 @@ def test_zig_comes_last_says_its_own_version_and_never_means_this_machine(path, 
     assert not toolchain._is_zig(("/usr/bin/cc",))
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_zig_keeps_its_runtime_where_this_user_alone_writes(path, cache, tmp_path, monkeypatch, cached):
+    monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR")
+    monkeypatch.setattr(toolchain.tempfile, "tempdir", str(tmp_path))
+    if not cached:
+        monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+    (path / "zig").mkdir()
+    said = tmp_path / "said"
+    zig = program(path / "zig" / "zig", f'[ "$1" = version ] && echo 0.17.1 || echo $ZIG_GLOBAL_CACHE_DIR > {said}')
+    monkeypatch.setenv("RNNBENCH_CC", f"{zig} cc")
+    assert toolchain.find() is None  # it left no library
+    place = Path(said.read_text().strip())
+    assert place.parent == cache if cached else place.parent.name.startswith("rnnbench-")
+    assert list(tmp_path.glob("rnnbench-*")) == []
+
+
 @needs_compiler
 def test_that_a_compiler_works_is_found_out_once(path, cache):
     counting(path)
