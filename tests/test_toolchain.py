@@ -625,3 +625,22 @@ def test_a_process_without_a_cache_removes_its_folder_at_its_end(monkeypatch, tm
     )
     assert said == "True"
     assert list(tmp_path.glob("rnnbench*")) == []
+
+
+@pytest.mark.integration
+@needs_compiler
+def test_a_sweeps_worker_which_ends_at_once_removes_its_folder_too(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (said,) = in_processes(
+        1,
+        f"""
+        from types import SimpleNamespace
+        from rnnbench import toolchain
+        from rnnbench.sweeps import worker
+        print(toolchain.build({SOURCE!r}, toolchain.find()).exists())
+        worker._answer(SimpleNamespace(send=lambda answer: None), ("ok", ""))
+        """,
+    )
+    assert said == "True"
+    assert list(tmp_path.glob("rnnbench*")) == []
