@@ -238,6 +238,22 @@ def test_zig_comes_last_says_its_own_version_and_never_means_this_machine(path, 
     assert not toolchain._is_zig(("/usr/bin/cc",))
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_zig_keeps_its_runtime_where_this_user_alone_writes(path, cache, tmp_path, monkeypatch, cached):
+    monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR")
+    monkeypatch.setattr(toolchain.tempfile, "tempdir", str(tmp_path))
+    if not cached:
+        monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+    (path / "zig").mkdir()
+    said = tmp_path / "said"
+    zig = program(path / "zig" / "zig", f'[ "$1" = version ] && echo 0.17.1 || echo $ZIG_GLOBAL_CACHE_DIR > {said}')
+    monkeypatch.setenv("RNNBENCH_CC", f"{zig} cc")
+    assert toolchain.find() is None  # it left no library
+    place = Path(said.read_text().strip())
+    assert place.parent == cache if cached else place.parent.name.startswith("rnnbench-")
+    assert list(tmp_path.glob("rnnbench-*")) == []
+
+
 @needs_compiler
 def test_that_a_compiler_works_is_found_out_once(path, cache):
     counting(path)
@@ -606,6 +622,25 @@ def test_a_process_without_a_cache_removes_its_folder_at_its_end(monkeypatch, tm
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     (said,) = in_processes(
         1, f"from rnnbench import toolchain; print(toolchain.build({SOURCE!r}, toolchain.find()).exists())"
+    )
+    assert said == "True"
+    assert list(tmp_path.glob("rnnbench*")) == []
+
+
+@pytest.mark.integration
+@needs_compiler
+def test_a_sweeps_worker_which_ends_at_once_removes_its_folder_too(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (said,) = in_processes(
+        1,
+        f"""
+        from types import SimpleNamespace
+        from rnnbench import toolchain
+        from rnnbench.sweeps import worker
+        print(toolchain.build({SOURCE!r}, toolchain.find()).exists())
+        worker._answer(SimpleNamespace(send=lambda answer: None), ("ok", ""))
+        """,
     )
     assert said == "True"
     assert list(tmp_path.glob("rnnbench*")) == []

@@ -286,13 +286,16 @@ def _probe_key(toolchain: Toolchain) -> str:
 @contextlib.contextmanager
 def _scratch(folder: Path | None) -> Iterator[Path]:
     """A folder for a moment: in the cache, where libraries will be loaded from, or where that cannot be, elsewhere."""
-    made = None
+    made = scratch = None
     if folder:
         with contextlib.suppress(OSError):
-            made = tempfile.mkdtemp(prefix=NEW, dir=folder)
-    made = made or tempfile.mkdtemp(prefix="rnnbench-")
+            made = scratch = Path(tempfile.mkdtemp(prefix=NEW, dir=folder))
+    if made is None or scratch is None:
+        made = Path(tempfile.mkdtemp(prefix="rnnbench-"))
+        scratch = made / "probe"  # beside it zig keeps its runtime, and everybody writes beside `made`
+        scratch.mkdir()
     try:
-        yield Path(made)
+        yield scratch
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
