@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from rnnbench.bench import sweep as bench
@@ -27,12 +29,32 @@ def test_what_is_not_installed_is_a_row_that_says_so(monkeypatch, capsys, senten
     monkeypatch.setattr(bench, "installed", lambda module: False)
     monkeypatch.setattr(bench, "measure", lambda results, runs, workers, do: Measured(runs, workers, 10.0, 0.1))
     monkeypatch.setattr(bench, "missed", lambda ours, fresh, busy: sentences)
+    monkeypatch.setattr(bench, "start_up", lambda folder, rounds: bench.LIMIT_START)
     assert bench.main(["--runs", "4"]) == code
     said = capsys.readouterr()
     assert "4 tiny runs" in said.out
     assert [line.split()[-2:] for line in said.out.splitlines() if "joblib" in line] == [["not", "installed"]]
     assert [line.split()[-3:] for line in said.out.splitlines() if "basic" in line] == [["24", "1.0", "0.10"]]
     assert said.err == "".join(f"limit missed: {sentence}\n" for sentence in sentences)
+    assert "one update computes 2.00 times what `import torch` does" in said.out
+
+
+def test_a_start_over_its_limit_fails(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "installed", lambda module: False)
+    monkeypatch.setattr(bench, "measure", lambda results, runs, workers, do: Measured(runs, workers, 10.0, 0.1))
+    monkeypatch.setattr(bench, "missed", lambda ours, fresh, busy: [])
+    monkeypatch.setattr(bench, "start_up", lambda folder, rounds: 4.25)
+    assert bench.main(["--runs", "4"]) == 1
+    sentence = "a process of one update computes 4.2 times what `import torch` does, limit 2 times"
+    assert capsys.readouterr().err == f"limit missed: {sentence}\n"
+
+
+@pytest.mark.integration
+def test_what_a_start_computes_is_counted_with_its_children(tmp_path):
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(10**7))'])"
+    assert bench.computed(sys.executable, "-c", child) > bench.computed(sys.executable, "-c", "")
+    assert 1 < bench.start_up(tmp_path / "start", 1) < 10
+    assert [record["updates"] for record in Store.open(tmp_path / "start").records().values()] == [1, 1]
 
 
 def test_a_way_that_does_not_do_the_runs_is_no_measurement(tmp_path):

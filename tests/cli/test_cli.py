@@ -582,6 +582,34 @@ def test_what_computes_nothing_loads_no_torch(tmp_path, store, line):
     assert min(seconds) < 4, "under a second on an idle core"
 
 
+LIGHT = """
+import sys
+from rnnbench.cli import main
+code = main(sys.argv[1:])
+from rnnbench.training import stand_ins
+real = [name for name in (stand_ins.DYNAMO, stand_ins.PLOT, stand_ins.SIGNAL) if not stand_ins.waits(name)]
+known = ("sympy", "scipy.stats", "matplotlib", "pandas", "sklearn", "PIL.Image", "torchvision", "wandb", "tensorboard",
+         "torch._inductor", "torch.distributed.tensor", "torch.onnx")
+print("CODE", code, "LOADED", real + [name for name in known if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cell=lstm dataset=digits peephole=on optimizer=adamw schedule=cosine precision=bf16",
+        "cell=gru dataset=adding dataset.T=5 dataset.train=64 dataset.val=8 dataset.test=8 optimizer=sgd",
+        "cell=convlstm dataset=moving_digits dataset.val=2 dataset.test=2 forecast=rollout budget.batch_size=2",
+    ],
+)
+def test_a_run_imports_nothing_heavy_that_it_does_not_use(tmp_path, line):
+    """Of its start half was the import of these, by Lightning, torchmetrics, torch's optimizers and scikit-learn."""
+    words = f"{line} budget=smoke budget.updates=2 budget.val_every=1 hidden_size=4 tracker=none".split()
+    done = process("-c", LIGHT, "run", *words, "--results", str(tmp_path), cwd=tmp_path)
+    assert "CODE 0 LOADED []" in done.stderr
+
+
 @pytest.mark.integration
 def test_a_hundred_records_are_a_leaderboard_in_seconds(tmp_path):
     fill_store(Store.open(tmp_path / "results"), make_records(("rnn", "lstm", "gru"), range(34)))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from rnnbench.datasets import Digits
+from rnnbench.datasets import Digits, digits
+
+
+@pytest.mark.parametrize("file", [digits.FILE, Path("datasets", "data", "moved.csv.gz")], ids=["read", "asked for"])
+def test_what_is_read_is_what_scikit_learn_gives(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "FILE", file)
+    for found, expected in zip(digits.read_digits.__wrapped__(), load_digits(return_X_y=True), strict=True):
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found, expected)
 
 
 def test_the_splits_cover_all_digits_once() -> None:

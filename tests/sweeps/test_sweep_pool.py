@@ -48,11 +48,12 @@ def test_a_worker_does_not_import_the_main_module_first(monkeypatch):
 
 
 REHEARSED = """
-import os, signal, threading, torch
+import os, signal, sys, threading, torch
 before = torch.get_rng_state(), signal.getsignal(signal.SIGTERM)
 import rnnbench.sweeps.preload
 from rnnbench.runs import host
-from rnnbench.training import fit
+from rnnbench.training import fit, stand_ins
+assert stand_ins.waits(stand_ins.DYNAMO) and not {"sympy", "scipy.stats", "matplotlib", "pandas"} & sys.modules.keys()
 assert torch.equal(before[0], torch.get_rng_state())
 assert signal.getsignal(signal.SIGTERM) == before[1]
 assert threading.enumerate() == [threading.main_thread()]

@@ -1,7 +1,8 @@
 """`make bench`, its last table: what a run costs beside its training, in our sweep and in other ways to do many runs.
 
 Tiny runs, so that the ways are what is timed. Runs a minute count from the command's start to its end; the overhead is
-what lies between the first and the last record, a run and a worker, less the training itself.
+what lies between the first and the last record, a run and a worker, less the training itself. Below it what a fresh
+process computes for a run of one update, most of it imports, as a multiple of what `import torch` alone does.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,7 +27,9 @@ from rnnbench.store.store import Store
 
 TINY = ["cell=rnn", "dataset=digits", "budget=smoke", "budget.updates=8", "budget.val_every=4", "hidden_size=8",
         "tracker=none"]  # fmt: skip
+ONE_UPDATE = [*TINY, "budget.updates=1", "budget.val_every=1"]
 LIMIT_SECONDS, LIMIT_TIMES = 0.1, 3.0  # overhead a run; runs a minute, as a multiple of fresh processes'
+LIMIT_START = 2.0  # what a process of one update computes, as a multiple of `import torch`
 
 # The same run as a Hydra user would start it from an application of their own.
 APPLICATION = """
@@ -103,6 +108,31 @@ def hydra(results: Path, runs: int, workers: int) -> None:
     run(sys.executable, str(application), "-m", f"+seed={seeds}", f"hydra.sweep.dir={results}/hydra", *more)
 
 
+def computed(*command: str) -> float:
+    """Seconds of a core that a command takes, its children's with it."""
+
+    def so_far() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = so_far()
+    run(*command)
+    return so_far() - before
+
+
+def start_up(folder: Path, rounds: int) -> float:
+    """What `rnnbench run` of one update computes, as a multiple of `import torch`: the median of interleaved rounds.
+
+    folder: an empty one, for the records.
+    """
+    found = []
+    for seed in range(rounds + 1):
+        torch = computed(sys.executable, "-c", "import torch")
+        ours = computed(sys.executable, "-m", "rnnbench", "run", *ONE_UPDATE, f"seed={seed}", "--results", str(folder))
+        found.append(ours / torch)
+    return statistics.median(found[1:])  # the first reads the files from the disk
+
+
 def ways(workers: int) -> dict[str, tuple[Callable[[Path, int, int], None], int, str | None]]:
     """By name: how, with how many workers, and what has to be installed for it."""
     return {
@@ -133,14 +163,24 @@ def missed(ours: Measured, fresh: Measured, *, busy: bool = False) -> list[str]:
     return found
 
 
+def missed_start(times: float) -> list[str]:
+    """The limit of the start, where it was missed, in a sentence."""
+    if times <= LIMIT_START:
+        return []
+    return [f"a process of one update computes {times:.1f} times what `import torch` does, limit {LIMIT_START:g} times"]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table as it is measured; 1 where a limit was missed."""
     parser = argparse.ArgumentParser("python -m rnnbench.bench.sweep", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="tiny runs of each way")
     parser.add_argument("--workers", type=int, default=2, help="of the ways that do several at once")
+    parser.add_argument("--rounds", type=int, default=5, help="of a fresh process against `import torch`")
     args = parser.parse_args(argv)
     if not args.runs > args.workers > 1:
         parser.error("--workers is at least 2, and --runs more than that")
+    if args.rounds < 1:
+        parser.error("--rounds is at least 1")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     table = Table(box=None, pad_edge=False)
     for n, column in enumerate(("way", "runs a minute", "times fresh processes'", "overhead a run, s")):
@@ -152,6 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 results = Path(folder) / str(n)
                 results.mkdir()
                 found[name] = measure(results, args.runs, workers, do)
+        times = start_up(Path(folder) / "start", args.rounds)
     once = found["fresh processes"]
     for name in ways(args.workers):
         if (m := found.get(name)) is not None:
@@ -159,10 +200,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             table.add_row(name, "not installed", "", "")
     console.print(f"\n{args.runs} tiny runs, from start to end", table, sep="\n", markup=False)
+    console.print(f"A process of one update computes {times:.2f} times what `import torch` does.", markup=False)
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if busy := load > cores + 1:
         console.print(f"This machine is busy (load {load:.1f}, {cores} cores): the seconds are not judged.")
-    sentences = missed(found["rnnbench sweep"], once, busy=busy)
+    sentences = missed(found["rnnbench sweep"], once, busy=busy) + missed_start(times)
     for sentence in sentences:
         print(f"limit missed: {sentence}", file=sys.stderr)
     return int(bool(sentences))

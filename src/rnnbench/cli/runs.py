@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import EXIT, FAILED, INTERRUPTED, OK, OVERRIDES, Commands, console
+from rnnbench.cli.common import EXIT, FAILED, INTERRUPTED, OK, OVERRIDES, Commands, collector_off, console
 from rnnbench.errors import BadInput
 from rnnbench.store.record import Record
 
@@ -67,9 +67,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _do(job: Job, store: Store) -> Record | int:
     """Do the run; the exit code where it was interrupted, or is another process's by now, which is said here."""
-    from rnnbench.runs.attempts import TakenOver
-    from rnnbench.runs.run import attempt
-    from rnnbench.training import Interrupted
+    with collector_off():
+        from rnnbench.runs.attempts import TakenOver
+        from rnnbench.runs.run import attempt
+        from rnnbench.training import Interrupted
 
     try:
         return attempt(job, store, told=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -51,8 +53,8 @@ class Digits(Task):
         )
 
     def load(self) -> Data:
-        """Read the digits from scikit-learn's own files."""
-        images, labels = _read()
+        """Read the digits from scikit-learn's own file."""
+        images, labels = read_digits()
         x = torch.from_numpy((images / 16).astype(np.float32)).reshape(-1, *VIEWS[self.view])
         y = torch.from_numpy(labels.astype(np.int64))
         parts = stratified(labels, SIZES, derive(self.data_seed, "digits", "split"))
@@ -63,10 +65,20 @@ class Digits(Task):
         return class_floors(10, data.train.y, data.test.y)
 
 
-@functools.cache
-def _read() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Every image (1797 64, values 0..16) and its digit. Read once a process; not to be written to."""
-    from sklearn.datasets import load_digits
+# Where scikit-learn keeps them. Read as they lie: to import scikit-learn, with scipy.stats and pandas, is as much work
+# as to import torch.
+FILE = Path("datasets", "data", "digits.csv.gz")
 
-    images, labels = load_digits(return_X_y=True)
-    return images, labels
+
+@functools.cache
+def read_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Every image (1797 64, values 0..16) and its digit. Read once a process; not to be written to."""
+    spec = importlib.util.find_spec("sklearn")
+    folders = spec.submodule_search_locations if spec is not None else None
+    if not folders or not (path := Path(folders[0]) / FILE).is_file():
+        from sklearn.datasets import load_digits  # one that has moved its file, or is not there, and says so
+
+        images, labels = load_digits(return_X_y=True)
+        return images, labels
+    table = np.loadtxt(path, delimiter=",")
+    return table[:, :-1], table[:, -1].astype(np.int64)

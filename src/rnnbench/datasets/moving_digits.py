@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnbench.datasets.base.checks import counts, one_of, sizes_and_seed, whole
 from rnnbench.datasets.base.spec import Data, Split
 from rnnbench.datasets.base.splits import stratified
-from rnnbench.datasets.digits import SIZES
+from rnnbench.datasets.digits import SIZES, read_digits
 from rnnbench.datasets.film.metrics import picture_metrics
 from rnnbench.datasets.film.sprites import RENDER_VERSION, SpriteTask, draw_clips, reflected
 from rnnbench.datasets.film.task import FRAME_LOSSES, Pictures, frame_spec
@@ -86,18 +86,14 @@ def speed_range(speed: object) -> tuple[float, float]:
 
 def digit_splits(data_seed: int) -> dict[str, NDArray[np.int64]]:
     """Which of the 1,797 images each split may show, disjoint."""
-    from sklearn.datasets import load_digits
-
-    _, labels = load_digits(return_X_y=True)
+    _, labels = read_digits()
     parts = stratified(labels, SIZES, derive(data_seed, "moving_digits", "split"))
     return dict(zip(("train", "val", "test"), parts, strict=True))
 
 
 def enlarged_digits(side: int) -> NDArray[np.uint8]:
     """The 1,797 digits as side x side bytes: 0..16 times 255/16, bilinear between pixel centres, edges continued."""
-    from sklearn.datasets import load_digits
-
-    images = load_digits(return_X_y=True)[0].reshape(-1, 8, 8)
+    images = read_digits()[0].reshape(-1, 8, 8)
     at = np.clip((np.arange(side) + 0.5) * 8 / side - 0.5, 0, 7)
     low = np.minimum(at.astype(np.int64), 6)
     share = at - low

@@ -15,9 +15,7 @@ import sys
 import tempfile
 import threading
 
-import sklearn.datasets
 import torch
-import torchmetrics
 
 import rnnbench.datasets.base.losses
 import rnnbench.datasets.base.metrics
@@ -85,4 +83,4 @@ rehearse()
 gc.collect()
 gc.freeze()  # the collector of a forked worker leaves what it inherited alone, and so shared
 
-__all__ = ["rnnbench", "sklearn", "torchmetrics"]
+__all__ = ["rnnbench"]

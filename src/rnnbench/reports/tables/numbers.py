@@ -9,17 +9,26 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
-
 ARROW = {"max": "↑", "min": "↓"}
 SMALLEST_P = 0.001  # a p value below says only that it is below
 EXACT = 1e-9  # a half width below this share of its number is rounding, not spread
 MOST_DECIMALS = 6  # of an estimate; finer ones are written with a power of ten
 
 
+def absent(value: Any) -> bool:
+    """Is there no value: None, NaN, pandas' NA or NaT?"""
+    if value is None or isinstance(value, (str, int)):
+        return value is None
+    if isinstance(value, float):
+        return math.isnan(value)
+    import pandas as pd  # only for what a frame holds: what `run` prints at its end is plain
+
+    return bool(pd.isna(value))
+
+
 def known(value: Any) -> bool:
     """Is there a finite number?"""
-    return value is not None and not pd.isna(value) and math.isfinite(value)
+    return not absent(value) and math.isfinite(value)
 
 
 def missing(value: Any) -> bool:
@@ -151,7 +160,7 @@ def points(value: Any, low: Any = None, high: Any = None) -> str:
 
 def with_arrow(metric: Any, goal: Any) -> str:
     """ "mse ↓": a metric and where better is, as far as both are known."""
-    words = ("" if pd.isna(metric) else str(metric), ARROW.get(str(goal), ""))
+    words = ("" if absent(metric) else str(metric), ARROW.get(str(goal), ""))
     return " ".join(word for word in words if word)
 
 
