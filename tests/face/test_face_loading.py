@@ -250,6 +250,7 @@ def test_data_is_what_runs_are_trained_on():
     assert "1077 × 64 × 1 float32" in data._repr_html_()
     batch = data.test.batch([3, 1])
     assert torch.equal(batch.x[0], data.test.inputs[3])
+    assert torch.equal(data.test.batch([-1, 0]).y, data.test.targets[[-1, 0]])
     assert torch.equal(data.val.batch().y, data.val.targets)
 
 

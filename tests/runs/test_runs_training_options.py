@@ -12,7 +12,8 @@ from rnnbench.errors import AxisRefused, BadInput
 from rnnbench.runs import build, registry
 from rnnbench.runs.compose import compose
 from rnnbench.runs.plan import prepare
-from rnnbench.runs.training_options import OPTIMIZER, SCHEDULES, check
+from rnnbench.runs.training_options import OPTIMIZER, SCHEDULES, check, fused_by_itself
+from rnnbench.training.optimizers import settled
 
 CHOICES = [(group, name) for group in ("optimizer", "schedule") for name in registry.choices(group)]
 STRANGE = [math.nan, math.inf, -math.inf, -1, "much", None, [], [0.5], {}, True]
@@ -24,13 +25,13 @@ BAD = {
     "nesterov": [1, 0, "yes", None], "gamma": [0, *STRANGE],
     "eta_min": [1, *STRANGE],
     "pct_start": [0, 1, 2, *STRANGE], "T_max": [0, 2.5, *STRANGE], "total_steps": [0, 2.5, 3, *STRANGE],
-    "max_lr": [0, 2, *STRANGE], "updates": [0, 2.5, *STRANGE],
+    "max_lr": [0, 2, *STRANGE], "updates": [0, 2.5, *STRANGE], "fused": [0, 1, "yes", []],
 }  # fmt: skip
 GOOD = {
     "lr": [1e-9, 1, 0.5], "weight_decay": [0, 0.1], "eps": [0, 1e-3], "alpha": [0, 0.99], "momentum": [0, 0.99],
     "betas": [[0, 0], [0.5, 0.99]], "nesterov": [True, False], "cycle_momentum": [True, False], "gamma": [0.5, 2],
     "eta_min": [0, 1e-6], "pct_start": [0.3, 0.9], "T_max": [4, 100], "total_steps": [4, 100], "max_lr": [0.003],
-    "updates": [1, 100],
+    "updates": [1, 100], "fused": [True, False, None],
 }  # fmt: skip
 UPDATES = 4
 
@@ -73,6 +74,40 @@ def test_each_good_value_trains(group, name, option):
             if schedule is not None:
                 schedule.step()
         assert weight.isfinite().all()
+
+
+ASKED = [
+    ["optimizer.fused=true"], ["optimizer.fused=false"], ["optimizer.fused=null"], ["+optimizer.foreach=true"],
+    ["+optimizer.foreach=true", "optimizer.fused=false"], ["+optimizer.foreach=false"],
+    ["+optimizer.differentiable=true"], [],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+@pytest.mark.parametrize("words", ASKED, ids=" ".join)
+def test_a_step_by_torchs_kernel_has_the_id_of_the_plain_command(name, words):
+    """null, which stands for it, is in no id, so that no id moved when the kernel came; false is in it."""
+    plain, job = prepare([f"optimizer={name}"]), prepare([f"optimizer={name}", *words])
+    options = build.make_optimizer(job.config)([torch.nn.Parameter(torch.ones(1))]).defaults
+    said = [word for word in words if not word.startswith("optimizer.fused")]
+    assert options["fused"] == (not any("=true" in word for word in said) and "optimizer.fused=false" not in words)
+    if not said:
+        assert (job.id == plain.id) == options["fused"]
+
+
+def test_training_and_planning_mean_the_same_by_null():
+    """Planning imports no torch, so the rule stands in two places."""
+    targets = {registry.read("optimizer", name)["_target_"] for name in registry.choices("optimizer")}
+    ways = [{}, {"foreach": True}, {"foreach": False}, {"differentiable": True}]
+    for node in ({"_target_": target, **way} for target in sorted(targets) for way in ways):
+        assert fused_by_itself(node) == (settled({**node, "fused": None})["fused"] is True)
+
+
+def test_a_kernel_together_with_another_way_is_refused():
+    with pytest.raises(BadInput, match=r"^optimizer=adam: .*fused.*foreach"):
+        build.try_training(prepare(["optimizer.fused=true", "+optimizer.foreach=true", "device=cpu"]).config)
+    with pytest.raises(BadInput, match=r"^optimizer=rmsprop: .*fused"):
+        build.try_training(prepare(["optimizer=rmsprop", "+optimizer.fused=true", "device=cpu"]).config)
 
 
 def takes(config):

@@ -75,10 +75,14 @@ class Part:
         return self.split.lengths
 
     def batch(self, index: Sequence[int] | Tensor | None = None) -> Batch:
-        """What a network is fed: x (B T F, B T or B T C H W), y and lengths of the sequences at index; None: of all."""
+        """What a network is fed: x (B T F, B T or B T C H W), y and lengths of the sequences at index; None: of all.
+
+        A negative index counts from the end.
+        """
         import torch
 
         places = torch.arange(self.split.size) if index is None else torch.as_tensor(index, dtype=torch.int64)
+        places = torch.where(places < 0, places + self.split.size, places)
         return self.task.batch(self.split, places)
 
     def __len__(self) -> int:

@@ -14,7 +14,16 @@ from typing import Any, TypeVar, cast
 from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.runs import processor, registry, training_options
-from rnnbench.store.config import Composed, Config, DatasetNode, DirectionNode, ForecastNode, Options, PeepholeNode
+from rnnbench.store.config import (
+    Composed,
+    Config,
+    DatasetNode,
+    DirectionNode,
+    ForecastNode,
+    OptimizerNode,
+    Options,
+    PeepholeNode,
+)
 from rnnbench.store.record import Axes, canonical
 from rnnbench.store.rows import is_network
 
@@ -85,6 +94,7 @@ def settle(config: Config) -> Config:
     config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
     config["backend"] = _auto(config["backend"], "eager" if _no_kernel(config) else "native")
     config["dataset"] = _dataset(config["dataset"])
+    config["optimizer"] = _optimizer(config["optimizer"])
     config["peephole"] = _peephole(config)
     if meta["inputs"] == "frames":
         config |= {"encoder": None, "encoder_size": None, "head": None, "forecast": _forecast(config)}
@@ -101,6 +111,14 @@ def _dataset(node: DatasetNode) -> DatasetNode:
         if all(isinstance(n, int) for n in (*steps, clips or 0)):  # else its task refuses it
             options["test_set"] = moving_mnist_file.settled(options["test_set"], options["protocol"], sum(steps), clips)
     return cast(DatasetNode, options)
+
+
+def _optimizer(node: OptimizerNode) -> OptimizerNode:
+    """The optimizer; one whose step is asked to be torch's kernel has null, which stands for that by itself."""
+    options: Composed = {**node}
+    if options.get("fused") is True and training_options.fused_by_itself(options):
+        options["fused"] = None
+    return cast(OptimizerNode, options)
 
 
 def _peephole(config: Config) -> PeepholeNode:

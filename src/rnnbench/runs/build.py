@@ -32,6 +32,7 @@ from rnnbench.runs import demand, own_source, registry, training_options
 from rnnbench.runs.axes import is_rival
 from rnnbench.seeds import derive
 from rnnbench.store.config import Composed, Config, OptimizerNode
+from rnnbench.training import optimizers
 from rnnbench.training.module import FitOptions
 
 
@@ -212,7 +213,7 @@ def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim
 
 def _make_optimizer(node: OptimizerNode, params: list[nn.Parameter]) -> torch.optim.Optimizer:
     what = f"optimizer={node['name']}"
-    options: Composed = {**node}
+    options: Composed = optimizers.settled(node)
     if isinstance(options.get("betas"), list):
         options["betas"] = [float(beta) for beta in options["betas"]]  # torch takes no 0 for 0.0
     optimizer: torch.optim.Optimizer = _call(_make(options, what, but="name", _partial_=True), what, params)

@@ -50,6 +50,14 @@ SCHEDULES = {
 }  # fmt: skip
 
 
+KERNELS = ("torch.optim.Adam", "torch.optim.AdamW")
+
+
+def fused_by_itself(optimizer: Mapping[str, Any]) -> bool:
+    """Whether torch's kernel is what `fused: null` stands for, as `training.optimizers` has it, below torch."""
+    return optimizer.get("_target_") in KERNELS and not (optimizer.get("foreach") or optimizer.get("differentiable"))
+
+
 def check(config: Config) -> None:
     """Refuse a value that the optimizer or the schedule cannot take, and values that do not go together.
 

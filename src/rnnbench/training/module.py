@@ -1,7 +1,8 @@
 """The one LightningModule: an update, its checks, and what happens at every validation.
 
-Manual optimisation and nothing logged a step: Lightning's own bookkeeping costs more than a small network's update
-(`make bench` prints it). What the run needs is kept here, and can be saved and restored at any update.
+Manual optimisation, and a whole round of updates as what Lightning takes for one batch: its bookkeeping around a batch
+is a good part of a small network's update (`make bench` prints it). What the run needs is kept here, and can be saved
+and restored at any update.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 from rnnbench.training.batches import Batches, Round
 from rnnbench.training.evaluate import autocast, evaluate, predict
+from rnnbench.training.gradients import clip_to, total_norm
 from rnnbench.training.outcomes import Diverged, Interrupted, TimedOut
 
 
@@ -100,24 +102,35 @@ class FitModule(pl.LightningModule):
     def configure_optimizers(self) -> None:
         """None: the optimizer is ours, so that Lightning wraps no call of it."""
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
+    def training_step(self, updates: range, batch_idx: int) -> None:
+        """One round, update by update."""
+        batches = self.round.batches
+        for update in updates:
+            self._update(batches.batch(update))
+            self.hooks.progress(self.state.update, self._latest)
+            if not self._round_is_over():  # else its validation comes first: a resumed run starts with the next round
+                self._stop_where_asked()
+
+    def _update(self, batch: Batch) -> None:
+        model, state = self.model, self.state
+        for p in self.params:
+            p.grad = None
         if self.options.input_noise:
             batch = batch._replace(x=self._noisy(batch.x))
         with autocast(self.options.precision, batch.x.device):
-            prediction = predict(self.model, batch, self.task.spec)
+            prediction = predict(model, batch, self.task.spec)
         loss = self.task.loss(prediction, batch)
-        if (auxiliary := getattr(self.model, "auxiliary", None)) is not None:
+        if (auxiliary := getattr(model, "auxiliary", None)) is not None:
             loss = loss + auxiliary  # a term of the network's own, as PredRNN-V2's decoupling
         loss.backward()
-        total = nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None])
+        grads = [p.grad for p in self.params if p.grad is not None]
+        total = total_norm(grads)
         norm, value = total.item(), loss.item()
-        state = self.state
         if not (abs(norm) < float("inf") and abs(value) < float("inf")):  # false for NaN too
             raise Diverged(state.update + 1, self._non_finite(value), state.norms)
         state.norms.append(norm)
         if self.options.clip is not None:  # after the check: clipping to a norm that is NaN makes every gradient NaN
-            nn.utils.clip_grads_with_norm_(self.params, self.options.clip, total)
+            clip_to(self.options.clip, grads, total, norm)
         last_of_round = (state.update + 1) % self.options.val_every == 0
         if last_of_round or state.update == 0:
             self._note_live()
@@ -135,11 +148,6 @@ class FitModule(pl.LightningModule):
         generator = torch.Generator().manual_seed(derive(self.options.input_noise_seed, self.state.update))
         noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
         return x + (self.options.input_noise or 0.0) * noise
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.hooks.progress(self.state.update, self._latest)
-        if not self._round_is_over():  # else its validation comes first: a resumed run starts with the next round
-            self._stop_where_asked()
 
     def _round_is_over(self) -> bool:
         update = self.state.update
@@ -193,7 +201,7 @@ class FitModule(pl.LightningModule):
         else:
             self._stop_where_asked()
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(self, batch: range, device: torch.device, dataloader_idx: int) -> range:
         """Nothing to move: the splits are on the device already, and batches are cut from them there."""
         return batch
 

@@ -58,15 +58,15 @@ class Task(ABC):
         return min(found), max(found)
 
     def batch(self, split: Split, index: Tensor) -> Batch:
-        """The sequences at index (B), trimmed to the longest of them, as the network takes them."""
-        lengths = None if split.lengths is None else split.lengths[index]
+        """The sequences at index (B integers from 0), trimmed to the longest of them, as the network takes them."""
+        lengths = None if split.lengths is None else split.lengths.index_select(0, index)
         x, y = split.x, split.y
         if lengths is not None:  # trimmed before it is gathered: padding is never copied
             longest = int(lengths.max())
             x = x[:, :longest]
             if self.spec.outputs == "step":
                 y = y[:, :longest]
-        return Batch(x[index], y[index], lengths)
+        return Batch(x.index_select(0, index), y.index_select(0, index), lengths)
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """The training loss, a scalar: the mean over the batch's sequences or valid steps."""
