@@ -10,6 +10,8 @@ WORKERS ?= 2
 # Of `make gate`: NOTE=--check writes nothing and fails where today's source is not noted. Of `make baseline`: MOVED=--moved.
 NOTE ?=
 MOVED ?=
+# Of `make bench`: BENCH="--write docs/speed.md" puts its tables there.
+BENCH ?=
 BIN := .venv/bin
 LOCK = build/lock/bin/uv pip compile -q --no-header --no-annotate --universal --python-version 3.11 pyproject.toml \
   --extra dev -c build/lock/torch.txt -c build/lock/pinned.txt
@@ -68,9 +70,8 @@ coverage: .venv  ## the tests with the coverage of src; fails below 90 %
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu" --cov=rnnbench --cov-report=
 	$(BIN)/python -m coverage report --include="src/rnnbench/*" --fail-under=90
 
-bench: .venv  ## speeds and memory on this machine, as ratios measured interleaved, and what a run costs (7 minutes)
-	$(BIN)/python -m rnnbench.bench.tables
-	$(BIN)/python -m rnnbench.bench.sweep
+bench: .venv  ## speeds and memory on this machine, as ratios measured interleaved, and what a run costs (15 minutes)
+	$(BIN)/python -m rnnbench.bench $(BENCH)
 
 gate: .venv gate-runs  ## every cell and embedded dataset, tiny, set against results/published/baseline (1 minute)
 	$(BIN)/rnnbench compare baseline build/gate --gate --exact

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from rnnbench import toolchain
 from rnnbench.bench import frames as bench_frames
 from rnnbench.bench import memory as bench_memory
 from rnnbench.bench import tables as bench
@@ -54,7 +55,7 @@ def test_ways_take_turns_to_begin_a_round():
 def test_a_missed_limit_is_the_exit_code_and_a_sentence(monkeypatch, capsys, missed, code):
     found = Result("A table of [x, h]", ("case", "ratio"), [("one", "2.00")], missed)
     monkeypatch.setattr(bench, "tables", lambda rounds, updates: {"one": lambda: found, "two": lambda: 1 / 0})
-    monkeypatch.setattr(bench.host, "tune_malloc", lambda: True)  # of this very process
+    monkeypatch.setattr(bench.training, "set_up", lambda: None)  # of this very process
     assert bench.main(["one"]) == code
     said = capsys.readouterr()
     assert "A table of [x, h]" in said.out
@@ -62,11 +63,57 @@ def test_a_missed_limit_is_the_exit_code_and_a_sentence(monkeypatch, capsys, mis
     assert said.err == "".join(f"limit missed: {sentence}\n" for sentence in missed)
 
 
+def test_a_table_that_fails_hides_no_other(monkeypatch, capsys):
+    found = Result("A table", ("case", "ratio"), [("one", "2.00")], ["it takes too long"])
+    monkeypatch.setattr(bench, "tables", lambda rounds, updates: {"broken": lambda: 1 / 0, "one": lambda: found})
+    monkeypatch.setattr(bench.training, "set_up", lambda: None)
+    assert bench.main([]) == 1
+    said = capsys.readouterr()
+    assert "A table" in said.out
+    assert "ZeroDivisionError" in said.err
+    assert said.err.endswith("table failed: broken\nlimit missed: it takes too long\n")
+
+
+def test_tables_are_written_into_the_places_that_a_page_has(monkeypatch, tmp_path):
+    """With where they were measured, and the goals with them; a table without a place is printed only."""
+    page = tmp_path / "page.md"
+    marks = "<!-- table: {} -->\n<!-- end -->\n"
+    page.write_text(marks.format("one") + marks.format("goals"))
+    found = Result("A table", ("case", "ratio"), [("one", "2.00")])
+    monkeypatch.setattr(bench, "tables", lambda rounds, updates: {"one": lambda: found, "two": lambda: found})
+    monkeypatch.setattr(bench.training, "set_up", lambda: None)
+    assert bench.main(["--write", str(page)]) == 0
+    written = bench.document.places(page.read_text())
+    assert written["one"] == bench.document.markdown(found, bench.document.where())
+    assert written["goals"] == bench.document.markdown(bench.goals.table())
+    assert set(written) == {"one", "goals"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--write", "nowhere.md"], "--write nowhere.md: it cannot be read"),
+        (["--processor", "a better one"], "this processor is "),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_measured(monkeypatch, capsys, words, sentence):
+    if words[0] == "--processor" and toolchain.find() is None:
+        pytest.skip("there is no compiler")
+    monkeypatch.setattr(bench, "tables", lambda rounds, updates: {"one": lambda: 1 / 0})
+    with pytest.raises(SystemExit) as caught:
+        bench.main(words)
+    assert caught.value.code == 2
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert "ZeroDivisionError" not in said.err
+
+
 def test_an_unknown_table_is_refused(capsys):
     with pytest.raises(SystemExit) as caught:
         bench.main(["speed"])
     assert caught.value.code == 2
-    known = "harness, backends, convlstm, bf16, memory, doubling"
+    known = ", ".join(bench.tables(1, 1))
+    assert known.startswith("harness, backends, ")
     assert f"unknown table 'speed'; known: {known}" in capsys.readouterr().err
 
 

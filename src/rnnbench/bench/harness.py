@@ -7,6 +7,7 @@ stands in one output. The command is `bench.tables`: it sets the process up as a
 from __future__ import annotations
 
 import math
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from rnnbench.datasets.base import loading
 from rnnbench.datasets.base.spec import Batch, Data, Split
 from rnnbench.datasets.base.task import Task
 from rnnbench.nn import GRU, LSTM, RNN, SequenceModel, build_stack
+from rnnbench.runs import host
 from rnnbench.runs.checkpoint import State
 from rnnbench.training.batches import Batches
 from rnnbench.training.fit import fit, make_ready, quiet
@@ -85,7 +87,19 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> Middle:
     return middle(a / b for a, b in zip(above, below, strict=True))
 
 
-class _NoHooks:
+def set_up() -> None:
+    """Make this process one as a run's."""
+    host.tune_malloc()
+    torch.set_num_threads(1)
+
+
+def children_seconds() -> float:
+    """CPU seconds of the processes that this one started, and they, and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class NoHooks:
     """A run without folder, tracker or progress line."""
 
     def validated(self, row: dict[str, float]) -> None: ...
@@ -130,7 +144,7 @@ def _bare(model: nn.Module, task: Task, data: Data, updates: int) -> None:
 
 def _ours(model: nn.Module, task: Task, data: Data, updates: int) -> None:
     options = FitOptions(updates=updates, batch_size=BATCH, val_every=updates + 1)
-    fit(model, task, data, options, _adam, None, _NoHooks())
+    fit(model, task, data, options, _adam, None, NoHooks())
 
 
 def _plain(model: nn.Module, task: Task, data: Data, updates: int) -> None:

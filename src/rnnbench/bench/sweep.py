@@ -80,9 +80,10 @@ def measure(results: Path, runs: int, workers: int, do: Callable[[Path, int, int
     return Measured(runs, workers, wall, between - trained)
 
 
-def run(*command: str) -> None:
-    """One command to its end, silent. Raises RuntimeError with what it said where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"RNNBENCH_RESULTS": ""})
+def run(*command: str, **more: str) -> None:
+    """One silent command to its end, with more in its environment. Raises RuntimeError with what it said on failure."""
+    environment = os.environ | {"RNNBENCH_RESULTS": ""} | more
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()[-2000:]}")
 

@@ -1,4 +1,4 @@
-"""`make bench`: every table of harness.py and frames.py, in a process that is set up as a run's.
+"""`make bench`: every table but the last, in a process that is set up as a run's.
 
 Its memory allocator is tuned as a run's is, which moves these ratios by a fifth.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from rnnbench.bench import frames
+from rnnbench.bench import cells, document, frames, goals, whole_runs
 from rnnbench.bench import harness as training
-from rnnbench.runs import host
+from rnnbench.errors import BadInput
 
 
 def tables(rounds: int, updates: int) -> dict[str, Callable[[], training.Result]]:
@@ -27,6 +28,11 @@ def tables(rounds: int, updates: int) -> dict[str, Callable[[], training.Result]
         "bf16": lambda: frames.bf16(rounds),
         "memory": frames.memory,
         "doubling": lambda: frames.doubling(rounds),
+        "cells": lambda: cells.cells(min(rounds, cells.ROUNDS)),
+        "lowest": lambda: cells.lowest(min(rounds, cells.ROUNDS)),
+        "compilation": cells.compile_times,
+        "updates": lambda: whole_runs.updates(min(rounds, cells.ROUNDS)),
+        "quickstart": whole_runs.sweep_before_and_after,
     }
 
 
@@ -40,26 +46,46 @@ def _table(result: training.Result) -> Table:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the tables as they are measured; 1 where a limit was clearly missed."""
+    """Print the tables as they are measured; 1 where a limit or goal was clearly missed, or a table failed."""
     parser = argparse.ArgumentParser("python -m rnnbench.bench.tables", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="at least 10 tell a missed limit from noise")
     parser.add_argument("--updates", type=int, default=200, help="of a round of the harness")
+    parser.add_argument("--processor", help="of cells and updates: compiled for a lesser kind of this processor")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into their places on it, too")
     parser.add_argument("tables", nargs="*", default=[], help=f"only these of {', '.join(tables(1, 1))}")
     args = parser.parse_args(argv)
     known = tables(args.rounds, args.updates)
     if unknown := [name for name in args.tables if name not in known]:
         parser.error(f"unknown table {unknown[0]!r}; known: {', '.join(known)}")
-    host.tune_malloc()
-    torch.set_num_threads(1)
+    try:
+        if args.write:
+            document.read(args.write)
+        with cells.built_for(args.processor):
+            return _measure({name: known[name] for name in args.tables or known}, args.write)
+    except (BadInput, ValueError) as error:
+        parser.error(str(error))
+
+
+def _measure(chosen: Mapping[str, Callable[[], training.Result]], page: Path | None) -> int:
+    training.set_up()
+    if page:
+        document.write(page, "goals", document.markdown(goals.table()))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    missed: list[str] = []
-    for name in args.tables or known:
-        result = known[name]()
+    sentences: list[str] = []
+    for name, make in chosen.items():
+        try:
+            result = make()
+        except Exception:  # the tables after it are measured, too
+            traceback.print_exc()
+            sentences.append(f"table failed: {name}")
+            continue
         console.print(f"\n{result.title}", _table(result), sep="\n", markup=False)
-        missed += result.missed
-    for sentence in missed:
-        print(f"limit missed: {sentence}", file=sys.stderr)
-    return int(bool(missed))
+        sentences += [f"limit missed: {sentence}" for sentence in result.missed]
+        if page:
+            document.write(page, name, document.markdown(result, document.where()))
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return int(bool(sentences))
 
 
 if __name__ == "__main__":
