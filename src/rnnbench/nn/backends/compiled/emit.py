@@ -14,6 +14,7 @@ from rnnbench.nn.backends.compiled.form import Operand, Value
 from rnnbench.nn.backends.compiled.layout import Call, Layout, Pass, Place
 from rnnbench.nn.backends.compiled.operations import TABLE
 
+CHUNK = 32  # rows of the batch that are added up before they are added to the others: no thread divides them
 REALS = {"float32": "float", "float64": "double"}
 
 
@@ -23,7 +24,7 @@ def emit(layout: Layout, name: str, dtype: str) -> str:
     parts = [
         f"/* {name}: one loop over time forwards, one backwards, from the cell's own step. {real}. */",
         "#include <math.h>\n#include <string.h>",
-        f"typedef {real} R;" + ("\n#define SINGLE" if real == "float" else ""),
+        f"typedef {real} R;\n#define CHUNK {CHUNK}" + ("\n#define SINGLE" if real == "float" else ""),
         _file("product.c"),
         _file("matrices.c"),
         _file("functions.c"),
@@ -48,7 +49,7 @@ def _arguments(layout: Layout) -> str:
     states, weights = len(layout.step.fields), max(len(layout.step.weights), 1)
     return f"""/* The rows [first, last) of a batch of B. keep: whether a backward loop will follow. mask: (T, B), NULL.
    state: of every step where whole[n], else of two in turn. gradient_row, gradient_step: strides of the output's
-   gradient. panels: room for the packed weights. sums: over these rows, H features each. */
+   gradient. panels: room for the packed weights. sums: of each CHUNK of rows, H features each. */
 typedef struct {{
     long T, B, H, first, last;
     long reverse, keep, zero_start, start_gradient;
@@ -240,7 +241,7 @@ void {kind}(const arguments *a) {{
         stores = [self._store(*store, pointers) for store in made.stores]
         sums = [f"sums[{number} * H + j] += {self._read(operand)};" for number, operand in made.sums]
         if sums:
-            pointers["sums"] = "R *restrict sums = a->sums;"
+            pointers["sums"] = f"R *restrict sums = a->sums + b / CHUNK * {self.layout.sums} * H;"
         return [*loads, *computed, *stores, *sums]
 
     def _skipped(self, together: list[Pass]) -> list[str]:

@@ -10,10 +10,11 @@ from typing import Any
 from torch import Tensor
 
 from rnnbench import toolchain
-from rnnbench.nn.backends.compiled.emit import emit
+from rnnbench.nn.backends.compiled.emit import CHUNK, emit
 from rnnbench.nn.backends.compiled.gradient import differentiate
 from rnnbench.nn.backends.compiled.joining import join
 from rnnbench.nn.backends.compiled.layout import Layout, lay_out
+from rnnbench.nn.backends.compiled.threads import parts, side_by_side
 from rnnbench.nn.backends.compiled.tracing import trace
 from rnnbench.nn.cells.base import Cell
 
@@ -53,26 +54,62 @@ class Program:
         calls = [call for stage in stages for call in stage.calls]
         return sum(panels_of(call.depth * size, call.width * size) for call in calls)
 
+    def call(self, backward: bool, arguments: Any, like: Tensor) -> None:
+        """Run one of the loops over all rows. arguments: all but the rows and the room for packed weights."""
+        size, batch = arguments.H, arguments.B
+        loop = self.library.backward if backward else self.library.forward
+        room = self.panels(size, backward=backward)
+        operations = 2.0 * arguments.T * batch * room
+        calls = []
+        for first, last in parts(batch, CHUNK, operations):
+            mine = self.arguments.from_buffer_copy(arguments)
+            panels = like.new_empty(room)
+            mine.first, mine.last, mine.panels = first, last, panels.data_ptr()
+            calls.append(_Call(loop, (ctypes.byref(mine),), (mine, panels)))
+        side_by_side([*calls])
+
     def product(self, A: Tensor, M: Tensor, start: Tensor | None = None) -> Tensor:
         """start + A @ M: A (R, K) with rows of any stride, M (K, N), start (N) or none -> (R, N)."""
         (rows, depth), width = A.shape, M.shape[1]
         found = A.new_empty(rows, width)
-        panels = A.new_empty(panels_of(depth, width))
         begin = None if start is None else start.data_ptr()
-        self.library.matrix_product(
-            rows, depth, width, A.data_ptr(), A.stride(0), M.data_ptr(), *M.stride(), begin, found.data_ptr(), width,
-            panels.data_ptr(),
-        )  # fmt: skip
+        calls = []
+        for first, last in parts(rows, CHUNK, 2.0 * rows * depth * width):
+            panels = A.new_empty(panels_of(depth, width))
+            here, there = A[first:last], found[first:last]
+            arguments = (
+                last - first, depth, width, here.data_ptr(), A.stride(0), M.data_ptr(), *M.stride(), begin,
+                there.data_ptr(), width, panels.data_ptr(),
+            )  # fmt: skip
+            calls.append(_Call(self.library.matrix_product, arguments, (panels,)))
+        side_by_side([*calls])
         return found
 
     def weight_gradient(self, rows: Tensor, grads: Tensor, target: Tensor) -> None:
         """target = grads^T rows: rows (R, K), grads (R, N), each with rows of any stride -> target (N, K)."""
-        count, inputs = rows.shape
-        panels = rows.new_empty(panels_of(DEPTH_BLOCK, max(inputs, 1)))
-        self.library.weight_gradient(
-            count, inputs, grads.shape[1], rows.data_ptr(), rows.stride(0), grads.data_ptr(), grads.stride(0),
-            target.data_ptr(), target.stride(0), panels.data_ptr(),
-        )  # fmt: skip
+        (count, inputs), outputs = rows.shape, grads.shape[1]
+        calls = []
+        for first, last in parts(outputs, WIDEST_PANEL, 2.0 * count * inputs * outputs):
+            panels = rows.new_empty(panels_of(DEPTH_BLOCK, max(inputs, 1)))
+            here, there = grads[:, first:last], target[first:last]
+            arguments = (
+                count, inputs, last - first, rows.data_ptr(), rows.stride(0), here.data_ptr(), grads.stride(0),
+                there.data_ptr(), target.stride(0), panels.data_ptr(),
+            )  # fmt: skip
+            calls.append(_Call(self.library.weight_gradient, arguments, (panels,)))
+        side_by_side([*calls])
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of the library and what must live as long."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+    alive: tuple[Any, ...]
+
+    def __call__(self) -> None:
+        self.function(*self.arguments)
 
 
 def panels_of(depth: int, width: int) -> int:
@@ -106,8 +143,3 @@ def _arguments(states: int, weights: int) -> type[ctypes.Structure]:
         ]
 
     return Arguments
-
-
-def addresses(tensors: list[Tensor], kind: Any) -> Any:
-    """The tensors' addresses as a C array of this kind."""
-    return kind(*(tensor.data_ptr() for tensor in tensors))

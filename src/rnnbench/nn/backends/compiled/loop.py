@@ -5,7 +5,6 @@ Axes: T time, B batch, I input features, H hidden features, N features of W x.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from rnnbench.nn.backends.compiled.emit import CHUNK
 from rnnbench.nn.backends.compiled.form import Weight
 from rnnbench.nn.backends.compiled.layout import Place
 from rnnbench.nn.backends.compiled.library import Program, program_of
@@ -142,7 +142,7 @@ def _forward(setting: _Setting, x: Tensor, W: Tensor | None, bias: Tensor | None
     if W is None:
         wx = x.clone(memory_format=torch.contiguous_format)
     else:
-        wx = program.product(x.reshape(steps * batch, -1), W.t(), bias)
+        wx = program.product(_rows(x), W.t(), bias)
     # Without a backward loop the output alone has all steps, and states have two in turn.
     output_is_state = layout.output_is_state and setting.mask is None
     whole = [setting.keep or (n == 0 and output_is_state) for n in range(fields)]
@@ -151,20 +151,33 @@ def _forward(setting: _Setting, x: Tensor, W: Tensor | None, bias: Tensor | None
     if output_is_state:
         states[0] = output
     kept = x.new_empty((steps if setting.keep else 1) * batch * layout.kept * size)
-    scratch = x.new_empty(batch * layout.work * size + program.panels(size, backward=False))
+    work = x.new_empty(batch * layout.work * size)
     begin = [start.contiguous() for start in starts]
     arguments = program.arguments(
-        T=steps, B=batch, H=size, first=0, last=batch, reverse=setting.reverse, keep=setting.keep,
-        zero_start=setting.zero_start, mask=_address(setting.mask), x=wx.data_ptr(), kept=kept.data_ptr(),
-        work=scratch.data_ptr(), panels=scratch.data_ptr() + batch * layout.work * size * x.element_size(),
+        T=steps, B=batch, H=size, reverse=setting.reverse, keep=setting.keep, zero_start=setting.zero_start,
+        mask=_address(setting.mask), x=wx.data_ptr(), kept=kept.data_ptr(), work=work.data_ptr(),
         output=output.data_ptr(),
     )  # fmt: skip
     _point(arguments.start, begin)
     _point(arguments.state, states)
     _point(arguments.weight, weights)
     arguments.whole[:] = whole
-    program.library.forward(ctypes.byref(arguments))
+    program.call(False, arguments, x)
     return _Memory(wx, kept, states, output, whole)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """x (T, B, I) as a matrix of (T B) rows, the features of each side by side."""
+    rows = x.flatten(0, 1)
+    return rows if rows.stride(1) == 1 else rows.contiguous()
+
+
+def _added(chunks: Tensor) -> Tensor:
+    """The sum over the first axis, one after the other: in the same order however many threads there are."""
+    total = chunks[0]
+    for each in chunks[1:]:
+        total = total + each
+    return total
 
 
 def _address(tensor: Tensor | None) -> int | None:
@@ -223,21 +236,20 @@ def _backward(
     carried = [x.new_zeros(batch, size) if g is None else g.clone(memory_format=torch.contiguous_format)
                for g in state_gradients]  # fmt: skip
     grads = x.new_empty(steps * batch * layout.grads * size)
-    sums = x.new_zeros(layout.sums, size)
-    scratch = x.new_empty(batch * layout.back_work * size + program.panels(size, backward=True))
+    chunks = x.new_zeros(-(-batch // CHUNK), layout.sums, size)
+    work = x.new_empty(batch * layout.back_work * size)
     arguments = program.arguments(
-        T=steps, B=batch, H=size, first=0, last=batch, reverse=setting.reverse, keep=1,
-        start_gradient=start_gradient, mask=_address(setting.mask), x=memory.wx.data_ptr(),
-        kept=memory.kept.data_ptr(), grads=grads.data_ptr(), back_work=scratch.data_ptr(), sums=sums.data_ptr(),
-        panels=scratch.data_ptr() + batch * layout.back_work * size * x.element_size(),
-        output_gradient=output_gradient.data_ptr(), gradient_row=output_gradient.stride(1),
-        gradient_step=output_gradient.stride(0),
+        T=steps, B=batch, H=size, reverse=setting.reverse, keep=1, start_gradient=start_gradient,
+        mask=_address(setting.mask), x=memory.wx.data_ptr(), kept=memory.kept.data_ptr(), grads=grads.data_ptr(),
+        back_work=work.data_ptr(), sums=chunks.data_ptr(), output_gradient=output_gradient.data_ptr(),
+        gradient_row=output_gradient.stride(1), gradient_step=output_gradient.stride(0),
     )  # fmt: skip
     _point(arguments.start, starts)
     _point(arguments.state, memory.states)
     _point(arguments.state_gradient, carried)
     _point(arguments.weight, weights)
-    program.library.backward(ctypes.byref(arguments))
+    program.call(True, arguments, x)
+    sums = _added(chunks)
 
     blocks = _Blocks(setting, memory, grads, starts, steps, batch)
     wx_gradient = blocks.columns(layout.input_grads, 0, layout.step.inputs)
@@ -249,7 +261,7 @@ def _backward(
             found[0] = program.product(wx_gradient, W).view(x.shape)
         if needs[1]:
             found[1] = W_gradient = torch.empty_like(W, memory_format=torch.contiguous_format)
-            program.weight_gradient(x.reshape(steps * batch, -1), wx_gradient, W_gradient)
+            program.weight_gradient(_rows(x), wx_gradient, W_gradient)
         if needs[2]:
             found[2] = _joined_sums(layout.input_sums, sums)
     for n, carry in enumerate(carried):
@@ -270,10 +282,7 @@ def _vector(setting: _Setting, number: int, sums: Tensor) -> Tensor:
 
 
 def _joined_sums(numbers: Sequence[int | None], sums: Tensor) -> Tensor:
-    """Sums one behind the other, (n H); zeros for None. Neighbours are not copied."""
-    first = numbers[0] if numbers else None
-    if first is not None and list(numbers) == [*range(first, first + len(numbers))]:
-        return sums[first : first + len(numbers)].view(-1)
+    """Sums one behind the other, (n H); zeros for None. A copy: two weights may have one gradient, and each its own."""
     zero = sums.new_zeros(sums.shape[-1])
     return torch.cat([zero if n is None else sums[n] for n in numbers])
 
