@@ -10,7 +10,7 @@ from rnnbench.bench import frames as bench_frames
 from rnnbench.bench import memory as bench_memory
 from rnnbench.bench import tables as bench
 from rnnbench.bench.harness import Result, interleaved, middle, ratio
-from rnnbench.nn import count_params
+from rnnbench.nn import Column, count_params
 
 
 @pytest.mark.parametrize("fed_back", [False, True])
@@ -27,8 +27,8 @@ def test_the_common_convlstm_computes_what_ours_does(fed_back):
     assert count_params(ours) == count_params(common)
     x = torch.randn(2, 5, 3, 6, 7, dtype=torch.float64)
     if fed_back:
-        one = bench_frames.FedBack(ours, lambda x: bench_frames._begin(ours, x), (3, 4)).double()
-        two = bench_frames.FedBack(common, common.begin, (3, 4)).double()
+        one = bench_frames.FedBack(Column([ours]), (3, 4)).double()
+        two = bench_frames.FedBack(common, (3, 4)).double()
         two.head.load_state_dict(one.head.state_dict())
         assert torch.allclose(one(x), two(x), atol=1e-12)
     else:

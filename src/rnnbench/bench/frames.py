@@ -7,8 +7,6 @@ Axes: B batch, T time, C channels, H W space.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 
 from rnnbench.bench.harness import Result, interleaved, ratio, training_step
 from rnnbench.bench.memory import NETWORKS, SIDE, clips, memory_of
-from rnnbench.nn import LSTM, Conv2d, Layer
+from rnnbench.nn import LSTM, Column, Conv2d, Layer
 from rnnbench.nn.maps import known_zeros
 from rnnbench.runs import processor
 from rnnbench.training.evaluate import autocast
@@ -59,17 +57,24 @@ class CommonConvLSTM(nn.Module):
 
 
 class FedBack(nn.Module):
-    """A ConvLSTM whose next input is its own prediction, by a 1x1 convolution: nothing of it is known beforehand."""
+    """A ConvLSTM whose next input is its own prediction, by a 1x1 convolution: nothing of it is known beforehand.
 
-    def __init__(self, net: nn.Module, begin: Callable[[Tensor], Any], sizes: tuple[int, int]) -> None:
+    net: the common form, or ours as a rollout has it, a column of one layer. sizes: channels of x and h.
+    """
+
+    def __init__(self, net: CommonConvLSTM | Column, sizes: tuple[int, int]) -> None:
         super().__init__()
-        self.net, self.begin, self.head = net, begin, nn.Conv2d(sizes[1], sizes[0], 1)
+        self.net, self.head = net, nn.Conv2d(sizes[1], sizes[0], 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        frame, state, outputs = x[:, 0], self.begin(x), []
-        with known_zeros(self.net, state):
+        frame, outputs = x[:, 0], []
+        states: Any = self.net.begin(x) if isinstance(self.net, CommonConvLSTM) else self.net.start(frame)
+        with known_zeros(self.net, () if isinstance(self.net, CommonConvLSTM) else states[0]):
             for _ in range(x.shape[1]):
-                output, state = self.net.step(frame, state)  # type: ignore[operator]
+                if isinstance(self.net, CommonConvLSTM):
+                    output, states = self.net.step(frame, states)
+                else:
+                    (output,), states = self.net.advance(frame, states)
                 frame = self.head(output)
                 outputs.append(output)
         return torch.stack(outputs, 1)
@@ -87,12 +92,11 @@ def common_form(rounds: int) -> Result:
     for i, h, k, B in CASES:
         x = torch.randn(B, T, i, SIDE, SIDE)
         ours, common = conv_lstm(i, h, k), CommonConvLSTM(i, h, k)
-        begin = partial(_begin, ours)
         nets: dict[str, nn.Module] = {
             "ours": ours,
             "common": common,
-            "ours fed back": FedBack(ours, begin, (i, h)),
-            "common fed back": FedBack(common, common.begin, (i, h)),
+            "ours fed back": FedBack(Column([ours]), (i, h)),
+            "common fed back": FedBack(common, (i, h)),
         }
         times = interleaved({name: training_step(net, x) for name, net in nets.items()}, rounds)
         for way, limit in (("", HOISTED), (" fed back", STEPWISE)):
@@ -104,10 +108,6 @@ def common_form(rounds: int) -> Result:
                 missed.append(f"ConvLSTM {case}: the common form takes {found} times as long, less than {limit:.2f}")
     title = "ConvLSTM: CPU ms a training step, against one convolution of [x, h] a step"
     return Result(title, ("case", "ours", "common", "common/ours", "limit"), rows, missed)
-
-
-def _begin(layer: Layer, x: Tensor) -> Any:
-    return layer.cell.zero_state(x.shape[0], tuple(x.shape[3:]), x)
 
 
 class Cast(nn.Module):

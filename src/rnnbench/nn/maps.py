@@ -9,10 +9,11 @@ Axes: T time, B batch, C channels (dense: features), space none or H W.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections import namedtuple
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ from torch.nn import functional as F
 from rnnbench.nn.checks import is_autocast
 from rnnbench.nn.init import Fill, Fused
 from rnnbench.nn.linear import linear
+
+COPIED = 4  # at most so many times as many weights as numbers in [x, h'] are copied for one convolution of both
 
 
 @functools.cache
@@ -135,6 +138,9 @@ class DenseMap(Map):
 class ConvMap(Map):
     """W * x as a 2-d convolution that keeps the frame's size: (B, in_size, H, W) -> (B, n*out_size, H, W)."""
 
+    keeps = False  # whether `joint` is kept for the next step
+    joint: Joint | None = None  # of U: itself beside W, see preactivation
+
     def __init__(self, in_size: int, out_size: int, gates: str, *, kernel_size: int, **options: Any) -> None:
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that frames keep their size, not {kernel_size}")
@@ -150,23 +156,107 @@ class ConvMap(Map):
         return empty if bias is None else empty + bias[:, None, None]
 
 
+class Pending(NamedTuple):
+    """W x that is not computed yet: what `Cell.given` hands to a step that is next to add U h' to it."""
+
+    W: ConvMap
+    x: Tensor  # (B, in_size, H, W)
+
+
+class Joint(NamedTuple):
+    """[W, U] and the sum of their biases; made: whether for gradients, and of which versions of the parameters."""
+
+    made: tuple[bool, int, int]
+    weight: Tensor  # (n*out_size, in_size + out_size, k, k)
+    bias: Tensor | None
+
+
+def preactivation(wx: Tensor | Pending, U: Map, h: Tensor) -> Tensor:
+    """W x + U h': (B, n*out_size, *space). Where W x is pending, one convolution of [x, h']."""
+    if not isinstance(wx, Pending):
+        return wx + cast(Tensor, U(h))
+    W, x = wx
+    if U.bias is None and is_known(h, U.zeros):
+        return cast(Tensor, W(x))
+    joint = _side_by_side(W, cast(ConvMap, U))
+    both = torch.cat([x, h], 1)
+    if not torch.is_grad_enabled():
+        return F.conv2d(both, joint.weight, joint.bias, padding=W.padding)
+    with _apart(both, (x, h)):
+        return F.conv2d(both, joint.weight, joint.bias, padding=W.padding)
+
+
+def joins(W: Map, U: Map, x: Tensor) -> bool:
+    """Whether one convolution of [x, h'] is W x + U h' and costs less: kernels of one size, no norm between product and
+    sum, and not many more weights, which are copied, than numbers in [x, h']. It pads its channels to 8 or 16 once and
+    not twice, and there is nothing to add. By sizes alone, never by a timing; in a graph, under torch.func and on
+    whatever is not a CPU's float32 or float64 there are two convolutions."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+        return False
+    if not (isinstance(W, ConvMap) and isinstance(U, ConvMap)) or W.gain is not None or U.gain is not None:
+        return False
+    if not W.in_size or W.weight.shape[2:] != U.weight.shape[2:] or x.dim() != 4:
+        return False
+    weights, pixels = W.weight.numel() + U.weight.numel(), x.shape[0] * x.shape[2] * x.shape[3]
+    if weights > COPIED * pixels * (W.in_size + U.in_size):
+        return False
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or is_autocast(x):
+        return False
+    return not (W.weight.is_inference() or U.weight.is_inference()) and _hooks_are_allowed()
+
+
+def _hooks_are_allowed() -> bool:
+    """Whether autograd lets itself be told how to keep a tensor; torch.func does not."""
+    return torch._C._autograd._saved_tensors_hooks_get_disabled_error_message() is None
+
+
+def _side_by_side(W: ConvMap, U: ConvMap) -> Joint:
+    """Of two maps; the same for all steps within a block of `known_zeros`."""
+    made = torch.is_grad_enabled(), W.weight._version, U.weight._version
+    if U.joint is not None and U.joint.made == made:
+        return U.joint
+    bias = W.bias if U.bias is None else U.bias if W.bias is None else W.bias + U.bias
+    joint = Joint(made, torch.cat([W.weight, U.weight], 1), bias)
+    if U.keeps:
+        U.joint = joint
+    return joint
+
+
+def _apart(both: Tensor, parts: tuple[Tensor, Tensor]) -> Any:
+    """Within the block autograd keeps the parts, which are kept anyhow, for what they are side by side."""
+    versions = [part._version for part in parts]
+    known = weakref.ref(both)  # autograd keeps these functions, and with them all that they hold
+
+    def pack(saved: Tensor) -> Any:
+        return parts if saved is known() else saved
+
+    def unpack(packed: Any) -> Tensor:
+        if isinstance(packed, Tensor):
+            return packed
+        if [part._version for part in packed] != versions:
+            raise RuntimeError("a frame or state needed for the gradient has been modified by an inplace operation")
+        return torch.cat(packed, 1)
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
+
+
 @contextmanager
 def known_zeros(module: nn.Module, tensors: Iterable[Tensor]) -> Iterator[None]:
     """Within the block the maps in module know that these tensors are zero: the state before the first step.
 
     A convolution without a bias leaves its product with one of them out, forward and backward: the same numbers for
     1/T less. It knows them by identity, so nothing that is computed from them counts, and forgets one that is written
-    into. Only for tensors that are made for the block.
+    into. Only for tensors that are made for the block. What `preactivation` makes of weights is made once in a block.
     """
     maps = [m for m in module.modules() if isinstance(m, ConvMap)]
     zeros = tuple(tensors)
     for each in maps:
-        each.zeros = zeros
+        each.zeros, each.keeps = zeros, True
     try:
         yield
     finally:
         for each in maps:
-            each.zeros = ()
+            each.zeros, each.keeps, each.joint = (), False, None
 
 
 def is_known(x: Tensor, zeros: tuple[Tensor, ...]) -> bool:

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from rnnbench.nn.maps import Operator
 
 STARTS = ("zero", "uniform", "uniform01", "normal")
+VECTORS = 32  # the most numbers that torch computes at a time: two registers of AVX-512 in float32
 SHAPES = ("none", "per_channel", "hadamard", "conv1x1", "conv")
 
 
@@ -71,12 +72,24 @@ class Peephole:
         return Peep(self, hidden_size, seen, shape)
 
 
+def evenly(a: Tensor) -> Tensor:
+    """a (B, C, *space), a gate's share of a fused product, so that its sigmoid has the bits of that of a contiguous a.
+
+    On a CPU numbers that lie side by side are computed by whole vectors and what is left by other code, which rounds
+    differently. Where each sequence's numbers are whole vectors nothing is left, and no copy is needed; but several
+    threads cut a tensor anywhere, and in a graph sizes may be unknown.
+    """
+    if type(a) is not Tensor or torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+        return a.contiguous()
+    whole = a.shape[1:].numel() % VECTORS == 0 and a[:1].is_contiguous() and torch.get_num_threads() == 1
+    return a if whole else a.contiguous()
+
+
 class Peep(nn.Module):
     """What a gate sees of c, added to its preactivation; one parameter tensor a gate, named by its letter.
 
-    call: gate letter, preactivation a (B, C, *space), cell state c (B, C, *space) -> (B, C, *space). The result is
-    contiguous whether the gate sees c or not: on a CPU a sigmoid rounds by its input's layout, and zero peepholes must
-    begin as no peepholes to the bit.
+    call: gate letter, preactivation a (B, C, *space), cell state c (B, C, *space) -> (B, C, *space). Zero
+    peepholes begin as no peepholes to the bit, see `evenly`.
     """
 
     def __init__(self, options: Peephole, hidden_size: int, gates: Sequence[str], shape: tuple[int, ...]) -> None:
@@ -103,7 +116,7 @@ class Peep(nn.Module):
 
     def forward(self, gate: str, a: Tensor, c: Tensor) -> Tensor:
         if gate not in self.seen:
-            return a.contiguous()
+            return evenly(a)
         if self.options.gradient == "detach":
             c = c.detach()
         w = self.w[gate]
@@ -118,7 +131,7 @@ class Peep(nn.Module):
 
 
 class NoPeep(Peep):
-    """No peepholes: every gate keeps its preactivation (contiguous, see Peep). No parameters, no arithmetic."""
+    """No peepholes: every gate keeps its preactivation. No parameters, no arithmetic."""
 
     fixes_space = False
 
@@ -129,7 +142,7 @@ class NoPeep(Peep):
         """Nothing to start."""
 
     def forward(self, gate: str, a: Tensor, c: Tensor) -> Tensor:
-        return a.contiguous()
+        return evenly(a)
 
     def output_source(self, previous: Tensor, current: Tensor) -> Tensor:
         return current

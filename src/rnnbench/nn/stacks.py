@@ -164,7 +164,8 @@ class Column(nn.Module):
         for n, (layer, state) in enumerate(zip(self._layers, states, strict=True)):
             if n in self.zigzag:
                 state = state._replace(m=m)
-            x, state = layer.advance(x, state, hoisted=hoisted and n == 0)
+            wx = x if hoisted and n == 0 else layer.cell.given(x)
+            x, state = layer.advance(wx, state, hoisted=True)
             if n in self.zigzag:
                 m = state.m
             outputs.append(x)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.serialization import add_safe_globals
 
 from rnnbench.nn.init import policy
-from rnnbench.nn.maps import Dense, Map, Operator
+from rnnbench.nn.maps import ConvMap, Dense, Map, Operator, Pending, joins
 
 
 class Cell(nn.Module):
@@ -29,6 +29,7 @@ class Cell(nn.Module):
     U: Map
     space: tuple[int, ...] | None = None  # the frames' size, where weights have one number a pixel; None: any
     gates: Sequence[str] = ()  # the letters of its sigmoids, in the order `step` computes them (nn.probe)
+    adds: bool = False  # whether `step` hands wx to `preactivation` and to nothing else, so that W x may be pending
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -36,6 +37,8 @@ class Cell(nn.Module):
         super().__init_subclass__(**options)
         if "State" in vars(cls):
             add_safe_globals([cls.State])
+        if "step" in vars(cls):
+            cls.adds = vars(cls).get("adds", False)  # it is said of a step, not of the one that it replaces
 
     def __init__(
         self,
@@ -76,6 +79,13 @@ class Cell(nn.Module):
     def hoist(self, x: Tensor) -> Tensor:
         """What of the step depends on x alone, for all steps at once: (T, B, C, *space) -> (T, B, n*C, *space)."""
         return self.W.sequence(x)
+
+    def given(self, x: Tensor) -> Any:
+        """What `step` takes for an x (B, C, *space) that is known for this step only: its `hoist`, (B, n*C, *space), or
+        that left to `preactivation`, where one convolution of [x, h'] costs less than two."""
+        if self.adds and type(self).hoist is Cell.hoist and joins(self.W, self.U, x):
+            return Pending(cast(ConvMap, self.W), x)
+        return self.hoist(x[None]).squeeze(0)
 
     @property
     def hoisted_size(self) -> int | str:

@@ -19,6 +19,7 @@ from torch import Tensor, sigmoid, tanh
 from torch.nn.functional import leaky_relu
 
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.maps import preactivation
 
 
 def activation_of(name: str) -> Callable[[Tensor], Tensor]:
@@ -84,6 +85,7 @@ class GRUUpdate(Cell):
 
     State = GRUState
     gates = ("u",)
+    adds = True
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)
@@ -91,7 +93,7 @@ class GRUUpdate(Cell):
         self.U = self.hidden_map("u g")
 
     def step(self, wx: Tensor, state: GRUState) -> tuple[Tensor, GRUState]:
-        a = self.U.split(wx + self.U(state.h))
+        a = self.U.split(preactivation(wx, self.U, state.h))
         u = sigmoid(a.u)
         h = u * tanh(a.g) + (1 - u) * state.h
         return h, GRUState(h)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, sigmoid, tanh
 
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.maps import preactivation
 from rnnbench.nn.peephole import OFF, NoPeep, Peephole
 
 
@@ -32,6 +33,7 @@ class LSTM(Cell):
 
     State = LSTMState
     gates = ("i", "f", "o")
+    adds = True
 
     def __init__(
         self,
@@ -52,7 +54,7 @@ class LSTM(Cell):
 
     def step(self, wx: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         h_, c_ = state
-        a, p = self.U.split(wx + self.U(h_)), self.peephole
+        a, p = self.U.split(preactivation(wx, self.U, h_)), self.peephole
         i = sigmoid(p("i", a.i, c_))
         f = sigmoid(p("f", a.f, c_))
         c = f * c_ + i * tanh(a.g)

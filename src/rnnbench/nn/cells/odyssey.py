@@ -18,6 +18,7 @@ from torch import Tensor, sigmoid, tanh
 from torch.serialization import add_safe_globals
 
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.maps import preactivation
 from rnnbench.nn.peephole import OFF, Peephole
 
 EDITS = ("none", "nig", "nfg", "nog", "niaf", "noaf", "cifg", "fgr")
@@ -47,6 +48,8 @@ class OdysseyLSTM(Cell):
     another 9 H H.
     """
 
+    adds = True
+
     def __init__(
         self,
         input_size: int,
@@ -72,7 +75,7 @@ class OdysseyLSTM(Cell):
 
     def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
         h_, c_, p, edit = state.h, state.c, self.peephole, self.edit
-        a = self.U.split(wx + self.U(h_))
+        a = self.U.split(preactivation(wx, self.U, h_))
         if self.R is not None:
             r = self.R.split(self.R(torch.cat([state.i, state.f, state.o], 1)))
             a = a._replace(i=a.i + r.i, f=a.f + r.f, o=a.o + r.o)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.maps import preactivation
 
 
 class RNNState(NamedTuple):
@@ -23,6 +24,7 @@ class RNN(Cell):
     """Elman's network. nonlinearity: tanh | relu. Parameters: H (I + H) + biases H."""
 
     State = RNNState
+    adds = True
 
     def __init__(self, input_size: int, hidden_size: int, *, nonlinearity: str = "tanh", **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)
@@ -34,5 +36,5 @@ class RNN(Cell):
         self.U = self.hidden_map("h")
 
     def step(self, wx: Tensor, state: RNNState) -> tuple[Tensor, RNNState]:
-        h = self.phi(wx + self.U(state.h))
+        h = self.phi(preactivation(wx, self.U, state.h))
         return h, RNNState(h)
