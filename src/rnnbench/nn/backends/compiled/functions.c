@@ -59,6 +59,7 @@ INLINE float exp_(float x) {
 INLINE float log_(float x) { return logf(x); }
 INLINE float sqrt_(float x) { return sqrtf(x); }
 INLINE float softplus_(float x) { return x > 20.0f ? x : log1pf(expf(x)); }
+INLINE float log_sigmoid_(float x) { return (x < 0 ? x : 0) - log1pf(expf(x < 0 ? x : -x)); }
 
 #else
 
@@ -68,6 +69,7 @@ INLINE double exp_(double x) { return exp(x); }
 INLINE double log_(double x) { return log(x); }
 INLINE double sqrt_(double x) { return sqrt(x); }
 INLINE double softplus_(double x) { return x > 20 ? x : log1p(exp(x)); }
+INLINE double log_sigmoid_(double x) { return (x < 0 ? x : 0) - log1p(exp(x < 0 ? x : -x)); }
 
 #endif
 

@@ -60,6 +60,10 @@ def _tanh(form: Form, y: Value, g: Operand) -> tuple[Operand | None, ...]:
     return (times(form, g, form.make("sub", 1.0, form.make("mul", y, y))),)
 
 
+def _relu(form: Form, y: Value, g: Operand) -> tuple[Operand | None, ...]:
+    return (form.make("relu_gradient", y.args[0], g),)
+
+
 def _leaky(form: Form, y: Value, g: Operand) -> tuple[Operand | None, ...]:
     a, slope = y.args
     return form.make("leaky_gradient", a, g, slope), None
@@ -82,7 +86,11 @@ def _abs(form: Form, y: Value, g: Operand) -> tuple[Operand | None, ...]:
 
 
 def _softplus(form: Form, y: Value, g: Operand) -> tuple[Operand | None, ...]:
-    return (times(form, g, form.make("sigmoid", y.args[0])),)
+    return (form.make("softplus_gradient", y.args[0], g),)
+
+
+def _log_sigmoid(form: Form, y: Value, g: Operand) -> tuple[Operand | None, ...]:
+    return (times(form, g, form.make("sigmoid", form.make("neg", y.args[0]))),)
 
 
 def _maximum(form: Form, y: Value, g: Operand) -> tuple[Operand | None, ...]:
@@ -111,19 +119,23 @@ TABLE: dict[str, Operation] = {
     "neg": Operation("(-{0})", _neg, cheap=True),
     "sigmoid": Operation("sigmoid_({0})", _sigmoid),
     "tanh": Operation("tanh_({0})", _tanh),
-    "leaky": Operation("({0} < 0 ? {1} * {0} : {0})", _leaky, cheap=True),  # relu, with a slope of 0
+    "relu": Operation("({0} < 0 ? 0 : {0})", _relu, cheap=True),  # not a slope of 0: of -inf that is NaN
+    "leaky": Operation("({0} < 0 ? {1} * {0} : {0})", _leaky, cheap=True),
     "exp": Operation("exp_({0})", _exp),
     "log": Operation("log_({0})", _log),
     "sqrt": Operation("sqrt_({0})", _sqrt),
     "abs": Operation("({0} < 0 ? -{0} : {0})", _abs, cheap=True),
     "softplus": Operation("softplus_({0})", _softplus),
+    "log_sigmoid": Operation("log_sigmoid_({0})", _log_sigmoid),
     "maximum": Operation("larger_({0}, {1})", _maximum, cheap=True),
     "minimum": Operation("(-larger_(-{0}, -{1}))", _minimum, cheap=True),
     "stop": Operation("{0}", _stop, cheap=True),  # detach: the value without its gradient
     # A block of W x and the products that are added to it where it lies (`joining`): read from there.
     "joined": Operation("", _joined),
-    # Of derivatives only:
+    # Of derivatives only, each as torch has it where an operand is NaN:
+    "relu_gradient": Operation("({0} <= 0 ? 0 : {1})", None, cheap=True),
     "leaky_gradient": Operation("({0} > 0 ? {1} : {2} * {1})", None, cheap=True),
     "abs_gradient": Operation("({0} > 0 ? {1} : {0} < 0 ? -{1} : 0 * {1})", None, cheap=True),
-    "share": Operation("({0} > {1} ? {2} : {0} == {1} ? {2} / 2 : 0 * {2})", None, cheap=True),
+    "softplus_gradient": Operation("({0} > 20 ? {1} : {1} * sigmoid_({0}))", None),
+    "share": Operation("({0} < {1} ? 0 : {0} == {1} ? {2} / 2 : {2})", None, cheap=True),
 }

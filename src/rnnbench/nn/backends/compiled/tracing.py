@@ -277,7 +277,9 @@ def _same(symbol: Symbol, *_: Any, **__: Any) -> Symbol:
 
 
 def _relu(symbol: Symbol, inplace: bool = False) -> Symbol:
-    return _leaky_relu(symbol, 0.0, inplace)
+    if inplace:
+        raise Refused("an operation in place")
+    return _unary("relu", symbol)
 
 
 def _leaky_relu(symbol: Symbol, negative_slope: float = 0.01, inplace: bool = False) -> Symbol:
@@ -290,10 +292,6 @@ def _softplus(symbol: Symbol, beta: float = 1, threshold: float = 20) -> Symbol:
     if (beta, threshold) != (1, 20):
         raise Refused("`softplus` with a beta or threshold of its own")
     return _unary("softplus", symbol)
-
-
-def _log_sigmoid(symbol: Symbol) -> Symbol:
-    return _unary("neg", _unary("softplus", _unary("neg", symbol)))
 
 
 def _filled(number: float) -> Callable[..., Symbol]:
@@ -400,8 +398,8 @@ RULES: dict[str, Callable[..., Any]] = {
     "leaky_relu": _leaky_relu,
     "relu": _relu,
     "softplus": _softplus,
-    "logsigmoid": _log_sigmoid,
-    "log_sigmoid": _log_sigmoid,
+    "logsigmoid": lambda a: _unary("log_sigmoid", a),
+    "log_sigmoid": lambda a: _unary("log_sigmoid", a),  # F.logsigmoid calls itself so
     "detach": lambda a: _unary("stop", a),
     "contiguous": _same,
     "clone": _same,
