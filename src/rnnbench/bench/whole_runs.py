@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rnnbench.bench.cells import COMPILED, ROUNDS, goals_here, why_not
 from rnnbench.bench.goals import below
-from rnnbench.bench.harness import NoHooks, Result, children_seconds, interleaved, ratio
+from rnnbench.bench.harness import NoHooks, Result, interleaved, ratio
 from rnnbench.bench.sweep import measure, run
 from rnnbench.datasets.base import loading
 from rnnbench.datasets.base.spec import Data
@@ -60,7 +60,7 @@ def _train(config: Config, data: Data, count: int) -> None:
 
 
 def sweep_before_and_after(experiment: Sequence[str] = EXPERIMENT, workers: int = WORKERS) -> Result:
-    """Runs a minute of a sweep, and CPU seconds a run, without a compiler and with one: backend=auto in both.
+    """Runs a minute of a sweep, without a compiler and with one: backend=auto in both.
 
     From the command's start to its end, so with what the processes' start and each compilation take.
     """
@@ -73,16 +73,15 @@ def sweep_before_and_after(experiment: Sequence[str] = EXPERIMENT, workers: int 
     first: float | None = None
     for name, environment in ways.items():
         with tempfile.TemporaryDirectory() as folder:
-            results, before = Path(folder), children_seconds()
+            results = Path(folder)
             do = partial(_sweep, experiment, environment)
             measured = measure(results, expected, workers, do)
-            seconds = (children_seconds() - before) / expected
             used = Counter(record["backend"] for record in Store.open(results).records().values())
         first = first or measured.a_minute
         backends = ", ".join(f"{count} {backend}" for backend, count in sorted(used.items()))
         a_minute = f"{measured.a_minute:.1f}"
-        rows.append((name, backends, a_minute, f"{measured.a_minute / first:.2f}", f"{seconds:.1f}"))
-    return Result(title, ("way", "runs", "runs a minute", "ratio", "CPU s a run"), rows)
+        rows.append((name, backends, a_minute, f"{measured.a_minute / first:.2f}"))
+    return Result(title, ("way", "runs", "runs a minute", "ratio"), rows)
 
 
 def _sweep(experiment: Sequence[str], environment: Mapping[str, str], results: Path, runs: int, workers: int) -> None:
