@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parent
-ASK_FOR_A_COMPILER = ("nn", "properties", "test_toolchain.py")  # the tests of the library, and of who finds it
+# The tests of the library, of who finds the compiler, and of what asks for one.
+ASK_FOR_A_COMPILER = {"nn", "properties", "test_toolchain.py", "test_bench_cells.py"}
 
 settings.register_profile("rnnbench", max_examples=20, deadline=None, derandomize=True, database=None)
 settings.load_profile("rnnbench")
@@ -39,8 +40,8 @@ def one_kind_of_machine(request: pytest.FixtureRequest) -> Iterator[None]:
 
     A module whose tests are of compiled runs has the mark `compiler`.
     """
-    room = request.path.relative_to(ROOT).parts[0]
-    if room in ASK_FOR_A_COMPILER or request.node.get_closest_marker("compiler"):
+    places = set(request.path.relative_to(ROOT).parts)
+    if places & ASK_FOR_A_COMPILER or request.node.get_closest_marker("compiler"):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
