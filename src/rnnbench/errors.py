@@ -20,6 +20,10 @@ class AxisRefused(BadInput):
     """A cell cannot take this axis (peepholes on a GRU): `run` refuses it, a sweep records a skipped cell."""
 
 
+class NotHere(AxisRefused):
+    """This machine lacks what the axis needs (a compiler), and another may have it: a sweep's skipped cell is a run."""
+
+
 class MissingData(BadInput):
     """A dataset's file is missing, corrupt or cannot be fetched; the sentence names the file and the command."""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnbench import toolchain
 from rnnbench.bench import gate
 from rnnbench.errors import BadInput
-from rnnbench.runs import vouched
+from rnnbench.runs import registry, vouched
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.published import read_published
 from rnnbench.store.record import run_id
@@ -29,10 +30,17 @@ def baseline():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The plan of the gate, in a folder with the film that it reads."""
-    with contextlib.chdir(tmp_path_factory.mktemp("checkout")):
-        gate.write_film(Path("build/gate/film.npy"))
+def checkout(tmp_path_factory):
+    """A folder with the film that the gate reads."""
+    folder = tmp_path_factory.mktemp("checkout")
+    gate.write_film(folder / "build/gate/film.npy")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(checkout):
+    """The plan of the gate on a machine without a compiler."""
+    with contextlib.chdir(checkout):
         return plan(["experiment=baseline"])
 
 
@@ -68,8 +76,30 @@ def test_it_runs_every_listed_cell_and_every_dataset_that_needs_no_download(made
 
 @pytest.mark.integration
 def test_what_it_runs_is_what_is_published(made, baseline):
-    assert {job.id for job in made.jobs} == set(baseline), "publish conf/experiment/baseline.yaml anew: make baseline"
-    assert made.skipped == []
+    runs = {job.id for job in made.jobs} | {cell.run for cell in made.skipped}
+    assert runs == set(baseline), "publish conf/experiment/baseline.yaml anew: make baseline"
+
+
+@pytest.mark.integration
+def test_without_a_compiler_it_skips_what_is_compiled_and_nothing_else(made, checkout, monkeypatch):
+    """The plan of this module is of such a machine; a machine with a compiler has the very runs that are skipped."""
+    assert {job.config["backend"] for job in made.jobs} == {"eager", "native"}
+    (reason,) = made.skip_reasons()
+    assert reason == f"backend=compiled: {toolchain.why_none()}; use backend=eager or backend=auto."
+    monkeypatch.setattr(toolchain, "find", lambda: toolchain.Toolchain(("cc",), "gcc 12.2.0", ("-O3",), "x86-64"))
+    with contextlib.chdir(checkout):
+        whole = plan(["experiment=baseline"])
+    assert whole.skipped == []
+    compiled = {job.id for job in whole.jobs if job.config["backend"] == "compiled"}
+    assert compiled == {cell.run for cell in made.skipped}
+    assert {job.id for job in whole.jobs} - compiled == {job.id for job in made.jobs}, "no other id needs a compiler"
+
+
+@pytest.mark.integration
+def test_each_row_names_its_backend_and_each_cell_that_compiles_is_compiled(made):
+    assert not any(job.by_rule for job in made.jobs)
+    cells = {o.partition("=")[2].strip("'") for cell in made.skipped for o in cell.overrides if o.startswith("cell=")}
+    assert cells == {name for name in registry.choices("cell") if registry.read("cell", name)["meta"]["compiles"]}
 
 
 @pytest.mark.integration
@@ -110,14 +140,23 @@ def test_a_clean_source_with_equal_bits_is_noted_for_what_it_ran(runs, baseline,
     [
         ({"git": {"commit": "0" * 40, "dirty": True}}, "not noted: the tree is not clean; commit first.\n"),
         ({"git": {"commit": None, "dirty": None}}, "not noted: the tree is not clean; commit first.\n"),
-        ({"metrics": {"test/loss": 0.5}}, "not noted: 1 of 161 runs have other bits than the baseline: another "),
+        ({"metrics": {"test/loss": 0.5}}, "not noted: 1 of {runs} runs have other bits than the baseline: another "),
         ({"status": "error"}, "not noted: 1 runs failed, "),
     ],
 )
 def test_what_is_not_shown_to_be_equal_is_not_noted(runs, baseline, written, capsys, change, said):
     next(iter(runs.values())).update(change)
     assert gate.note(runs, baseline, check=False) == 0
-    assert said in capsys.readouterr().err
+    assert said.format(runs=len(runs)) in capsys.readouterr().err
+    assert sources(written) == ["0123456789ab"]
+
+
+def test_a_source_whose_compiled_runs_were_skipped_is_not_noted(runs, baseline, written, capsys):
+    first, *others = runs
+    baseline = baseline | {first: baseline[first] | {"backend": "compiled"}}
+    left = {run: runs[run] for run in others}
+    assert gate.note(left, baseline, check=False) == 0
+    assert f"not noted: 1 compiled runs are missing, {first} first: this machine has no" in capsys.readouterr().err
     assert sources(written) == ["0123456789ab"]
 
 

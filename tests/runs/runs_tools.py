@@ -68,7 +68,8 @@ def but_times(record):
 
 def environment(folder, **more):
     """The environment of a run in a process of its own: one thread, its own store, no tracker's keys."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "RNNBENCH"))}
+    dropped = [k for k in os.environ if k.startswith(("WANDB", "RNNBENCH")) and k != "RNNBENCH_CC"]
+    kept = {k: v for k, v in os.environ.items() if k not in dropped}
     return kept | {"OMP_NUM_THREADS": "1", "RNNBENCH_RESULTS": str(folder)} | more
 
 

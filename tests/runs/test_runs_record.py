@@ -72,7 +72,7 @@ SCHEMA = {
         label=text(), cell=text(), cell_version=whole(1), operator=text(), peephole=text(), direction=text(),
         depth=whole(1), hidden_size=whole(1), params_budget=lambda v: v is None, encoder=text(), head=text(),
         forecast=lambda v: v is None,
-        backend=text("eager|native"), optimizer=text(), schedule=text(), options=lambda v: isinstance(v, dict),
+        backend=text("eager|native|compiled"), optimizer=text(), schedule=text(), options=lambda v: isinstance(v, dict),
     ),
     "dataset": mapping(name=text(), version=whole(1), protocol=text(), data_hash=text("[0-9a-f]{16}")),
     "seed": whole(),
@@ -97,7 +97,7 @@ SCHEMA = {
     "peak_memory_mb": number(10),
     "device": text("cpu|cuda"),
     "precision": text("32|bf16"),
-    "backend": text("eager|native"),
+    "backend": text("eager|native|compiled"),
     "threads": whole(1),
     "deterministic": lambda v: v is True,
     "host": mapping(

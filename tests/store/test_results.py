@@ -161,6 +161,7 @@ BROKEN = {
     "no json": "{", "a list": "[]", "no command": json.dumps({"runs": [], "skipped": []}),
     "runs": json.dumps(MANIFEST | {"runs": 3}), "a run": json.dumps(MANIFEST | {"runs": [1]}),
     "skipped": json.dumps(MANIFEST | {"skipped": [{"reason": "x"}]}),
+    "skipped runs": json.dumps(MANIFEST | {"skipped": [{"reason": "x", "cells": 1, "runs": ["../x"]}]}),
     "entries": json.dumps(MANIFEST | {"entries": {"a": 1}}), "search": json.dumps(MANIFEST | {"search": []}),
     "ablation": json.dumps(MANIFEST | {"ablation": "yes"}), "earlier": json.dumps(MANIFEST | {"earlier": None}),
     "brackets without end": "[" * 100_000, "trials": json.dumps(MANIFEST | {"search": {"trials": [1]}}),

@@ -175,6 +175,21 @@ def test_a_run_whose_config_has_changed_since_is_left_as_it_is():
         retry.again("0123456789ab", job.command)
 
 
+def test_a_run_is_done_again_by_the_backend_that_it_had(monkeypatch):
+    """Its command left it to the rule, and a compiler has come since."""
+    (job,) = plan(["cell=rnn"]).jobs
+    tools = toolchain.Toolchain(("cc",), "gcc 12.2.0", ("-O3",), "x86-64")
+    monkeypatch.setattr(toolchain, "find", lambda: tools)
+    with pytest.raises(BadInput, match="another run today"):
+        retry.again(job.id, job.command)
+    again = retry.again(job.id, job.command, backend="native")
+    assert (again.id, again.command) == (job.id, f"{job.command} backend=native")
+    with pytest.raises(BadInput, match="another run today"):
+        retry.again(job.id, job.command, backend="${oc.env:HOME}")
+    (chosen,) = plan(["cell=rnn", "backend=eager"]).jobs
+    assert retry.again(chosen.id, chosen.command, backend="native").id == chosen.id, "the command's own word counts"
+
+
 def test_a_run_that_an_interrupted_retry_has_set_aside_is_still_to_be_done_again(tmp_path):
     made = planned("cell=rnn", "seed=range(4)", name="mine")
     store = filled(tmp_path, made, 3, status="timeout", reason="too long")

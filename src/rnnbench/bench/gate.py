@@ -87,9 +87,11 @@ def _why_not(runs: Records, baseline: Records, alike: int) -> str:
         return f"{len(failed)} runs failed, {failed[0]} first"
     if alike < len(runs):
         return (
-            f"{len(runs) - alike} of {len(runs)} runs have other bits than the baseline: another processor or torch, "
-            "or a number that moved"
+            f"{len(runs) - alike} of {len(runs)} runs have other bits than the baseline: another processor, torch or "
+            "compiler, or a number that moved"
         )
+    if left := [run for run, record in baseline.items() if record["backend"] == "compiled" and run not in runs]:
+        return f"{len(left)} compiled runs are missing, {left[0]} first: this machine has no compiler"
     if not all(part(record, "git").get("dirty") is False for record in runs.values()):
         return "the tree is not clean; commit first"
     return ""
@@ -204,7 +206,8 @@ def _moved(old: Record, runs: Records) -> bool:
     today = old["id"]
     if today not in runs:
         with contextlib.suppress(BadInput):
-            today = prepare([*shlex.split(old["command"] or "")[2:], f"device={old['device']}"]).id
+            settled = [f"device={old['device']}", f"backend={old['backend']}"]
+            today = prepare([*shlex.split(old["command"] or "")[2:], *settled]).id
     return today not in runs or _ends(runs[today]) != _ends(old)
 
 

@@ -38,8 +38,8 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
-    from rnnbench.runs import processor
     from rnnbench.runs.host import room_for_torch
+    from rnnbench.runs.notes import notes
     from rnnbench.runs.plan import prepare
     from rnnbench.runs.registry import refuse_experiment
     from rnnbench.store.store import Store
@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     known, stale = recorded(job, store, retry=args.retry, rerun=args.rerun)
     for line in changed_in([job] if known is None else [], store):
         print(line, file=sys.stderr)
-    for sentence in processor.notes([job.config] if known is None else []):
+    for sentence in notes([job] if known is None else []):
         print(f"note: {sentence}", file=sys.stderr)
     record = known or _do(job, store)
     if isinstance(record, int):

@@ -20,7 +20,7 @@ test where there are fewer, or 5 pairs and more that all differ by the same. --g
 perhaps worse (a gate must notice, with five seeds too), lost, fails more, and on what is missing: entries of A that B
 does not have, entries of which B has too few seeds for a test and A enough, records of either that cannot be read.
 Words that B alone has excuse what they leave out: cell=gru, an option and so on entries, seed= seeds; none excuses a
-record that cannot be read.
+record that cannot be read. Excused, too, are the runs to be compiled that B's sweep skipped for want of a C compiler.
 
 """
 
@@ -55,7 +55,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     compare.add_argument(
         "--exact", action="store_true",
-        help="also a loss: runs of one seed, processor and torch whose metrics are not equal to the bit",
+        help="also a loss: runs of one seed, processor, torch and compiler whose metrics are not equal to the bit",
     )  # fmt: skip
     compare.add_argument("--format", choices=("rich", *PRINTED), default="rich", help="how it is printed")
     compare.add_argument("--output", metavar="DIR", help="also write compare.{csv,md,tex,parquet,json} there")

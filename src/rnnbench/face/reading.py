@@ -152,8 +152,8 @@ def compare(a: Words, b: Words, *, exact: bool = False, results: str | Path | No
     """What changed from a to b, by how much against the noise: ``compare("cell=lstm", "cell=gru")``.
 
     a, b: a selection each, in one string or as a list of words; a store or a published set will do. Runs of one seed
-    are paired. exact: runs of one seed, processor and torch whose metrics are not equal to the bit are a loss. Raises
-    BadInput where the two share no entry, or one has several for one of the other.
+    are paired. exact: runs of one seed, processor, torch and compiler whose metrics are not equal to the bit are a
+    loss. Raises BadInput where the two share no entry, or one has several for one of the other.
     """
     with undisturbed(torch=False):
         from rnnbench.reports.compare.compare import compare as compared

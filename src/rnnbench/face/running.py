@@ -281,7 +281,7 @@ def _done(doing: Sweep, progress: bool) -> Result:
 
 def _ended(made: Made, result: Result) -> SweepResult:
     skipped = made.skip_reasons()
-    remarks = [*skipped_lines(skipped), *result.remarks]
+    remarks = [*skipped_lines(skipped), *made.notes(), *result.remarks]
     if result.stopped:
         remarks.append(f"stopped: {result.stopped}")
     return SweepResult(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
-from rnnbench.runs import processor, registry, training_options
+from rnnbench.runs import backends, registry, training_options
 from rnnbench.store.config import (
     Composed,
     Config,
@@ -61,8 +61,7 @@ def resolve(config: Config) -> Config:
     check_axes(config)
     config = settle(config)
     meta = config["dataset"]["meta"]
-    if config["backend"] == "native" and (reason := _no_kernel(config)):
-        raise BadInput(f"backend=native: {reason}; use backend=eager or backend=auto.")
+    backends.check(config)
     if config["encoder"] == "none":
         config["encoder_size"] = None
     if meta["inputs"] == "frames":
@@ -92,7 +91,7 @@ def settle(config: Config) -> Config:
     config["encoder"] = _auto(config["encoder"], "embedding" if meta["inputs"] == "tokens" else "none")
     config["head"] = _auto(config["head"], "every" if meta["outputs"] == "step" else "last")
     config["device"] = _auto(config["device"], "cuda" if cuda_present() else "cpu")
-    config["backend"] = _auto(config["backend"], "eager" if _no_kernel(config) else "native")
+    config["backend"] = _auto(config["backend"], backends.stands_for(config))
     config["dataset"] = _dataset(config["dataset"])
     config["optimizer"] = _optimizer(config["optimizer"])
     config["peephole"] = _peephole(config)
@@ -148,26 +147,10 @@ def _auto(value: Word, stands_for: str) -> Word:
     return stands_for if value == "auto" else value
 
 
-def _no_kernel(config: Config) -> str | None:
-    """Why torch has no kernel for these axes; None if it has. The rule behind backend=auto; never a timing."""
-    meta = config["cell"]["meta"]
-    if not meta.get("kernel"):
-        return f"torch has no kernel for cell={meta['name']}"
-    if config["peephole"]["shape"] != "none":
-        return "torch's LSTM has no peepholes"
-    if config["cell"].get("norm"):
-        return "torch's kernels have no normalisation"
-    if config["dataset"]["meta"]["inputs"] == "frames":
-        return "frames run step by step"
-    if processor.no_lstm_kernel(config):
-        return "torch's LSTM kernel has no bf16 on this processor"
-    return None
-
-
 WORDS = {
     "encoder": ("auto", "none", "linear", "embedding", "cnn"),
     "head": ("auto", "last", "every", "mean"),
-    "backend": ("auto", "eager", "native"),
+    "backend": backends.WORDS,
     "device": ("auto", "cpu", "cuda"),
     "precision": ("32", "bf16"),
 }

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from rnnbench import toolchain
 from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
 from rnnbench.runs import build, checkpoint, grants
@@ -59,7 +60,7 @@ def make_task(record: Record) -> Task:
 def restored(store: Store, record: Record, task: Task) -> nn.Module:
     """The network of a record with its best weights. Raises BadInput, with the way to make them again, without any."""
     folder = store.folder(record["id"])
-    model = build.make_model(granted(record), task)
+    model = build.make_model(_computable(granted(record)), task)
     weights = checkpoint.load(folder / checkpoint.BEST)
     if weights is None:
         raise BadInput(
@@ -97,6 +98,12 @@ def granted(record: Record) -> Config:
             raise BadInput(_not_granted(record, stranger))
         config[group] = {**_as_called_today(record, name, node), "_target_": known["_target_"]}
     return cast(Config, config)
+
+
+def _computable(config: Config) -> Config:
+    """The config with a backend that this machine has. A network with its weights is the same network on each."""
+    compiler_is_missing = config["backend"] == "compiled" and toolchain.find() is None
+    return {**config, "backend": "eager"} if compiler_is_missing else config
 
 
 def _as_called_today(record: Record, name: str, node: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ CLASS = {"_target_": CLASS_NAME}
 META: dict[str, dict[str, Allowed]] = {
     "cell": {
         "name": text(), "label": text(), "version": whole(0), "operator": one_of("dense", "conv2d"),
-        "kernel": one_of(None, "lstm", "gru", "rnn_tanh", "rnn_relu"),
+        "kernel": one_of(None, "lstm", "gru", "rnn_tanh", "rnn_relu"), "compiles": flag(optional=True),
         "peephole_gates": several(("i", "f", "o"), null=True), "peephole_shapes": several(SHAPES, optional=True),
         "no_peephole": text(optional=True), "needs": one_of("rollout", optional=True),
         "recurrent": flag(optional=True),

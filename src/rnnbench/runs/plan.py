@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnbench.runs import axes, demand, inert, own_files, registry
-from rnnbench.runs.compose import compose, defaults, parse
+from rnnbench.runs import axes, backends, demand, inert, own_files, registry
+from rnnbench.runs.compose import compose, defaults, last_value, parse
 from rnnbench.store.config import Config
 from rnnbench.store.record import Axes, run_id
 
@@ -36,6 +36,11 @@ class Job:
         return axes.title(self.axes, self.dataset, self.seed)
 
     @property
+    def by_rule(self) -> bool:
+        """Whether its backend is what the rule of backend=auto gave here, so that another machine may give another."""
+        return last_value(self.overrides, "backend") in (None, "auto")
+
+    @property
     def command(self) -> str:
         """The command that makes this run again, without what changes no result."""
         kept = [o for o in self.overrides if not o.startswith(("tracker", "harness")) or _sets_threads(o)]
@@ -49,10 +54,12 @@ def _sets_threads(override: str) -> bool:
 
 
 def prepare(overrides: Sequence[str], *, group: str | None = None, elsewhere: bool = False) -> Job:
-    """The job that overrides ask for. elsewhere: not this machine does it, so this one's memory is not asked.
+    """The job that overrides ask for.
 
-    Raises BadInput, AxisRefused for an axis the cell or task cannot take, MissingData where a file of the user's is
-    missing.
+    elsewhere: not this machine does it, so this one's memory is not asked, nor whether it has a compiler.
+
+    Raises BadInput, AxisRefused for an axis the cell or task cannot take, NotHere for one that this machine alone
+    cannot, MissingData where a file of the user's is missing.
     """
     asked, picked = compose(overrides)
     config = axes.resolve(asked)
@@ -62,6 +69,8 @@ def prepare(overrides: Sequence[str], *, group: str | None = None, elsewhere: bo
     options = axes.differences(config, _reference(config, picked))
     options = {k: v for k, v in options.items() if k in given or not _follows(k, picked)}
     config = own_files.with_content(config)
+    if not elsewhere:  # after all that is refused anywhere
+        backends.check_compiler(config)
     return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
 
 
@@ -69,14 +78,15 @@ def _reference(config: Config, picked: Mapping[str, str]) -> Config:
     """What the options of a resolved config are told against: the defaults of the chosen groups.
 
     Of `forecast` the plain ones with the kind it has: only the kind is an axis, so what a published setting (openstl,
-    shi2015) sets besides must be told, or it would share name and leaderboard row with the plain network.
+    shi2015) sets besides must be told, or it would share name and leaderboard row with the plain network. Of `backend`
+    what the rule gives these very axes: that is nobody's option.
     """
     base = defaults(tuple(sorted(picked.items())))
     if config["forecast"]:
         plain = defaults(tuple(sorted({**picked, "forecast": "auto"}.items())))["forecast"]
         assert plain is not None
         base = {**base, "forecast": {**plain, "kind": config["forecast"]["kind"]}}
-    return axes.settle(base)
+    return {**axes.settle(base), "backend": backends.stands_for(config)}
 
 
 def _follows(key: str, picked: Mapping[str, str]) -> bool:

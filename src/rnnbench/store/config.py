@@ -15,6 +15,7 @@ Composed = dict[str, Any]  # a config, or a part of one, as yaml has it: any key
 class CellMeta(TypedDict):
     """What a cell says of itself, and what it can take. kernel: torch's, by name; needs: a network, by its kind.
 
+    compiles: whether its step can be compiled; somebody's own cell may leave it open.
     dropout: `between` layers, as in every stack, or `within` each, as in a network without recurrence by itself.
     """
 
@@ -23,6 +24,7 @@ class CellMeta(TypedDict):
     version: int
     operator: str
     kernel: str | None
+    compiles: NotRequired[bool]
     peephole_gates: list[str] | None
     peephole_shapes: NotRequired[list[str]]
     no_peephole: NotRequired[str]

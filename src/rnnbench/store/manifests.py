@@ -15,10 +15,14 @@ from rnnbench.store.parse import parse
 
 
 class SkippedCells(TypedDict):
-    """Cells of a grid that were never started: why, and how many."""
+    """Cells of a grid that were never started: why, and how many.
+
+    runs: their ids, where only the machine lacked something (a compiler) and another could do them.
+    """
 
     reason: str
     cells: int
+    runs: NotRequired[list[str]]
 
 
 Values = dict[str, Any]  # what was tried: searched key -> its value
@@ -218,6 +222,9 @@ def is_search(value: Any) -> bool:
 def are_skipped(value: Any) -> bool:
     """Whether something that was read is a list of `SkippedCells`."""
     return isinstance(value, list) and all(
-        isinstance(cell, dict) and isinstance(cell.get("reason"), str) and isinstance(cell.get("cells"), int)
+        isinstance(cell, dict)
+        and isinstance(cell.get("reason"), str)
+        and isinstance(cell.get("cells"), int)
+        and _are_ids(cell.get("runs", []))
         for cell in value
     )

@@ -126,7 +126,7 @@ class Diagnostics(TypedDict, total=False):
 
 
 class Host(TypedDict):
-    """The machine, as far as a speed depends on it, and on a CPU the last bits."""
+    """The machine, as far as a speed depends on it, and on a CPU the last bits. compiler: of compiled runs alone."""
 
     cpu: str
     simd: NotRequired[str]

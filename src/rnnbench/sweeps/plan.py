@@ -12,33 +12,41 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rnnbench.errors import AxisRefused, BadInput
-from rnnbench.runs import processor, registry
+from rnnbench.errors import AxisRefused, BadInput, NotHere
+from rnnbench.runs import registry
 from rnnbench.runs.axes import check_integer, is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
+from rnnbench.runs.notes import notes
 from rnnbench.runs.plan import Job, prepare, reseed
 from rnnbench.store.config import Composed
 from rnnbench.store.folder import Results
-from rnnbench.store.manifests import Experiment, Manifest, all_runs, read_manifest_file
+from rnnbench.store.manifests import Experiment, Manifest, SkippedCells, all_runs, read_manifest_file
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import make_tracker
+
+ONE_BACKEND = "eager"  # what every cell has, on every machine
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A cell of the grid that is no run: its axes do not go together."""
+    """A cell of the grid that is no run here: its axes do not go together, or this machine lacks what they need.
+
+    run: the id that it has where another machine can do it.
+    """
 
     overrides: tuple[str, ...]
     reason: str
+    run: str | None = None
 
 
 @dataclass
 class Plan:
     """A sweep's jobs, each once and in order, and its skipped cells. name: of the experiment, or what --name says.
 
-    asked: the command, where it is none of `rnnbench sweep`. elsewhere: other machines do the runs.
+    asked: the command, where it is none of `rnnbench sweep`. elsewhere: other machines do the runs. leveled: the
+    backends that the arms of its ablation would have had, had they not been given one.
     """
 
     name: str | None
@@ -48,6 +56,7 @@ class Plan:
     skipped: list[Skipped] = field(default_factory=list)
     asked: str | None = None
     elsewhere: bool = False
+    leveled: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -58,9 +67,23 @@ class Plan:
         """How many cells of the grid were skipped, by reason."""
         return dict(Counter(cell.reason for cell in self.skipped))
 
+    def skipped_cells(self) -> list[SkippedCells]:
+        """The same as a manifest has it, with the runs that another machine could do."""
+        cells: list[SkippedCells] = []
+        for reason, n in self.skip_reasons().items():
+            runs = [cell.run for cell in self.skipped if cell.reason == reason and cell.run is not None]
+            cells.append({"reason": reason, "cells": n} if not runs else {"reason": reason, "cells": n, "runs": runs})
+        return cells
+
     def notes(self) -> list[str]:
         """What this machine makes of its runs that is good to know before, a sentence each."""
-        return processor.notes(job.config for job in self.jobs)
+        said = notes(self.jobs)
+        if self.leveled:
+            said.append(
+                f"an ablation runs one backend: its arms, {' and '.join(self.leveled)} by themselves, are all "
+                f"{ONE_BACKEND}; backend=... chooses another."
+            )
+        return said
 
     @property
     def key(self) -> str:
@@ -81,15 +104,32 @@ def plan(overrides: Sequence[str], *, name: str | None = None, elsewhere: bool =
     made = Plan(name or experiment, tuple(overrides), elsewhere=elsewhere)
     if experiment is not None:
         made.ablation = registry.read("experiment", experiment).get("ablation")
-    seen: set[str] = set()
-    for job in _jobs(grids, made):
-        if job.id not in seen:
-            seen.add(job.id)
-            made.jobs.append(job)
+    _fill(made, grids)
+    if made.ablation is not None:
+        _level(made, grids)
     if not made.jobs and not made.skipped:
         raise BadInput("this sweep is empty: one of its lists has no values.")
     check_trackers(made.jobs)
     return made
+
+
+def _fill(made: Plan, grids: Sequence[Sequence[str]]) -> None:
+    """Enter every cell of the grids as a job, each once, or as skipped."""
+    jobs: dict[str, Job] = {}
+    for job in _jobs(grids, made):
+        jobs.setdefault(job.id, job)
+    made.jobs = [*jobs.values()]
+
+
+def _level(made: Plan, grids: Sequence[Sequence[str]]) -> None:
+    """Give all arms of an ablation one backend where the rule gives them several and nobody has chosen.
+
+    Else a part would be compared in time and in last bits with what computes it, too.
+    """
+    found = sorted({job.config["backend"] for job in made.jobs})
+    if len(found) > 1 and all(job.by_rule for job in made.jobs):
+        made.leveled, made.skipped = tuple(found), []
+        _fill(made, [[*grid, f"backend={ONE_BACKEND}"] for grid in grids])
 
 
 def check_trackers(jobs: Iterable[Job]) -> None:
@@ -164,25 +204,36 @@ def _plain(key: str, value: Any) -> str:
 
 def _jobs(grids: Sequence[Sequence[str]], made: Plan) -> Iterator[Job]:
     """Compose each combination once; its seeds share the composition. What cannot be run goes to the plan's skipped."""
-    composed: dict[tuple[str, ...], Job | AxisRefused] = {}
+    composed: dict[tuple[str, ...], Job | _Refused] = {}
     for overrides in itertools.chain.from_iterable(map(expand, grids)):
         rest = tuple(o for o in overrides if key_of(o) != "seed")
         if rest not in composed:
             composed[rest] = _compose(rest, made)
         found = composed[rest]
-        if isinstance(found, AxisRefused):
-            made.skipped.append(Skipped(tuple(overrides), str(found)))
-            continue
         seed = _seed(overrides)
+        if isinstance(found, _Refused):
+            run = None if found.job is None else reseed(found.job, rest, seed).id
+            made.skipped.append(Skipped(tuple(overrides), found.reason, run))
+            continue
         yield reseed(found, [*map(_as_typed, rest), f"seed={seed}"], seed)
 
 
-def _compose(overrides: Sequence[str], made: Plan) -> Job | AxisRefused:
+class _Refused(NamedTuple):
+    """Why there is no job. job: what it is on another machine, where this one alone lacks something."""
+
+    reason: str
+    job: Job | None = None
+
+
+def _compose(overrides: Sequence[str], made: Plan) -> Job | _Refused:
     """The job of any seed, or why there is none."""
+    asked = [*overrides, "seed=0"]
     try:
-        return prepare([*overrides, "seed=0"], group=made.name, elsewhere=made.elsewhere)
+        return prepare(asked, group=made.name, elsewhere=made.elsewhere)
+    except NotHere as refused:
+        return _Refused(str(refused), prepare(asked, group=made.name, elsewhere=True))
     except AxisRefused as refused:
-        return refused
+        return _Refused(str(refused))
 
 
 def _seed(overrides: Sequence[str]) -> int:
@@ -234,7 +285,7 @@ def write_manifest(made: Plan, results: Path) -> Path:
         "planned": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": runs,
         "entries": _entries(made),
-        "skipped": [{"reason": reason, "cells": n} for reason, n in made.skip_reasons().items()],
+        "skipped": made.skipped_cells(),
     }
     if earlier:
         content["earlier"] = earlier

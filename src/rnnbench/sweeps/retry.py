@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs import grants, registry
+from rnnbench.runs import backends, grants, registry
+from rnnbench.runs.compose import last_value
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.store.manifests import read_manifest
 from rnnbench.store.record import FINAL
@@ -53,15 +54,19 @@ def failed_runs(
             continue
         seen.add(record["id"])
         try:
-            made.jobs.append(again(record["id"], record["command"] or "", group=name, elsewhere=elsewhere))
+            command, backend = record["command"] or "", record["backend"]
+            made.jobs.append(again(record["id"], command, backend=backend, group=name, elsewhere=elsewhere))
         except BadInput as error:
             lost[record["id"]] = str(error)
     return made, lost
 
 
-def again(run_id: str, command: str, *, group: str | None = None, elsewhere: bool = False) -> Job:
+def again(
+    run_id: str, command: str, *, backend: str | None = None, group: str | None = None, elsewhere: bool = False
+) -> Job:
     """The job that a record's command asks for; a record may come from anywhere, and what it asks for is not believed.
 
+    backend: the record's, for a command that leaves it to the rule: a compiler may have come or gone since.
     elsewhere: other machines do it.
 
     Raises BadInput where that is no longer the same run, or would run code that this command's user has not named:
@@ -71,6 +76,8 @@ def again(run_id: str, command: str, *, group: str | None = None, elsewhere: boo
     if any(RESOLVER.search(text) for text in overrides):
         raise BadInput("its command has a value that is to be computed (${...:...}); give that command yourself")
     unnamed = [folder for folder in folders if Path(folder).expanduser().resolve() not in registry.extra_dirs()]
+    if backend in backends.WORDS and last_value(overrides, "backend") in (None, "auto"):
+        overrides = [*overrides, f"backend={backend}"]
     hint = ""
     if unnamed:
         hint = f"; its command names --config-dir {unnamed[0]}: give it to retry, too, if you trust what is in it"

@@ -220,6 +220,40 @@ def test_records_of_either_side_that_cannot_be_read_are_missing():
     assert compare(a, b).missing == ["x: cannot be read", "y: cannot be read"]
 
 
+def skipping(found, reason, runs):
+    """A selection whose sweep has left these runs to another machine."""
+    found.heads = {"baseline": {"command": "", "runs": [], "skipped": [{"reason": reason, "cells": 9, "runs": runs}]}}
+    return found
+
+
+def test_exactly_the_runs_that_a_machine_could_not_do_are_not_missing():
+    whole = [*runs(), *runs("gru", backend="compiled")]
+    ids = [record["id"] for record in whole if record["backend"] == "compiled"]
+    why = "backend=compiled: no compiler here."
+    found = compare(side(whole), skipping(side(runs()), why, ids), exact=True)
+    assert found.missing == []
+    assert found.losses.empty
+    assert found.only_a == ["digits · small · GRU 64 (skipped in the second: backend=compiled: no compiler here)"]
+    for others in (ids[1:], [], ["0123456789ab"]):
+        gone = compare(side(whole), skipping(side(runs()), why, others)).missing
+        assert gone == ["digits · small · GRU 64: gone"]
+    lost = compare(side([*whole, *runs("rnn")]), skipping(side(runs()), why, ids)).missing
+    assert lost == ["digits · small · RNN 64: gone"], "nothing else is excused"
+
+
+def test_bits_of_compiled_runs_are_asked_for_under_one_compiler_alone():
+    host = {"cpu": "a", "simd": "AVX2", "system": "Linux x86_64", "malloc_tuned": True, "omp_wait_policy": None}
+    gcc, other = host | {"compiler": "gcc 12.2.0"}, host | {"compiler": "clang 16.0.0"}
+    flags = [{"compiler_flags": text} for text in ("-O3 -mavx2 -mfma", "-O3 -march=x86-64")]
+    mine = runs(backend="compiled", host=gcc | flags[0])
+    moved = noisy(mine, spread=1e-9)
+    assert exactly(mine, mine) == ("same", True, 0)
+    assert exactly(mine, moved) == ("moved", False, 1)
+    for tools in (gcc | flags[1], other | flags[0]):
+        theirs = [record | {"host": tools} for record in moved]
+        assert exactly(mine, theirs)[1:] == (None, 0)
+
+
 def test_seeds_that_are_gone_are_missing_where_too_few_are_left():
     found = compare(side(runs()), side(runs(seeds=range(2))))
     assert found.missing == ["digits · LSTM 64: 2 of 9 seeds have a value, too few for a test"]

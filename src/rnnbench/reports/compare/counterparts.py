@@ -7,7 +7,7 @@ differently (cell=lstm against cell=gru) is what is compared, and no part of tha
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ OF_RUNS = {"seed", "status", "commit", "since", "until", "host", "torch", "id"}
 @dataclass(frozen=True)
 class Counterparts:
     """pairs: the runs of an entry on both sides. only_a, only_b: entries of one side, each with the reason if it is
-    seen. gone: those of only_a that the second selection's words do not leave out.
+    seen. gone: those of only_a that neither the second selection's words leave out, nor the machine of its sweep.
     """
 
     pairs: list[tuple[pd.DataFrame, pd.DataFrame]]
@@ -53,9 +53,10 @@ def counterparts(a: Selected, b: Selected) -> Counterparts:
     fewer = asked_less(a, b)
     only_a = dict(_only(sides[0], sides[1], set(names[0]) - set(shared)))
     only_b = dict(_only(sides[1], sides[0], set(names[1]) - set(shared)))
-    gone = {key: line for key, line in only_a.items() if not _left_out(groups[0][key], fewer)}
-    told = [line if key in gone else f"{line} (not asked of the second)" for key, line in only_a.items()]
-    return Counterparts(pairs, sorted(told), sorted(only_b.values()), sorted(gone.values()))
+    excused = {key: why for key in only_a if (why := _excused(groups[0][key], fewer, b.skipped_runs))}
+    gone = [line for key, line in only_a.items() if key not in excused]
+    told = [f"{line} ({excused[key]})" if key in excused else line for key, line in only_a.items()]
+    return Counterparts(pairs, sorted(told), sorted(only_b.values()), sorted(gone))
 
 
 def asked_less(a: Selected, b: Selected) -> dict[str, list[str]]:
@@ -63,6 +64,17 @@ def asked_less(a: Selected, b: Selected) -> dict[str, list[str]]:
     return {
         key: values for key, values in b.wanted.items() if key not in a.wanted or set(values) < set(a.wanted[key])
     }  # fmt: skip
+
+
+def _excused(entry: pd.DataFrame, fewer: dict[str, list[str]], skipped: Mapping[str, str]) -> str:
+    """Why the second selection need not have an entry, in words; empty where it should have it.
+
+    skipped: the very runs that its sweeps left to another machine, with the reason.
+    """
+    if _left_out(entry, fewer):
+        return "not asked of the second"
+    runs = [str(run) for run in entry["id"]]
+    return f"skipped in the second: {skipped[runs[0]].rstrip('.')}" if skipped.keys() >= set(runs) else ""
 
 
 def _left_out(entry: pd.DataFrame, fewer: dict[str, list[str]]) -> bool:

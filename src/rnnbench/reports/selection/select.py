@@ -77,6 +77,12 @@ class Selected:
             return {}
         return skipped_cells(cell for head in self.heads.values() for cell in head["skipped"])
 
+    @property
+    def skipped_runs(self) -> dict[str, str]:
+        """The runs that its sweeps left to another machine, with the reason."""
+        skipped = [cell for head in self.heads.values() for cell in head["skipped"]]
+        return {run: cell["reason"] for cell in skipped for run in cell.get("runs", [])}
+
     def place(self, run: str) -> Place | None:
         """Where a run lies: of several places that have it, the one named first."""
         return next((place for place in self.places if run in place.ids), None)
