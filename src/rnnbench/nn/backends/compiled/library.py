@@ -90,7 +90,7 @@ class Program:
         (count, inputs), outputs = rows.shape, grads.shape[1]
         calls = []
         for first, last in parts(outputs, WIDEST_PANEL, 2.0 * count * inputs * outputs):
-            panels = rows.new_empty(panels_of(DEPTH_BLOCK, max(inputs, 1)))
+            panels = rows.new_empty(panels_of(DEPTH_BLOCK, max(inputs, 1)) + panels_of(last - first, inputs))
             here, there = grads[:, first:last], target[first:last]
             arguments = (
                 count, inputs, last - first, rows.data_ptr(), rows.stride(0), here.data_ptr(), grads.stride(0),

@@ -283,6 +283,9 @@ def _vector(setting: _Setting, number: int, sums: Tensor) -> Tensor:
 
 def _joined_sums(numbers: Sequence[int | None], sums: Tensor) -> Tensor:
     """Sums one behind the other, (n H); zeros for None. A copy: two weights may have one gradient, and each its own."""
+    first, count = numbers[0], len(numbers)
+    if first is not None and list(numbers) == [*range(first, first + count)]:
+        return sums[first : first + count].flatten().clone()
     zero = sums.new_zeros(sums.shape[-1])
     return torch.cat([zero if n is None else sums[n] for n in numbers])
 

@@ -14,10 +14,14 @@ void matrix_product(long rows, long depth, long width, const R *A, long a_row, c
     }
 }
 
-/* G (outputs x inputs) = D^T X, of D (rows x outputs) and X (rows x inputs). panels: room for DEPTH_BLOCK rows of X. */
+/* G (outputs x inputs) = D^T X, of D (rows x outputs) and X (rows x inputs). panels: room for DEPTH_BLOCK rows of X
+   and, where a panel is not full, for G with full ones. */
 static void wide_gradient(long rows, long inputs, long outputs, const R *X, long x_row, const R *D, long d_row, R *G,
                           long g_row, R *panels) {
     R turned[DEPTH_BLOCK * TILE];
+    const long full = (inputs + PANEL - 1) / PANEL * PANEL;
+    R *const sums = full == inputs ? G : panels + panel_size(DEPTH_BLOCK, inputs);
+    const long s_row = full == inputs ? g_row : full;
     for (long first = 0; first < rows; first += DEPTH_BLOCK) {
         const long depth = rows - first < DEPTH_BLOCK ? rows - first : DEPTH_BLOCK;
         pack(panels, X + first * x_row, depth, inputs, x_row, 1);
@@ -32,24 +36,26 @@ static void wide_gradient(long rows, long inputs, long outputs, const R *X, long
                         turned[k * TILE + i] = row[i];
             }
             const R *panel = panels;
-            for (long left = 0; left < inputs; left += PANEL, panel += depth * PANEL) {
-                const long columns = inputs - left < PANEL ? inputs - left : PANEL;
-                R *target = G + n * g_row + left;
-                some_rows(some, depth, turned, 1, TILE, panel, PANEL, first ? target : 0, g_row, target, g_row,
-                          columns);
+            for (long left = 0; left < full; left += PANEL, panel += depth * PANEL) {
+                R *target = sums + n * s_row + left;
+                some_rows(some, depth, turned, 1, TILE, panel, PANEL, first ? target : 0, s_row, target, s_row, PANEL);
             }
         }
     }
+    if (sums != G)
+        for (long n = 0; n < outputs; n++)
+            memcpy(G + n * g_row, sums + n * s_row, inputs * sizeof(R));
 }
 
 /* The same where X is so narrow that its rows would leave a panel empty: (X^T D)^T. panels: room for a panel of D. */
 static void narrow_gradient(long rows, long inputs, long outputs, const R *X, long x_row, const R *D, long d_row, R *G,
                             long g_row, R *panels) {
     R sums[TILE * PANEL];
+    const long tiles = (inputs + TILE - 1) / TILE, height = (inputs + tiles - 1) / tiles; /* of equal heights */
     for (long n = 0; n < outputs; n += PANEL) {
         const long columns = outputs - n < PANEL ? outputs - n : PANEL;
-        for (long left = 0; left < inputs; left += TILE) {
-            const long some = inputs - left < TILE ? inputs - left : TILE;
+        for (long left = 0; left < inputs; left += height) {
+            const long some = inputs - left < height ? inputs - left : height;
             for (long first = 0; first < rows; first += DEPTH_BLOCK) {
                 const long depth = rows - first < DEPTH_BLOCK ? rows - first : DEPTH_BLOCK;
                 const R *block = D + first * d_row + n;
@@ -67,7 +73,7 @@ static void narrow_gradient(long rows, long inputs, long outputs, const R *X, lo
 
 void weight_gradient(long rows, long inputs, long outputs, const R *X, long x_row, const R *D, long d_row, R *G,
                      long g_row, R *panels) {
-    if (2 * inputs < PANEL)
+    if (2 * inputs <= PANEL)
         narrow_gradient(rows, inputs, outputs, X, x_row, D, d_row, G, g_row, panels);
     else
         wide_gradient(rows, inputs, outputs, X, x_row, D, d_row, G, g_row, panels);
