@@ -106,6 +106,19 @@ def test_what_was_computed_is_freed_without_a_backward_pass():
         gc.enable()
 
 
+def test_no_two_gradients_share_memory():
+    """One that is cut or scaled in place would change the other."""
+    for name in ("lstm", "gru", "fgr"):
+        net = layer(name=name)
+        net(X)[0].sum().backward()
+        places = [
+            (p.grad.untyped_storage().data_ptr(), p.grad.storage_offset(), p.grad.numel()) for p in net.parameters()
+        ]
+        for n, (storage, start, count) in enumerate(places):
+            for other, begin, _ in places[:n]:
+                assert storage != other or start >= begin + 1 and not start <= begin < start + count
+
+
 # in place
 
 

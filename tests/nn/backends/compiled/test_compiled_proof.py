@@ -40,7 +40,7 @@ def tampered(monkeypatch, change):
     ("old", "new", "what"),
     [
         ("1.0f / (1.0f + power(clamped(-x)))", "1.0f / (1.001f + power(clamped(-x)))", "output"),
-        ("p = p * square + 1.33314422036e-1f;", "p = p * square + 1.4e-1f;", "output"),
+        ("p = p * r + 1.6666665459e-1f;", "p = p * r + 2.6666665459e-1f;", "output"),
         ("long t = a->T - 1; t >= 0; t--", "long t = a->T - 1; t > 0; t--", "gradient of x"),
     ],
 )
