@@ -6,6 +6,7 @@ Axes: B batch, T time, I input features, H hidden features.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import random
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -23,6 +24,17 @@ from rnnbench.nn.peephole import STARTS
 
 DENSE = [name for name in CELLS if not on_frames(name)]
 TOLERANCE = {torch.float32: 5e-6, torch.float64: 1e-12}
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled with -O1, in a third of the time: for tests of what is computed, which do not ask how fast."""
+    tools = toolchain.find()
+    if tools is not None:
+        plain = dataclasses.replace(tools, flags=("-O1", *(flag for flag in tools.flags if flag != "-O3")))
+        monkeypatch.setattr(toolchain, "find", lambda: plain)
+
+
 needs_compiler = pytest.mark.skipif(toolchain.find() is None, reason=toolchain.why_none())
 
 

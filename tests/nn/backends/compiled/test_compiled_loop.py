@@ -107,6 +107,7 @@ def test_what_was_computed_is_freed_without_a_backward_pass():
         gc.enable()
 
 
+@pytest.mark.usefixtures("quickly")
 def test_no_two_gradients_share_memory():
     """One that is cut or scaled in place would change the other."""
     for name in ("lstm", "gru", "fgr"):
@@ -201,6 +202,7 @@ def test_another_device_is_refused_or_eager():
     assert layer("auto").to("meta")(X.to("meta"))[0].shape == (4, 7, 5)
 
 
+@pytest.mark.usefixtures("quickly")
 def test_in_float64_after_it_was_used():
     net = layer()
     net(X)
@@ -243,6 +245,7 @@ def test_a_state_dict_is_the_eager_layers():
 # what is changed between two calls
 
 
+@pytest.mark.usefixtures("quickly")
 def test_an_option_of_the_cell():
     def step(cell, wx, s):
         return ((1 - cell.leak) * s.h + cell.leak * torch.tanh(wx + cell.U(s.h)),)
@@ -514,6 +517,7 @@ def test_what_is_no_number_at_padding_is_never_read(bad):
     assert all(g.isfinite().all() for g in torch.autograd.grad(weigh(*found), [*net.parameters()]))
 
 
+@pytest.mark.usefixtures("quickly")
 def test_numbers_below_the_smallest_normal_one_are_kept():
     """No library that was loaded has switched them off for the process."""
     layer()(X)

@@ -14,7 +14,7 @@ from rnnbench.nn import Layer
 from rnnbench.nn.backends.compiled import library, loop, proof
 from rnnbench.nn.backends.compiled.operations import TABLE
 
-pytestmark = needs_compiler
+pytestmark = [needs_compiler, pytest.mark.usefixtures("quickly")]
 X = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
 
 

@@ -19,6 +19,8 @@ from rnnbench.nn.backends.compiled.joining import join
 from rnnbench.nn.backends.compiled.layout import lay_out
 from rnnbench.nn.backends.compiled.tracing import trace
 
+pytestmark = pytest.mark.usefixtures("quickly")
+
 EVERY = [(cell, "off") for cell in DENSE]
 EVERY += [(cell, name) for cell in DENSE for name in PEEPHOLES if seen_gates(cell, name)]
 every = pytest.mark.parametrize(("cell", "peephole"), EVERY)
@@ -208,6 +210,7 @@ def test_one_text_for_every_size(name):
     assert source(name, hidden_size=4, input_size=3) == source(name, hidden_size=33, input_size=8)
 
 
+@pytest.mark.integration
 def test_the_text_is_the_same_in_every_process():
     """Whatever the seed of Python's hashes: else no library would be found again."""
     code = (

@@ -15,6 +15,8 @@ from rnnbench.nn.backends.compiled.form import Refused
 from rnnbench.nn.backends.compiled.operations import TABLE
 from rnnbench.nn.backends.compiled.tracing import RULES, trace
 
+pytestmark = pytest.mark.usefixtures("quickly")
+
 # Each a step of several states, so that one library proves many rules.
 STEPS = {
     "methods and functions": (
