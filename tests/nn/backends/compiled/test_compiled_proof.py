@@ -107,6 +107,15 @@ def counted(cell):
     return cell.count
 
 
+def test_a_step_that_is_no_number_for_some_is_proven_for_the_others(monkeypatch):
+    cell = own(lambda cell, wx, s: (torch.sqrt(wx) + 0 * s.h.detach(),))
+    output = Layer(cell, backend="compiled")(X)[0]
+    assert torch.equal(output.isnan(), Layer(cell, backend="eager")(X)[0].isnan())
+    tampered(monkeypatch, lambda source: source.replace("sqrtf(x)", "1.1f * sqrtf(x)"))
+    with pytest.raises(proof.Wrong, match="the output of Own differs"):
+        Layer(cell, backend="compiled")(X)
+
+
 def test_it_is_proven_once_for_a_size_and_type(monkeypatch):
     calls = []
     both = proof._both
