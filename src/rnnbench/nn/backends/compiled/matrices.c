@@ -73,6 +73,8 @@ static void narrow_gradient(long rows, long inputs, long outputs, const R *X, lo
 
 void weight_gradient(long rows, long inputs, long outputs, const R *X, long x_row, const R *D, long d_row, R *G,
                      long g_row, R *panels) {
+    if (!inputs)
+        return; /* a layer without input has a W without numbers */
     if (2 * inputs <= PANEL)
         narrow_gradient(rows, inputs, outputs, X, x_row, D, d_row, G, g_row, panels);
     else
