@@ -111,14 +111,25 @@ class Layer(nn.Module):
     @property
     def runs(self) -> str:
         """The backend that computes now. Raises ValueError where `compiled` was asked for and cannot."""
+        return self._now()[0]
+
+    def _now(self) -> tuple[str, compiled.Program | None]:
+        """The backend that computes now, and the program of a compiled one."""
         # A compiler is given the loop: it finds no gradient of torch's LSTM kernel, and cannot pack by unknown lengths.
         if self.trace is not None or torch.compiler.is_compiling():
-            return "eager"
-        if self.backend == "compiled" and (reason := compiled.cannot_now(weight_of(self.cell))):
-            if not self.auto:
-                raise ValueError(f"backend=compiled: {reason}; use backend=eager (or auto)")
-            return self._uncompiled()
-        return self.backend
+            return "eager", None
+        if self.backend != "compiled":
+            return self.backend, None
+        weight = weight_of(self.cell)
+        reason = compiled.cannot_now(weight)
+        if reason is None:
+            try:
+                return "compiled", self.loop.program(self.cell, cast(Tensor, weight).dtype)
+            except compiled.Refused as error:  # the cell is not what it was when the layer was made
+                reason = f"the step of {type(self.cell).__name__} uses {error}"
+        if not self.auto:
+            raise ValueError(f"backend=compiled: {reason}; use backend=eager (or auto)")
+        return self._uncompiled(), None
 
     @property
     def packs(self) -> bool:
@@ -163,10 +174,10 @@ class Layer(nn.Module):
             zeros = state if self.cell.starts_at_zero else ()
         steps = x.transpose(0, 1)
         time_first = None if checked.real is None else checked.real.transpose(0, 1)
-        runs = self.runs
-        if runs == "compiled" and not compiled.sees_all(x):
-            output, state = self.loop.unroll(
-                self.cell, steps, state, mask=time_first, reverse=self.reverse, zero_start=bool(zeros)
+        runs, program = self._now()
+        if program is not None and not compiled.sees_all(x):
+            output, state = compiled.unroll(
+                program, self.cell, steps, state, mask=time_first, reverse=self.reverse, zero_start=bool(zeros)
             )
         elif runs == "native":
             if checked.masked:

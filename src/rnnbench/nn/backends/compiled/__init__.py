@@ -10,6 +10,7 @@ The files are its stages, in this order:
     layout      what is kept and what computed again, in which pass, and where it lies
     emit        the C text, with product.c (the matrix product) and functions.c (sigmoid, tanh, ...)
     library     the compiled library and its call
+    seen        what of the cell the code was made from: one that has changed is traced anew
     proof       its first use against the cell's own step
     loop        the layer: autograd, weights' gradients
 
@@ -24,12 +25,13 @@ from torch.autograd import forward_ad
 
 from rnnbench import toolchain
 from rnnbench.nn.backends.compiled.form import Refused
-from rnnbench.nn.backends.compiled.library import program_of
-from rnnbench.nn.backends.compiled.loop import DTYPES, Loop
+from rnnbench.nn.backends.compiled.library import Program, program_of
+from rnnbench.nn.backends.compiled.loop import DTYPES, Loop, unroll
+from rnnbench.nn.backends.compiled.seen import Seen
 from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.checks import is_autocast
 
-__all__ = ["Loop", "Refused", "cannot_now", "program_of", "refuses", "sees_all"]
+__all__ = ["Loop", "Program", "Refused", "cannot_now", "program_of", "refuses", "sees_all", "unroll"]
 
 
 def refuses(cell: Cell) -> str | None:
@@ -50,6 +52,7 @@ def does_not_compile(cell: Cell) -> str | None:
     if any(len(sizes) != 2 or sizes[1] != cell.hidden_size for sizes in cell.state_sizes(1, (), like)):
         return f"{name} has a state that is not H features a row"
     try:
+        Seen(cell)
         program_of(cell, "float32")
     except Refused as error:
         return f"the step of {name} uses {error}"

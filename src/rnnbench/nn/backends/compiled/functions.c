@@ -35,7 +35,8 @@ INLINE float clamped(float x) {
 }
 
 INLINE float sigmoid_(float x) {
-    return 1.0f / (1.0f + power(clamped(-x)));
+    const float share = 1.0f / (1.0f + power(clamped(-x)));
+    return x < -87.0f ? 0.0f : share;
 }
 
 /* (e^2x - 1) / (e^2x + 1), with e^2x - 1 = 2^n (e^r - 1) + (2^n - 1): exact for small x, and 1 from 9 on. */

@@ -18,11 +18,12 @@ from rnnbench.nn.backends.compiled.form import Weight
 from rnnbench.nn.backends.compiled.layout import Place
 from rnnbench.nn.backends.compiled.library import Program, program_of
 from rnnbench.nn.backends.compiled.proof import prove
+from rnnbench.nn.backends.compiled.seen import Seen
 from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.maps import DenseMap
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
-PLAIN = (bool, int, float, str, type(None), tuple)
+KEPT = 4  # programs of a layer: while it is trained and not, in two precisions
 
 
 class Loop:
@@ -32,7 +33,7 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self._programs: dict[Any, Program] = {}
+        self._programs: list[tuple[torch.dtype, Seen, Program]] = []
 
     def __reduce__(self) -> Any:
         return Loop, ()
@@ -42,31 +43,31 @@ class Loop:
 
     def program(self, cell: Cell, dtype: torch.dtype) -> Program:
         """The cell's program. Raises form.Refused where its step cannot be compiled."""
-        # The options of a cell are written into its code, and may be set anew between two calls.
-        options = tuple((k, v) for k, v in cell.__dict__.items() if type(v) in PLAIN)
-        key = (dtype, options)
-        if key not in self._programs:
-            self._programs[key] = program_of(cell, DTYPES[dtype])
-        return self._programs[key]
+        for kind, seen, program in self._programs:
+            if kind == dtype and seen.is_as_it_was():
+                return program
+        seen, program = Seen(cell), program_of(cell, DTYPES[dtype])
+        self._programs = [(dtype, seen, program), *self._programs[: KEPT - 1]]
+        return program
 
-    def unroll(
-        self,
-        cell: Cell,
-        x: Tensor,
-        state: Any,
-        *,
-        mask: Tensor | None = None,
-        reverse: bool = False,
-        zero_start: bool = False,
-    ) -> tuple[Tensor, Any]:
-        """As `nn.layers.unroll`. zero_start: the state is known to be zero. Raises form.Refused, CompilerFailed.
 
-        The first use of a program in a process proves it on a small batch against the cell's own step.
-        """
-        program = self.program(cell, x.dtype)
-        prove(program, cell, x.dtype, _run)
-        output, new = _run(program, cell, x, state, mask=mask, reverse=reverse, zero_start=zero_start)
-        return output, cell.State(*new)
+def unroll(
+    program: Program,
+    cell: Cell,
+    x: Tensor,
+    state: Any,
+    *,
+    mask: Tensor | None = None,
+    reverse: bool = False,
+    zero_start: bool = False,
+) -> tuple[Tensor, Any]:
+    """As `nn.layers.unroll`, by the cell's program. zero_start: the state is known to be zero. Raises CompilerFailed.
+
+    The first use of a program in a process proves it on a small batch against the cell's own step.
+    """
+    prove(program, cell, x.dtype, _run)
+    output, new = _run(program, cell, x, state, mask=mask, reverse=reverse, zero_start=zero_start)
+    return output, cell.State(*new)
 
 
 @dataclass

@@ -1,0 +1,110 @@
+"""What of a cell its code was made from, so that a cell that has changed since is never computed by the old code.
+
+A step is traced once. All it may have read beside its weights is looked at again before every call: the attributes of
+the cell and of the modules in it, by identity, and the insides of those that can change without being replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from torch import Tensor, nn
+
+from rnnbench.nn.backends.compiled.form import Refused
+from rnnbench.nn.cells.base import Cell
+
+ABSENT = object()
+OF_MODULES = {*vars(nn.Module())} - {"training"}  # what every module has; those that matter are looked at by name
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+DEPTH = 3  # containers in containers, objects in objects
+
+
+class _Same:
+    """A thing that is equal to itself alone. It is kept, so that no other gets its address."""
+
+    def __init__(self, thing: object) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+class _Module:
+    """One module as it was."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.kind = module, type(module)
+        own = vars(module)
+        self.size = len(own)
+        self.attributes = [(name, value) for name, value in own.items() if name not in OF_MODULES]
+        self.inside = [(name, _inside(value, DEPTH)) for name, value in self.attributes if _can_change(value)]
+        self.weights = [(name, weight is None) for name, weight in module._parameters.items()]
+        self.buffers = [(name, buffer is None) for name, buffer in module._buffers.items()]
+        self.children = [*module._modules.items()]
+
+    def is_as_it_was(self) -> bool:
+        own = vars(self.module)
+        if type(self.module) is not self.kind or len(own) != self.size or has_hooks(self.module):
+            return False
+        if any(own.get(name, ABSENT) is not value for name, value in self.attributes):
+            return False
+        if any(_inside(own[name], DEPTH) != before for name, before in self.inside):
+            return False
+        children = own["_modules"]
+        if len(children) != len(self.children) or any(children.get(name) is not child for name, child in self.children):
+            return False
+        return _same_absences(own["_parameters"], self.weights) and _same_absences(own["_buffers"], self.buffers)
+
+
+class Seen:
+    """A cell as it was when its step was traced. Raises Refused where something of it cannot be watched."""
+
+    def __init__(self, cell: Cell) -> None:
+        if any(has_hooks(module) for module in cell.modules()):
+            raise Refused("a hook, which sees tensors of every step")
+        self.step, self.hoist = type(cell).step, type(cell).hoist
+        self.modules = [_Module(module) for module in cell.modules()]
+
+    def is_as_it_was(self) -> bool:
+        """Whether the cell would be traced to the same code."""
+        kind: Any = self.modules[0].kind
+        if kind.step is not self.step or kind.hoist is not self.hoist:
+            return False
+        return all(module.is_as_it_was() for module in self.modules)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _same_absences(weights: dict[str, Any], before: list[tuple[str, bool]]) -> bool:
+    """Whether the same names are there, and the same of them are None."""
+    return len(weights) == len(before) and all((weights.get(name, 0) is None) == none for name, none in before)
+
+
+def _can_change(value: object) -> bool:
+    """Whether a value can become another without being replaced."""
+    if isinstance(value, tuple):
+        return any(_can_change(each) for each in value)
+    return not (isinstance(value, (*PLAIN, type, nn.Module)) or callable(value))
+
+
+def _inside(value: object, depth: int) -> Hashable:
+    """What a value is now, to be compared with what it is later."""
+    if isinstance(value, PLAIN):
+        return type(value), repr(value)  # 1, 1.0 and True are not the same option; NaN is the same as itself
+    if isinstance(value, Tensor):
+        return _Same(value), value._version if not value.is_inference() else None
+    if depth and isinstance(value, (list, tuple)):
+        return type(value), *(_inside(each, depth - 1) for each in value)
+    if depth and isinstance(value, (set, frozenset)):
+        return type(value), frozenset(_inside(each, depth - 1) for each in value)
+    if depth and isinstance(value, dict):
+        return type(value), *((_inside(k, depth - 1), _inside(v, depth - 1)) for k, v in value.items())
+    if depth and hasattr(value, "__dict__") and _can_change(value):
+        return _Same(value), _inside(vars(value), depth - 1)
+    return _Same(value)
