@@ -11,6 +11,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from registry import CELLS, build, far, random_input, random_state, randomise, weigh
+from rnnbench import toolchain
 from rnnbench.nn import BACKENDS, GRU, LSTM, RNN, GRUCho, Layer, OdysseyLSTM, Peephole, build_stack
 from rnnbench.nn.backends import refuses, unroll_native
 from rnnbench.nn.backends.native import flip
@@ -197,13 +198,26 @@ def test_equals_torch_nn(name, backend, biases, direction, layers, lengths, dtyp
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_auto_is_native_where_the_cell_names_a_kernel(name):
-    wanted = "native" if CELLS[name]["meta"]["kernel"] else "eager"
+def test_auto_is_compiled_where_there_is_a_compiler(name):
+    if toolchain.find() is None:
+        pytest.skip(toolchain.why_none())
+    meta = CELLS[name]["meta"]
+    wanted = "compiled" if meta["compiles"] else "native" if meta["kernel"] else "eager"
     assert Layer(build(name)).backend == wanted
     assert Layer(build(name), backend="eager").backend == "eager"
 
 
-def test_auto_is_eager_with_peepholes():
+@pytest.mark.parametrize("name", CELLS)
+def test_auto_is_native_where_the_cell_names_a_kernel_and_there_is_no_compiler(name, monkeypatch):
+    monkeypatch.setenv("RNNBENCH_CC", "")
+    wanted = "native" if CELLS[name]["meta"]["kernel"] else "eager"
+    assert Layer(build(name)).backend == wanted
+    with pytest.raises(ValueError, match=r"backend=compiled: RNNBENCH_CC is empty, .*use backend=eager"):
+        Layer(build(name), backend="compiled")
+
+
+def test_auto_is_eager_with_peepholes_where_there_is_no_compiler(monkeypatch):
+    monkeypatch.setenv("RNNBENCH_CC", "")
     assert Layer(LSTM(3, 4, peephole=Peephole())).backend == "eager"
     assert Layer(LSTM(3, 4, peephole=Peephole(shape="none"))).backend == "native"
 
@@ -238,14 +252,15 @@ def test_the_kernel_is_never_called_with_sizes_that_do_not_fit():
     for wrong, begin in ((torch.zeros(5, 2, 4), state), (x[0], state), (x, narrow), (x, type(state)(*state[:1], x))):
         with pytest.raises(ValueError, match=r"expected x \(T, B, 3\) and states \(2?B?, 4\)"):
             unroll_native(cell, wrong, begin)
-    net = build_stack(LSTM, 3, 4, layers=2)
-    net.layers[1] = Layer(LSTM(5, 4))
-    with pytest.raises(ValueError, match=r"expected x \(T, B, 5\)"):
-        net(torch.zeros(2, 6, 3))
+    for backend in ("native", "auto"):
+        net = build_stack(LSTM, 3, 4, layers=2)
+        net.layers[1] = Layer(LSTM(5, 4), backend=backend)
+        with pytest.raises(ValueError, match=r"expected x \(T, B, 5\)"):
+            net(torch.zeros(2, 6, 3))
 
 
 def test_unknown_backend():
-    with pytest.raises(ValueError, match="unknown backend 'fast'; known: auto, eager, native"):
+    with pytest.raises(ValueError, match="unknown backend 'fast'; known: auto, eager, native, compiled"):
         Layer(RNN(3, 4), backend="fast")
 
 

@@ -274,7 +274,7 @@ def test_build_stack_passes_the_backend_on():
     def backends(net):
         return [m.backend for m in net.modules() if isinstance(m, Layer)]
 
-    assert backends(stack(layers=2)) == ["native", "native"]
+    assert backends(stack(layers=2, backend="native")) == ["native", "native"]
     assert backends(stack(layers=2, direction="bidirectional", backend="eager")) == ["eager"] * 4
 
 

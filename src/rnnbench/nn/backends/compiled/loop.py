@@ -61,10 +61,18 @@ def unroll(
     reverse: bool = False,
     zero_start: bool = False,
 ) -> tuple[Tensor, Any]:
-    """As `nn.layers.unroll`, by the cell's program. zero_start: the state is known to be zero. Raises CompilerFailed.
+    """As `nn.layers.unroll`, by the cell's program. zero_start: the state is known to be zero.
 
-    The first use of a program in a process proves it on a small batch against the cell's own step.
+    The first use of a program in a process proves it on a small batch against the cell's own step. Raises ValueError on
+    sizes and types that do not fit, for C would read whatever memory lies there; toolchain.CompilerFailed; proof.Wrong.
     """
+    size = (x.shape[1], cell.hidden_size)
+    fits = x.dim() == 3 and x.shape[2] == cell.input_size and [each.shape for each in state] == [size] * len(state)
+    if not fits or any(each.dtype != x.dtype or each.device != x.device for each in state):
+        got = [tuple(each.shape) for each in (x, *state)]
+        raise ValueError(f"expected x (T, B, {cell.input_size}) and states (B, {cell.hidden_size}), got {got}")
+    if mask is not None and mask.shape != x.shape[:2]:
+        raise ValueError(f"expected a mask {tuple(x.shape[:2])}, got {tuple(mask.shape)}")
     prove(program, cell, x.dtype, _run)
     output, new = _run(program, cell, x, state, mask=mask, reverse=reverse, zero_start=zero_start)
     return output, cell.State(*new)

@@ -36,8 +36,8 @@ class _Same:
 class _Module:
     """One module as it was."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module, self.kind = module, type(module)
+    def __init__(self, module: nn.Module, called: bool) -> None:
+        self.module, self.kind, self.called = module, type(module), called
         own = vars(module)
         self.size = len(own)
         self.attributes = [(name, value) for name, value in own.items() if name not in OF_MODULES]
@@ -48,7 +48,9 @@ class _Module:
 
     def is_as_it_was(self) -> bool:
         own = vars(self.module)
-        if type(self.module) is not self.kind or len(own) != self.size or has_hooks(self.module):
+        if type(self.module) is not self.kind or len(own) != self.size:
+            return False
+        if self.called and has_hooks(self.module):
             return False
         if any(own.get(name, ABSENT) is not value for name, value in self.attributes):
             return False
@@ -64,10 +66,11 @@ class Seen:
     """A cell as it was when its step was traced. Raises Refused where something of it cannot be watched."""
 
     def __init__(self, cell: Cell) -> None:
-        if any(has_hooks(module) for module in cell.modules()):
+        # Of the cell itself its `step` is called, of W its `sequence`: their hooks are those of nobody's call.
+        self.modules = [_Module(module, module not in (cell, cell.W)) for module in cell.modules()]
+        if any(each.called and has_hooks(each.module) for each in self.modules):
             raise Refused("a hook, which sees tensors of every step")
         self.step, self.hoist = type(cell).step, type(cell).hoist
-        self.modules = [_Module(module) for module in cell.modules()]
 
     def is_as_it_was(self) -> bool:
         """Whether the cell would be traced to the same code."""
