@@ -10,6 +10,8 @@ import pytest
 
 from rnnbench.cli import parser_of_all
 from rnnbench.cli.claims import read
+from rnnbench.nn.backends.compiled.operations import TABLE
+from rnnbench.nn.backends.compiled.tracing import RULES, _no_reduction
 from rnnbench.reports.claims.judge import rules
 from rnnbench.reports.claims.measures import MEASURES
 from rnnbench.sweeps.executors import ray, slurm
@@ -66,3 +68,25 @@ def test_the_tables_of_executor_options_are_the_executors_own(heading, executor)
     section = (ROOT / "docs" / "remote.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
     assert set(re.findall(r"(\w+)=", rows)) - {"account", "qos", "constraint"} == set(executor.OPTIONS)
+
+
+def test_the_table_of_what_a_step_may_use_has_every_rule_and_no_other():
+    text = (ROOT / "docs" / "speed.md").read_text()
+    table = text.split("<!-- operations -->")[1].split("<!-- end -->")[0]
+    named = {name for row in table.splitlines()[3:] for name in re.findall(r"`([a-z_]+)`", row.split(" | ")[0])}
+    assert named == {name for name, rule in RULES.items() if rule is not _no_reduction}
+    assert {"stop", "joined", "leaky"} | named >= {name for name, each in TABLE.items() if each.gradient}
+
+
+def test_the_words_of_refusal_on_the_page_are_the_code_s():
+    text = " ".join(
+        (ROOT / "docs" / "speed.md").read_text().split("### What a step may use")[1].split("\n### ")[0].split()
+    )
+    code = (ROOT / "src" / "rnnbench" / "nn" / "backends" / "compiled" / "tracing.py").read_text()
+    for words in (
+        "an operation in place", "a decision by the value of a tensor", "a product of two", "which has no rule",
+        "a tensor that is neither computed by the step nor a weight",
+        "a normalisation, a reduction over a row's features",
+    ):  # fmt: skip
+        assert words in text
+        assert words in code

@@ -324,7 +324,7 @@ def build(source: str, toolchain: Toolchain) -> Path:
     The source lies beside it. A cache that cannot be written to is replaced by a folder of this process, which is
     removed at its end. Raises BadInput where others may write to the cache, CompilerFailed.
     """
-    key = _digest([source, toolchain.flags, toolchain.compiler, toolchain.processor, SHARED, LIBRARIES, system()])
+    key = _key(source, toolchain)
     for folder in _folders():
         place = folder / key
         if _is_whole(place):
@@ -342,6 +342,16 @@ def build(source: str, toolchain: Toolchain) -> Path:
             shutil.rmtree(made, ignore_errors=True)
         return place / LIBRARY
     raise CompilerFailed("no folder can be written to, neither the user's cache nor one for temporary files")
+
+
+def library_of(source: str, toolchain: Toolchain) -> Path:
+    """Where in the user's cache the library of a source lies once it is compiled."""
+    return cache_folder() / _key(source, toolchain) / LIBRARY
+
+
+def _key(source: str, toolchain: Toolchain) -> str:
+    """All that a library follows from."""
+    return _digest([source, toolchain.flags, toolchain.compiler, toolchain.processor, SHARED, LIBRARIES, system()])
 
 
 def check_cache() -> None:

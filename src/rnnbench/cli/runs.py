@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rnnbench.cli.common import EXIT, FAILED, INTERRUPTED, OK, OVERRIDES, Commands, collector_off, console
+from rnnbench.cli.kernel import DTYPES, show_kernel
 from rnnbench.errors import BadInput
 from rnnbench.store.record import Record
 
@@ -30,9 +31,15 @@ def add(commands: Commands) -> None:
     )
     listing = commands.add("list", _list, "List what can be chosen.")
     listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, claims, or any group")
-    show = commands.add("show", _show, "Everything about one run.")
+    show = commands.add("show", _show, "Everything about one run; with --kernel, the C that a cell is compiled from.")
     show.add_argument(
-        "run", metavar="RUN", help="its id, or the beginning of it; of the store, else of a published set"
+        "overrides", nargs="*", metavar="RUN",
+        help="its id, or the beginning of it; of the store, else of a published set. With --kernel: key=value",
+    )  # fmt: skip
+    show.add_argument("--kernel", metavar="CELL", help="print the C of this cell's step (with peephole=on: of that)")
+    show.add_argument("--dtype", choices=DTYPES, help="with --kernel: the precision (default: float32)")
+    show.add_argument(
+        "--whole", action="store_true", help="with --kernel: the source as it is compiled, not the two loops alone"
     )
 
 
@@ -126,5 +133,11 @@ def _show(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import show_run
     from rnnbench.store.store import Store
 
-    console().print(show_run(Store.open(args.results), args.run))
+    if args.kernel is not None:
+        return show_kernel(args.kernel, args.overrides, dtype=args.dtype or DTYPES[0], whole=args.whole)
+    if args.whole or args.dtype:
+        raise BadInput("--whole and --dtype belong to --kernel CELL.")
+    if len(args.overrides) != 1:
+        raise BadInput("show takes one RUN, its id or the beginning of it, or --kernel CELL.")
+    console().print(show_run(Store.open(args.results), args.overrides[0]))
     return OK

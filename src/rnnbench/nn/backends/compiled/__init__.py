@@ -8,6 +8,7 @@ The files are its stages, in this order:
     joining     products added to W x where it lies
     gradient    the derivative of the step
     layout      what is kept and what computed again, in which pass, and where it lies
+    naming      what values are called in C
     emit        the C text, with product.c (the matrix product) and functions.c (sigmoid, tanh, ...)
     library     the compiled library and its call
     seen        what of the cell the code was made from: one that has changed is traced anew

@@ -1,21 +1,40 @@
 """The C text of a layout: a forward and a backward loop over time for any number of steps, rows and features.
 
-It is written to be read (`rnnbench show --kernel CELL`): buffers have the names of `layout`, weights and states those
-of the cell.
+It is written to be read (`rnnbench show --kernel CELL`): buffers have the names of `layout`, values those of `naming`.
+What is read once stands where it is read, with the parentheses that C needs to compute in the same order.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from importlib import resources
 
 from rnnbench.nn.backends.compiled.form import Operand, Value
 from rnnbench.nn.backends.compiled.layout import Call, Layout, Pass, Place
+from rnnbench.nn.backends.compiled.naming import Names
 from rnnbench.nn.backends.compiled.operations import TABLE
 
 CHUNK = 32  # rows of the batch that are added up before they are added to the others: no thread divides them
 REALS = {"float32": "float", "float64": "double"}
+FIXED = ("product.c", "matrices.c", "functions.c")  # the same for every cell
+LONGEST = 60  # characters of an expression within another
+# By operation: what may stand on its left and on its right without parentheses.
+BARE: dict[str, tuple[set[str], set[str]]] = {
+    "add": ({"add", "sub", "mul", "div"}, {"mul", "div"}),
+    "sub": ({"add", "sub", "mul", "div"}, {"mul", "div"}),
+    "mul": ({"mul", "div"}, set()),
+    "div": ({"mul", "div"}, set()),
+}
+COMMENTS = {
+    False: """\
+/* Forwards. A row of x is W x of one sequence, {gates}: H features each; what the backward loop needs is left in their
+   place, and in kept. old_, new_: the state before and after the step. _b: the row of sequence b. */""",
+    True: """\
+/* Backwards. A row of x is what the forward loop left there, and then the gradient of W x. gradient_: of the state,
+   from the step after to the step before. d_: the gradient of what follows; a_: a gate before its function. */""",
+}
 
 
 def emit(layout: Layout, name: str, dtype: str) -> str:
@@ -25,17 +44,14 @@ def emit(layout: Layout, name: str, dtype: str) -> str:
         f"/* {name}: one loop over time forwards, one backwards, from the cell's own step. {real}. */",
         "#include <math.h>\n#include <string.h>",
         f"typedef {real} R;\n#define CHUNK {CHUNK}" + ("\n#define SINGLE" if real == "float" else ""),
-        _file("product.c"),
-        _file("matrices.c"),
-        _file("functions.c"),
+        *(_file(name) for name in FIXED),
         _arguments(layout),
-        _Loop(layout, backward=False).text(),
-        _Loop(layout, backward=True).text(),
+        loops(layout).strip(),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def loops(layout: Layout, name: str, dtype: str) -> str:
+def loops(layout: Layout) -> str:
     """The two loops alone, without what is the same for every cell."""
     return "\n\n".join(_Loop(layout, backward=way).text() for way in (False, True)) + "\n"
 
@@ -69,19 +85,23 @@ class _Loop:
 
     def __init__(self, layout: Layout, *, backward: bool) -> None:
         self.layout, self.backward = layout, backward
-        self.form = layout.step.form
         self.stages = layout.backward if backward else layout.forward
-        self.names = _identifiers(layout)
+        self.calls = [call for stage in self.stages for call in stage.calls]
+        self.names = Names(layout)
 
     def text(self) -> str:
         kind = "backward" if self.backward else "forward"
-        body = "\n".join(self._stages())
         steps = "long t = a->T - 1; t >= 0; t--" if self.backward else "long t = 0; t < a->T; t++"
-        return f"""INLINE void {kind}_steps(const arguments *a, const int masked) {{
-{self._head()}
-{self._packing()}
+        body = "\n".join(self._stages())
+        packing = _indented(self._packing(), 1)
+        step_head = _indented(_needed(self._step_head(), body), 2)
+        head = _indented(_needed(self._head(), packing + step_head + body), 1)
+        return f"""{COMMENTS[self.backward].format(gates=" ".join(map(_said, self.names.gates)))}
+INLINE void {kind}_steps(const arguments *a, const int masked) {{
+{head}
+{packing}
     for ({steps}) {{
-{self._step_head()}
+{step_head}
 {body}
     }}
 }}
@@ -95,76 +115,61 @@ void {kind}(const arguments *a) {{
 
     # before the loop
 
-    def _head(self) -> str:
-        lines = ["const long T = a->T, B = a->B, H = a->H, rows = a->last - a->first;", "(void)T;"]
+    def _head(self) -> list[tuple[str, str]]:
+        lines = [
+            ("T", "const long T = a->T, B = a->B, H = a->H;"),
+            ("rows", "const long rows = a->last - a->first;"),
+        ]
         for n, weight in enumerate(self.layout.step.weights):
-            lines.append(f"const R *restrict {self.names.weights[n]} = a->weight[{n}]; /* {weight.path} */")
-            lines.append(f"(void){self.names.weights[n]};")
-        return _indented(lines, 1)
+            name = self.names.weights[n]
+            lines.append((name, f"const R *restrict {name} = a->weight[{n}]; /* {_said(weight.path)} */"))
+        return lines
 
-    def _packing(self) -> str:
+    def _packing(self) -> list[str]:
         """Every product's matrix packed, and whether all that the first step may leave out is finite."""
-        lines = ["R *panels = a->panels;", "R finite = 0;"]
-        for number, call in enumerate(self._calls()):
-            weight = self.layout.step.weights[call.product.weight]
-            name = self.names.weights[call.product.weight]
-            row_blocks = weight.columns
+        skips = any(call.skip == "zero start" for call in self.calls)
+        lines = ["R finite = 0;"] if skips else []
+        room = "a->panels"
+        for number, call in enumerate(self.calls):
+            weight, name = self.layout.step.weights[call.product.weight], self.names.weights[call.product.weight]
+            depth, width, row = _times(call.depth), _times(call.width), _times(weight.columns)
             # product @ M: M's element (k, j) is the weight's (j, k) where it is transposed, else its (k, j).
-            down, right = ("1", f"{row_blocks} * H") if call.product.transposed else (f"{row_blocks} * H", "1")
-            first = (
-                f"{call.first_output} * H * {row_blocks} * H + {call.first_input} * H"
-                if call.product.transposed
-                else f"{call.first_input} * H * {row_blocks} * H + {call.first_output} * H"
-            )
-            depth, width = f"{call.depth} * H", f"{call.width} * H"
-            lines.append(f"R *const panel_{number} = panels;")
-            lines.append(f"finite += pack(panels, {name} + {first}, {depth}, {width}, {down}, {right});")
-            lines.append(f"panels += panel_size({depth}, {width});")
-        lines.append("(void)panels;")
-        lines.append("const int zero_start = a->zero_start && finite == 0;")
-        lines.append("(void)zero_start;")
-        return _indented(lines, 1)
-
-    def _calls(self) -> list[Call]:
-        return [call for stage in self.stages for call in stage.calls]
+            down, right = ("1", row) if call.product.transposed else (row, "1")
+            rows, columns = call.first_input, call.first_output
+            if call.product.transposed:
+                rows, columns = columns, rows
+            first = name + _plus(rows * weight.columns, "H * H") + _plus(columns, "H")
+            lines.append(f"R *const panel_{number} = {room};")
+            lines.append(f"{'finite += ' * skips}pack(panel_{number}, {first}, {depth}, {width}, {down}, {right});")
+            room = f"panel_{number} + panel_size({depth}, {width})"
+        return [*lines, "const int zero_start = a->zero_start && finite == 0;"] if skips else lines
 
     # one step
 
-    def _step_head(self) -> str:
+    def _step_head(self) -> list[tuple[str, str]]:
         """Where the buffers' rows of this step begin."""
         layout = self.layout
         lines = [
-            "const long now = a->reverse ? T - 1 - t : t, before = a->reverse ? now + 1 : now - 1;",
-            "(void)before;",
+            ("now", "const long now = a->reverse ? T - 1 - t : t;"),
+            ("before", "const long before = a->reverse ? now + 1 : now - 1;"),
+            ("x", f"R *const x = a->x + now * B * {_times(layout.step.inputs)};"),
+            ("kept", f"R *const kept = a->kept + (a->keep ? now : 0) * B * {_times(layout.kept)};"),
+            ("work", "R *const work = a->work;"),
+            ("grads", f"R *const grads = a->grads + now * B * {_times(layout.grads)};"),
+            ("back_work", "R *const back_work = a->back_work;"),
         ]
-        if self.layout.step.inputs:
-            lines.append(f"R *const x = a->x + now * B * {layout.step.inputs} * H;")
-        if layout.kept:
-            lines.append(f"R *const kept = a->kept + (a->keep ? now : 0) * B * {layout.kept} * H;")
-        if not self.backward and layout.work:
-            lines.append("R *const work = a->work;")
-        if self.backward and layout.grads:
-            lines.append(f"R *const grads = a->grads + now * B * {layout.grads} * H;")
-        if self.backward and layout.back_work:
-            lines.append("R *const back_work = a->back_work;")
         for n, field in enumerate(self.names.fields):
             state = f"a->state[{n}]"
-            if self.backward:
-                lines.append(f"const R *const new_{field} = {state} + now * B * H;")
-                lines.append(f"const R *const old_{field} = t ? {state} + before * B * H : a->start[{n}];")
-                lines.append(f"R *const gradient_{field} = a->state_gradient[{n}];")
-            else:
-                lines.append(f"R *const new_{field} = {state} + (a->whole[{n}] ? now : t & 1) * B * H;")
-                old = f"{state} + (a->whole[{n}] ? before : (t - 1) & 1) * B * H"
-                lines.append(f"const R *const old_{field} = t ? {old} : a->start[{n}];")
-            lines.append(f"(void)new_{field}, (void)old_{field};")
-        if self.backward:
-            lines.append("const R *const output_gradient = a->output_gradient + now * a->gradient_step;")
-            lines.append("(void)output_gradient;")
-        else:
-            lines.append("R *const output = a->output + now * B * H;")
-            lines.append("(void)output;")
-        return _indented(lines, 2)
+            new, old = "now", "before"
+            if not self.backward:
+                new, old = f"(a->whole[{n}] ? now : t & 1)", f"(a->whole[{n}] ? before : (t - 1) & 1)"
+            constant = "const " * self.backward
+            lines.append((f"new_{field}", f"{constant}R *const new_{field} = {state} + {new} * B * H;"))
+            old = f"t ? {state} + {old} * B * H : a->start[{n}]"
+            lines.append((f"old_{field}", f"const R *const old_{field} = {old};"))
+            lines.append((f"gradient_{field}", f"R *const gradient_{field} = a->state_gradient[{n}];"))
+        gradient = "const R *const output_gradient = a->output_gradient + now * a->gradient_step;"
+        return [*lines, ("output_gradient", gradient), ("output", "R *const output = a->output + now * B * H;")]
 
     def _stages(self) -> list[str]:
         """Products and passes in turn; passes with no product between them go over each row together."""
@@ -183,33 +188,53 @@ void {kind}(const arguments *a) {{
         rows, a_row = self._rows(call.rows)
         target, c_row = self._rows(call.target)
         start = {True: target, False: "0", "masked": f"masked ? {target} : 0"}[call.accumulate]
-        number = next(n for n, each in enumerate(self._calls()) if each is call)
-        sizes = f"rows, {_times(call.depth)}, {_times(call.width)}"
-        text = f"product({sizes}, {rows}, {a_row}, panel_{number}, {start}, {c_row}, {target}, {c_row});"
+        number = next(n for n, each in enumerate(self.calls) if each is call)
         condition = {"": "", "zero start": "if (t || !zero_start)", "no start gradient": "if (t || a->start_gradient)"}
-        lines = [condition[call.skip], "    " + text] if call.skip else [text]
-        return _indented(lines, 2)
+        text = [
+            f"product(rows, {_times(call.depth)}, {_times(call.width)}, {rows}, {a_row}, panel_{number},",
+            f"        {start}, {c_row}, {target}, {c_row});",
+        ]
+        if call.skip:
+            text = [condition[call.skip], *("    " + line for line in text)]
+        return _indented([f"/* {self._said_of(call)} */", *text], 2)
+
+    def _said_of(self, call: Call) -> str:
+        """A product in words: x (i f g o) += old_h @ U.weight^T."""
+        path = _said(self.layout.step.weights[call.product.weight].path)
+        sign = "+=" if call.accumulate is True else "="
+        matrix = path + "^T" * call.product.transposed
+        return f"{self._words(call.target, call.width)} {sign} {self._words(call.rows, call.depth)} @ {matrix}"
+
+    def _words(self, place: Place, count: int) -> str:
+        """Some blocks of a buffer, for a comment."""
+        buffer, _ = self._buffer(place)
+        if place.buffer == "x":
+            return f"x ({' '.join(_said(gate) for gate in self.names.gates[place.block : place.block + count])})"
+        if place.buffer not in self._wide():
+            return buffer
+        last = place.block + count - 1
+        return f"{buffer} {place.block}" if count == 1 else f"{buffer} {place.block} to {last}"
 
     def _rows(self, place: Place) -> tuple[str, str]:
         """The first row's address of a block in C, and how far the next is."""
         buffer, width = self._buffer(place)
-        if place.buffer == "gradient" and place.block == 0:
-            return "output_gradient + a->first * a->gradient_row", "a->gradient_row"
-        offset = f" + {place.block} * H" if width != "H" and place.block else ""
-        return f"{buffer} + a->first * {width}{offset}", width
+        return f"{buffer} + a->first * {width}{_plus(self._block(place), 'H')}", width
 
-    def _buffer(self, place: Place) -> tuple[str, str]:
-        """The name of a place's buffer and the numbers of one of its rows."""
+    def _wide(self) -> dict[str, int]:
+        """The buffers whose rows have several blocks, and how many."""
         layout = self.layout
-        wide = {
+        return {
             "x": layout.step.inputs,
             "kept": layout.kept,
             "work": layout.work,
             "grads": layout.grads,
             "back_work": layout.back_work,
         }
-        if place.buffer in wide:
-            return place.buffer, f"{wide[place.buffer]} * H"
+
+    def _buffer(self, place: Place) -> tuple[str, str]:
+        """The name of a place's buffer and the numbers of one of its rows."""
+        if (blocks := self._wide().get(place.buffer)) is not None:
+            return place.buffer, _times(blocks)
         if place.buffer == "output":
             return "output", "H"
         if place.buffer == "gradient":
@@ -217,6 +242,10 @@ void {kind}(const arguments *a) {{
                 return "output_gradient", "a->gradient_row"
             return f"gradient_{self.names.fields[place.block - 1]}", "H"
         return f"{place.buffer}_{self.names.fields[place.block]}", "H"
+
+    def _block(self, place: Place) -> int:
+        """Which block of a row of its buffer a place is."""
+        return place.block if place.buffer in self._wide() else 0
 
     # one pass
 
@@ -228,21 +257,94 @@ void {kind}(const arguments *a) {{
         pointers: dict[str, str] = {}
         loops: list[str] = []
         for each in together:
-            loops += ["    INDEPENDENT", "    for (long j = 0; j < H; j++) {"]
-            loops += ["        " + text for text in self._pass(each, pointers)]
+            lines = self._pass(each, pointers)
+            loops += [f"    /* {self._said_of_pass(each)} */", "    INDEPENDENT", "    for (long j = 0; j < H; j++) {"]
+            loops += ["        " + text for text in lines]
             loops += ["    }"]
         lines = ["for (long b = a->first; b < a->last; b++) {", *("    " + text for text in pointers.values())]
         lines += ["    if (masked && !a->mask[now * B + b]) {", *self._skipped(together), "        continue;", "    }"]
         return _indented([*lines, *loops, "}"], 2)
 
+    def _said_of_pass(self, made: Pass) -> str:
+        """What a pass gives."""
+        stored = [self.names.of(each) for _, each, masked in made.stores if isinstance(each, Value) and not masked]
+        words = [*dict.fromkeys(stored), *(["sums"] if made.sums else [])]
+        return ", ".join(words) or "zeros"
+
     def _pass(self, made: Pass, pointers: dict[str, str]) -> list[str]:
-        loads = [self._load(value, place, pointers) for value, place in made.loads.items()]
-        computed = [f"const R {self._name(value)} = {self._expression(value)};" for value in made.computed]
-        stores = [self._store(*store, pointers) for store in made.stores]
-        sums = [f"sums[{number} * H + j] += {self._read(operand)};" for number, operand in made.sums]
-        if sums:
-            pointers["sums"] = f"R *restrict sums = a->sums + b / CHUNK * {self.layout.sums} * H;"
-        return [*loads, *computed, *stores, *sums]
+        lines = [self._load(value, place, pointers) for value, place in made.loads.items()]
+        computed, inner = self._computed(made)
+        lines += computed
+        lines += [self._store(*store, inner, pointers) for store in made.stores]
+        for number, operand in made.sums:
+            pointers["sums"] = f"R *restrict sums = a->sums + b / CHUNK * {_times(self.layout.sums)};"
+            index = f"{_times(number)} + j" if number else "j"
+            lines.append(f"sums[{index}] += {self._alone(operand, inner)};{self._said_of_sum(number)}")
+        return lines
+
+    def _computed(self, made: Pass) -> tuple[list[str], dict[Value, str]]:
+        """The lines of a pass that compute, and the expressions that have no line of their own: what is read once.
+
+        Everything is computed in the order of `made.computed`, whatever has a line: which product a compiler joins to a
+        sum, and so the last bit, follows from the order.
+        """
+        once = self._read_once(made)
+        lines: list[str] = []
+        inner: dict[Value, str] = {}
+        waiting: list[Value] = []  # those of inner that nothing has read yet
+
+        def give_lines() -> None:
+            for value in waiting:
+                text = _without_parentheses(value, inner.pop(value))
+                lines.append(f"const R {self.names.of(value)} = {text};")
+            waiting.clear()
+
+        for value in made.computed:
+            own = [operand for operand in value.operands if operand in waiting]
+            if own and (waiting[-len(own) :] != own or (len(own) > 1 and value.op not in BARE)):
+                give_lines()
+                own = []
+            text = self._expression(value, inner)
+            del waiting[len(waiting) - len(own) :]
+            if value in once and len(text) <= LONGEST and not text.startswith("(-"):
+                inner[value] = text
+                waiting.append(value)
+            else:
+                give_lines()
+                lines.append(f"const R {self.names.of(value)} = {_without_parentheses(value, text)};")
+        read = [operand for _, operand, _ in made.stores] + [operand for _, operand in made.sums]
+        if [operand for operand in read if operand in waiting] != waiting:
+            give_lines()
+        return lines, inner
+
+    def _read_once(self, made: Pass) -> set[Value]:
+        """The values of a pass without a name that one expression reads, once: they stand in it.
+
+        A compiler makes b - a of -a + b where it sees both at once, and then in another order: `_computed` leaves
+        negative ones out.
+        """
+        reads: Counter[Operand] = Counter()
+        for value in made.computed:
+            for n, operand in enumerate(value.args):
+                reads[operand] += TABLE[value.op].c.count(f"{{{n}}}")
+        for _, operand, only_masked in made.stores:
+            reads[operand] += 2 if only_masked else 1
+        reads.update(operand for _, operand in made.sums)
+        return {value for value in made.computed if reads[value] == 1 and not self.names.is_named(value)}
+
+    def _said_of_sum(self, number: int) -> str:
+        """Of which weights' blocks a sum is the gradient, as a comment."""
+        layout = self.layout
+        words = [
+            f"W's bias ({_said(gate)})"
+            for gate, n in zip(self.names.gates, layout.input_sums, strict=True)
+            if n == number
+        ]
+        for (weight, block), n in layout.vector_sums.items():
+            if n == number:
+                part = self.names.block(weight, block)
+                words.append(_said(layout.step.weights[weight].path) + (f" ({_said(part)})" if part else ""))
+        return f" /* {', '.join(words)} */" if words else ""
 
     def _skipped(self, together: list[Pass]) -> list[str]:
         """What a step that the mask leaves out does: the state stays, its gradient passes, all else is zero."""
@@ -261,8 +363,8 @@ void {kind}(const arguments *a) {{
 
     def _element(self, place: Place) -> str:
         """One element of a block in the row's pointer."""
-        buffer, width = self._buffer(place)
-        return f"{buffer}_b[{place.block} * H + j]" if width.endswith("* H") and place.block else f"{buffer}_b[j]"
+        block = self._block(place)
+        return f"{self._buffer(place)[0]}_b[{_times(block) + ' + ' if block else ''}j]"
 
     def _pointer(self, place: Place, pointers: dict[str, str], *, written: bool) -> None:
         buffer, width = self._buffer(place)
@@ -277,26 +379,50 @@ void {kind}(const arguments *a) {{
         return not (self.backward and place.buffer == "new")
 
     def _load(self, value: Value, place: Place, pointers: dict[str, str]) -> str:
+        name = self.names.of(value)
         if place.buffer == "weight":
             weight, block = value.args
-            index = "0" if self.layout.step.weights[weight].dim == 0 else f"{block} * H + j" if block else "j"
-            return f"const R {self._name(value)} = {self.names.weights[weight]}[{index}];"
+            number = self.layout.step.weights[weight].dim == 0
+            index = "0" if number else f"{_times(block)} + j" if block else "j"
+            return f"const R {name} = {self.names.weights[weight]}[{index}];"
         self._pointer(place, pointers, written=False)
-        return f"const R {self._name(value)} = {self._element(place)};"
+        return f"const R {name} = {self._element(place)};"
 
-    def _store(self, place: Place, operand: Operand, only_masked: bool, pointers: dict[str, str]) -> str:
+    def _store(
+        self, place: Place, operand: Operand, only_masked: bool, inner: dict[Value, str], pointers: dict[str, str]
+    ) -> str:
         self._pointer(place, pointers, written=True)
-        text = f"{self._element(place)} = {self._read(operand)};"
+        text = f"{self._element(place)} = {self._alone(operand, inner)};"
         return f"if (masked) {text}" if only_masked else text
 
-    def _name(self, value: Value) -> str:
-        return f"v{value.number}"
+    # expressions; inner: the values that have no line of their own
 
-    def _read(self, operand: Operand) -> str:
-        return self._name(operand) if isinstance(operand, Value) else _number(operand)
+    def _expression(self, value: Value, inner: dict[Value, str]) -> str:
+        operation = TABLE[value.op]
+        call = re.fullmatch(r"\w+_\([^()]*\)", operation.c) and "-" not in operation.c
+        parts = []
+        for side, operand in enumerate(value.args):
+            text = self._read(operand, inner)
+            bare = BARE.get(value.op, (set(), set()))[side > 0]
+            if isinstance(operand, Value) and operand in inner and (call or operand.op in bare):
+                text = _without_parentheses(operand, text)
+            parts.append(text)
+        return operation.c.format(*parts)
 
-    def _expression(self, value: Value) -> str:
-        return TABLE[value.op].c.format(*(self._read(operand) for operand in value.args))
+    def _alone(self, operand: Operand, inner: dict[Value, str]) -> str:
+        """An operand that is a whole right side."""
+        text = self._read(operand, inner)
+        return _without_parentheses(operand, text) if isinstance(operand, Value) and operand in inner else text
+
+    def _read(self, operand: Operand, inner: dict[Value, str]) -> str:
+        if not isinstance(operand, Value):
+            return _number(operand)
+        return inner.get(operand) or self.names.of(operand)
+
+
+def _without_parentheses(value: Value, text: str) -> str:
+    """The expression of a value without those that its operation puts around it."""
+    return text[1:-1] if TABLE[value.op].c.startswith("(") else text
 
 
 def _times(blocks: int) -> str:
@@ -304,24 +430,31 @@ def _times(blocks: int) -> str:
     return "H" if blocks == 1 else f"{blocks} * H"
 
 
+def _plus(count: int, unit: str) -> str:
+    """What is added to an address; nothing for nothing."""
+    return "" if count == 0 else f" + {unit}" if count == 1 else f" + {count} * {unit}"
+
+
 def _number(number: float) -> str:
     """A number in C, in the loop's precision."""
     if math.isinf(number) or math.isnan(number):
         return {"inf": "(R)INFINITY", "-inf": "(R)-INFINITY"}.get(str(number), "(R)NAN")
-    return f"(R){number!r}"
+    text = repr(number)
+    return f"(R){text.removesuffix('.0') if text != '-0.0' else text}"
 
 
-class _identifiers:
-    """C names of the cell's states and weights: its own, made fit."""
-
-    def __init__(self, layout: Layout) -> None:
-        step = layout.step
-        self.fields = [_identifier(field) for field in step.fields]
-        self.weights = [f"w_{_identifier(weight.path)}" for weight in step.weights]
+def _said(name: str) -> str:
+    """A name for a comment, which it cannot end."""
+    return re.sub(r"[^\w.]", "_", name)
 
 
-def _identifier(name: str) -> str:
-    return re.sub(r"\W", "_", name, flags=re.ASCII)
+def _needed(lines: list[tuple[str, str]], rest: str) -> list[str]:
+    """Of declarations, each a name and its line, those that the rest or a later one reads."""
+    kept: list[str] = []
+    for name, line in reversed(lines):
+        if re.search(rf"(?<![\w>])(?<!a->){name}\b", "\n".join([rest, *kept])):
+            kept.insert(0, line)
+    return kept
 
 
 def _indented(lines: list[str], depth: int) -> str:

@@ -123,7 +123,8 @@ def is_number(operand: Operand, number: float) -> bool:
 class Weight:
     """A parameter or buffer of the cell that the step reads. path: as in named_parameters. dim: 2, 1 or 0 axes.
 
-    blocks, columns: how many times H its axes are (0 where it has none). trained: whether it is a parameter.
+    blocks, columns: how many times H its axes are (0 where it has none). trained: whether it is a parameter. gates: the
+    letters of its map, where it is in one.
     """
 
     path: str
@@ -131,11 +132,15 @@ class Weight:
     blocks: int
     columns: int
     trained: bool
+    gates: tuple[str, ...] = ()
 
 
 @dataclass
 class Step:
-    """One traced step. inputs: blocks of W x. fields: the state's names. weights: in the order of their numbers."""
+    """One traced step. inputs: blocks of W x. fields: the state's names. weights: in the order of their numbers.
+
+    gates: the letters of W x's blocks; empty where what is hoisted is no W x with named gates.
+    """
 
     form: Form
     inputs: int
@@ -143,6 +148,7 @@ class Step:
     weights: list[Weight]
     output: Operand
     new: list[Operand]
+    gates: tuple[str, ...] = ()
 
 
 def reached(form: Form, roots: list[Value]) -> list[Value]:

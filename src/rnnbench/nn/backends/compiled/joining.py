@@ -8,6 +8,7 @@ take it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 from rnnbench.nn.backends.compiled.form import Form, Operand, Step, Value, reached
@@ -39,7 +40,8 @@ def join(step: Step) -> Step:
             new[value] = value  # it is taken apart by the sum around it
         else:
             new[value] = form.make(value.op, *(rebuilt(a) for a in value.args))
-    return Step(form, step.inputs, step.fields, step.weights, rebuilt(step.output), [rebuilt(n) for n in step.new])
+    new_states = [rebuilt(operand) for operand in step.new]
+    return dataclasses.replace(step, output=rebuilt(step.output), new=new_states)
 
 
 def _inner_sums(form: Form, values: list[Value], uses: Counter[Value]) -> set[Value]:

@@ -109,10 +109,10 @@ class Tracer:
         self.weights: list[Weight] = []
         self._symbols: dict[str, Symbol] = {}
 
-    def weight(self, path: str, tensor: Tensor, trained: bool) -> Symbol:
-        """The symbol of a parameter or buffer."""
+    def weight(self, path: str, tensor: Tensor, trained: bool, gates: tuple[str, ...]) -> Symbol:
+        """The symbol of a parameter or buffer. gates: the letters of its map."""
         if path not in self._symbols:
-            self._symbols[path] = _LateWeight(self, path, tensor, trained)
+            self._symbols[path] = _LateWeight(self, path, tensor, trained, gates)
         return self._symbols[path]
 
     def rows(self, blocks: Sequence[Operand]) -> Symbol:
@@ -122,9 +122,9 @@ class Tracer:
 class _LateWeight(Symbol):
     """A weight's symbol. It takes its number, and is refused where its shape fits nothing, when it is first used."""
 
-    def __init__(self, tracer: Tracer, path: str, tensor: Tensor, trained: bool) -> None:
+    def __init__(self, tracer: Tracer, path: str, tensor: Tensor, trained: bool, gates: tuple[str, ...]) -> None:
         super().__init__(tracer, None, tensor.dim(), shape=tuple(tensor.shape))
-        self._path, self._trained = path, trained
+        self._path, self._trained, self._gates = path, trained, gates
 
     def use(self) -> None:
         if self._weight is not None:
@@ -135,7 +135,7 @@ class _LateWeight(Symbol):
         self._weight = len(tracer.weights)
         count = size // tracer.size
         columns = self._shape[1] // tracer.size if dim == 2 else 0
-        tracer.weights.append(Weight(self._path, dim, count, columns, self._trained))
+        tracer.weights.append(Weight(self._path, dim, count, columns, self._trained, self._gates))
         if dim < 2:
             self._blocks = [tracer.form.leaf("weight", self._weight, k) for k in range(max(count, 1))]
 
@@ -158,7 +158,9 @@ def trace(cell: Cell) -> Step:
     except Exception as error:  # of the step's own code, on symbols
         raise Refused(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     blocks = [_one_block(each, name) for each, name in zip((output, *new), ("the output", *fields), strict=True)]
-    return Step(tracer.form, inputs, fields, tracer.weights, blocks[0], blocks[1:])
+    gates = _letters(cell.W) if type(cell).hoist is Cell.hoist else ()
+    gates = gates if len(gates) == inputs else ()
+    return Step(tracer.form, inputs, fields, tracer.weights, blocks[0], blocks[1:], gates)
 
 
 def _hoisted_width(cell: Cell) -> int:
@@ -176,13 +178,19 @@ def _one_block(symbol: Any, name: str) -> Operand:
     return symbol._blocks[0]
 
 
+def _letters(module: nn.Module) -> tuple[str, ...]:
+    """The letters of a map's gates; none of any other module."""
+    return tuple(getattr(getattr(module, "gates", None), "_fields", ()))
+
+
 def _stand_in(module: nn.Module, tracer: Tracer, prefix: str) -> Any:
     """A copy of a module, and of those in it, whose parameters and buffers are symbols; no number is copied."""
     copy = object.__new__(type(module))
     parts = dict(module.__dict__)
     for kind, trained in (("_parameters", True), ("_buffers", False)):
-        own = parts[kind].items()
-        parts[kind] = {k: None if v is None else tracer.weight(prefix + k, v, trained) for k, v in own}
+        own = {k: v for k, v in parts[kind].items() if v is not None}
+        found = {k: tracer.weight(prefix + k, v, trained, _letters(module)) for k, v in own.items()}
+        parts[kind] = parts[kind] | found
     inner = parts["_modules"].items()
     parts["_modules"] = {k: None if v is None else _stand_in(v, tracer, f"{prefix}{k}.") for k, v in inner}
     copy.__dict__.update(parts)
