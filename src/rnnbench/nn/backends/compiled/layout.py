@@ -237,7 +237,8 @@ class _Planner:
         new = self.step.new
         self.at_hand: dict[Value, Place] = {}
         for n, value in reversed([*enumerate(new)]):
-            if isinstance(value, Value) and value.op not in ("old", "x", "weight"):
+            # One that is joined to W x is read from there by the forward loop, and so by the backward one.
+            if isinstance(value, Value) and value.op not in ("old", "x", "weight", "joined"):
                 self.at_hand[value] = Place("new", n)
         read = {operand for value in self.back_values for operand in value.operands if not operand.backward}
         read |= {value for rest, _ in self.carried for value in values_of([rest]) if not value.backward}
@@ -275,8 +276,7 @@ class _Planner:
         last_read = self._last_reads()
         for value in self.forward_values:
             if value.op in ("x", "joined"):
-                leaf = value if value.op == "x" else value.args[0]
-                places[value] = Place("x", leaf.args[0])
+                places[value] = Place("x", input_block(value))
         free = set(range(self.step.inputs))
         free -= {places[value].block for value in self.saved if value.op in ("x", "joined")}
         # A kept value lies best where its gradient will: the backward pass reads and writes the same memory.
@@ -300,13 +300,17 @@ class _Planner:
     def _last_reads(self) -> Counter[int]:
         """The last stage at which each block of W x, or what was joined to it, is read."""
         last: Counter[int] = Counter()
+
+        def read(value: Value, stage: int) -> None:
+            if value.op in ("x", "joined"):
+                block = input_block(value)
+                last[block] = max(last[block], stage)
+
         for value in self.forward_values:
-            for operand in value.operands if value.op != "joined" else []:
-                if operand.op in ("x", "joined"):
-                    leaf = operand if operand.op == "x" else operand.args[0]
-                    last[leaf.args[0]] = max(last[leaf.args[0]], self.stages[value])
-            if value.op == "joined" and value in self.roots:
-                last[value.args[0].args[0]] = max(last[value.args[0].args[0]], self.stages[value])
+            for need in self.form.needs(value) if value.op != "joined" else []:
+                read(need, self.stages[value])  # rows of a product, too
+        for root in self.roots:
+            read(root, self.stages[root])
         return last
 
     def _by_preference(self) -> list[Value]:
@@ -378,9 +382,10 @@ class _Planner:
 
     def _settle_carried(self) -> None:
         """The last pass overwrites each state's gradient, when nothing reads it any more; later products are added."""
-        self.carry_stage = (
-            max(self.stages[v] for v in [*self.back_values] if v.op != "product") if self.back_values else 0
-        )
+        in_passes = [value for value in self.back_values if value.op != "product"]
+        # A product's block that others read, too, is no longer added where it lies: the last pass waits for it.
+        in_passes += values_of(rest for rest, _ in self.carried)
+        self.carry_stage = max((self.stages[value] for value in in_passes), default=0)
         settled: list[tuple[Operand, list[Value]]] = []
         self.copied: set[Value] = set()
         for rest, products in self.carried:
@@ -609,6 +614,13 @@ class _Planner:
 
 def values_of(operands: Iterable[Operand]) -> list[Value]:
     return [operand for operand in operands if isinstance(operand, Value)]
+
+
+def input_block(value: Value) -> int:
+    """Which block of W x a value is, or was joined to."""
+    leaf = value if value.op == "x" else value.args[0]
+    block: int = leaf.args[0]
+    return block
 
 
 def is_function(value: Value) -> bool:
