@@ -8,6 +8,7 @@ take it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 from rnnbench.nn.backends.compiled.form import Form, Operand, Step, Value, reached
@@ -37,7 +38,7 @@ def join(step: Step) -> Step:
             new[value] = value  # it is taken apart by the sum around it
         else:
             new[value] = form.make(value.op, *(rebuilt(a) for a in value.args))
-    made = Step(form, step.inputs, step.fields, step.weights, rebuilt(step.output), [rebuilt(n) for n in step.new])
+    made = dataclasses.replace(step, output=rebuilt(step.output), new=[rebuilt(operand) for operand in step.new])
     return made if _each_once(made) else step
 
 
