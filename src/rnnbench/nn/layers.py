@@ -165,10 +165,15 @@ class Layer(nn.Module):
         time_first = None if checked.real is None else checked.real.transpose(0, 1)
         runs = self.runs
         if runs == "compiled" and not compiled.sees_all(x):
-            output, state = self.loop.unroll(
-                self.cell, steps, state, mask=time_first, reverse=self.reverse, zero_start=bool(zeros)
-            )
-        elif runs == "native":
+            try:
+                output, state = self.loop.unroll(
+                    self.cell, steps, state, mask=time_first, reverse=self.reverse, zero_start=bool(zeros)
+                )
+                return output.transpose(0, 1), state
+            except compiled.Refused:  # the cell was changed after this layer was made: a parametrization, pruning
+                if not self.auto:
+                    raise
+        if runs == "native":
             if checked.masked:
                 raise ValueError("backend=native takes lengths, not a mask; use backend=eager")
             output, state = unroll_native(self.cell, steps, state, lengths=checked.counted, reverse=self.reverse)

@@ -25,6 +25,10 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 PLAIN = (bool, int, float, str, type(None), tuple)
 
 
+class _Changed(Exception):
+    """The cell's weights are no longer those that its step was traced with."""
+
+
 class Loop:
     """The programs of one layer's cell, made when they are first needed: one a precision and state of its options.
 
@@ -42,9 +46,11 @@ class Loop:
 
     def program(self, cell: Cell, dtype: torch.dtype) -> Program:
         """The cell's program. Raises form.Refused where its step cannot be compiled."""
-        # The options of a cell are written into its code, and may be set anew between two calls.
-        options = tuple((k, v) for k, v in cell.__dict__.items() if type(v) in PLAIN)
-        key = (dtype, options)
+        # The options of a cell are written into its code, and may be set anew between two calls. As text where what is
+        # in them may have no hash.
+        options = cell.__dict__.items()
+        plain = tuple((k, repr(v) if type(v) is tuple else v) for k, v in options if type(v) in PLAIN)
+        key = (dtype, plain)
         if key not in self._programs:
             self._programs[key] = program_of(cell, DTYPES[dtype])
         return self._programs[key]
@@ -61,8 +67,18 @@ class Loop:
     ) -> tuple[Tensor, Any]:
         """As `nn.layers.unroll`. zero_start: the state is known to be zero. Raises form.Refused, CompilerFailed.
 
-        The first use of a program in a process proves it on a small batch against the cell's own step.
+        The first use of a program in a process proves it on a small batch against the cell's own step. A cell whose
+        weights were taken away or replaced since (pruning, a parametrization) is traced anew.
         """
+        try:
+            return self._unroll(cell, x, state, mask, reverse, zero_start)
+        except _Changed:
+            self._programs.clear()
+            return self._unroll(cell, x, state, mask, reverse, zero_start)
+
+    def _unroll(
+        self, cell: Cell, x: Tensor, state: Any, mask: Tensor | None, reverse: bool, zero_start: bool
+    ) -> tuple[Tensor, Any]:
         program = self.program(cell, x.dtype)
         prove(program, cell, x.dtype, _run)
         output, new = _run(program, cell, x, state, mask=mask, reverse=reverse, zero_start=zero_start)
@@ -93,6 +109,9 @@ def _run(
     inner = type(cell).hoist is Cell.hoist and type(W) is DenseMap and W.gain is None and "weight" in W._parameters
     setting = _Setting(program, cell.hidden_size, mask, reverse, zero_start, inner)
     source = (x, W.weight, W.bias) if inner else (cell.hoist(x), None, None)
+    width = W.weight.shape[0] if inner else source[0].shape[2]
+    if width != program.layout.step.inputs * cell.hidden_size:
+        raise _Changed
     tensors = (*source, *state, *(_weight(cell, weight) for weight in program.layout.step.weights))
     if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in tensors):
         output, *new = cast(tuple[Tensor, ...], _Recurrence.apply(setting, *tensors))  # type: ignore[no-untyped-call]
@@ -103,12 +122,16 @@ def _run(
 
 
 def _weight(cell: Cell, weight: Weight) -> Tensor:
-    """The parameter or buffer at a path, as it is now."""
+    """The parameter or buffer at a path, as it is now. Raises _Changed where it is gone or of another size."""
     *modules, name = weight.path.split(".")
     module: nn.Module = cell
     for each in modules:
         module = cast(nn.Module, module._modules[each])
-    return cast(Tensor, module._parameters[name] if weight.trained else module._buffers[name])
+    found = (module._parameters if weight.trained else module._buffers).get(name)
+    size = cell.hidden_size
+    if found is None or found.shape != (weight.blocks * size, weight.columns * size)[: weight.dim]:
+        raise _Changed
+    return found
 
 
 @dataclass
