@@ -51,6 +51,7 @@ PRODUCTS: dict[str, Callable[..., Any]] = {
     "M": lambda cell, a: a @ cell.M,
     "M transposed": lambda cell, a: F.linear(a, cell.M),
     "K": lambda cell, a: a @ cell.K,
+    "N both": lambda cell, a: (a @ cell.N).chunk(2, 1),
     "pair": lambda cell, a, b: cell.V(torch.cat([a, b], 1)),
 }
 VECTORS: dict[str, Callable[..., Any]] = {
@@ -63,7 +64,7 @@ VECTORS: dict[str, Callable[..., Any]] = {
 ALONE = {name: lambda cell, *blocks, of=of: of(*blocks) for name, of in {**UNARY, **BINARY}.items()}
 ALL: dict[str, Callable[..., Any]] = {**ALONE, **PRODUCTS, **VECTORS}
 OF_TWO = (*BINARY, "U twice", "pair", "split", "wide")  # what takes two blocks; all else takes one
-TO_TWO = ("U both", "split", "wide")  # what makes two
+TO_TWO = ("U both", "N both", "split", "wide")  # what makes two
 KINDS = {
     "unary": (6, UNARY),
     "binary": (6, BINARY),
@@ -133,8 +134,8 @@ def draw(seed: int) -> Drawn:
 
 
 class DrawnCell(Cell):
-    """A cell with a drawn step and every kind of weight: maps U (of two gates) and V (of two states), a matrix M and
-    one that is a buffer (K), vectors of one and two blocks (v, wide), a number n, a buffer b."""
+    """A cell with a drawn step and every kind of weight: maps U (of two gates) and V (of two states), matrices M and N
+    (of two blocks) and one that is a buffer (K), vectors of one and two blocks (v, wide), a number n, a buffer b."""
 
     def __init__(self, drawn: Drawn, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -142,6 +143,7 @@ class DrawnCell(Cell):
         self.W, self.U = self.input_map(" ".join("abcd"[: drawn.inputs])), self.hidden_map("a b")
         self.V = self.hidden_map("c", inputs=2)
         self.M = nn.Parameter(torch.zeros(hidden_size, hidden_size))
+        self.N = nn.Parameter(torch.zeros(hidden_size, 2 * hidden_size))
         self.v, self.wide = nn.Parameter(torch.zeros(hidden_size)), nn.Parameter(torch.zeros(2 * hidden_size))
         self.n = nn.Parameter(torch.tensor(0.3))
         self.register_buffer("b", torch.linspace(-1, 1, hidden_size))

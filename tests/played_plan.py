@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rnnbench.nn.backends.compiled.calls import ALONE
 from rnnbench.nn.backends.compiled.form import Operand, Value
-from rnnbench.nn.backends.compiled.layout import Call, Layout, Pass, Place, Stage
+from rnnbench.nn.backends.compiled.plan import Call, Layout, Pass, Place, Stage
 
 Array = np.ndarray
 NAN = float("nan")
@@ -187,6 +188,8 @@ class Play:
             self._pass(stage.passes, t)
 
     def _product(self, call: Call, t: int) -> None:
+        assert call.width == 1 or call.target.buffer not in ALONE, "one call writes into two tensors"
+        assert call.depth == 1 or call.rows.buffer not in ALONE, "one call reads from two tensors"
         weight = self.weights[call.product.weight]
         matrix = weight.T if call.product.transposed else weight
         inputs, outputs, size = call.first_input * self.size, call.first_output * self.size, self.size

@@ -16,7 +16,7 @@ from functools import reduce
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from against_eager import DENSE, Call, apart, differences, needs_compiler, own, scaled
 from drawn_steps import DrawnCell, draw
@@ -26,7 +26,8 @@ from rnnbench import toolchain
 from rnnbench.nn import Cell
 from rnnbench.nn.backends.compiled.gradient import differentiate
 from rnnbench.nn.backends.compiled.joining import join
-from rnnbench.nn.backends.compiled.layout import Layout, lay_out
+from rnnbench.nn.backends.compiled.layout import lay_out
+from rnnbench.nn.backends.compiled.plan import Layout
 from rnnbench.nn.backends.compiled.tracing import trace
 
 STEPS, BATCH, INPUTS, SIZE = 4, 3, 2, 2
@@ -212,6 +213,12 @@ def x_in_a_product_without_gradient(cell, wx, state):
     return (torch.tanh(one @ cell.K + d) * c * a * b,)
 
 
+def states_of_one_product(cell, wx, state):
+    """Two new states are neighbouring blocks of one product, but each is a tensor of its own."""
+    h, c = ((state.h + wx) @ cell.wide).chunk(2, 1)
+    return h, c
+
+
 def sums_in_another_order(cell, wx, state):
     """Two products that are one when the sums in them are taken in the same order: it can be joined once only."""
     d = torch.tanh(state.h)
@@ -223,6 +230,7 @@ ONCE_WRONG = [
     (summed_and_carried, "h", "a"),
     (joined_state, "h c", "a b"),
     (x_in_a_product_without_gradient, "h", "a b"),
+    (states_of_one_product, "h c", "a"),
     (sums_in_another_order, "h", "a"),
 ]
 
@@ -231,6 +239,7 @@ ONCE_WRONG = [
 def test_a_plan_that_was_once_wrong_is_right(step, fields, maps):
     cell = own(step, fields, maps=maps, input_size=INPUTS, hidden_size=SIZE)
     cell.register_buffer("K", torch.tensor([[0.6, -0.9], [0.7, 0.4]]))
+    cell.wide = nn.Parameter(torch.zeros(SIZE, 2 * SIZE))
     assert not astray(cell, step.__name__, WAYS)
 
 
