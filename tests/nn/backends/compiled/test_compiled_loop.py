@@ -16,11 +16,11 @@ import pytest
 import torch
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, vmap
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from against_eager import Call, apart, drawn_begin, drawn_x, needs_compiler, own, scaled
+from against_eager import Call, apart, drawn_begin, drawn_x, needs_compiler, outcome, own, scaled
 from registry import build, weigh
 from rnnbench.nn import Layer
 from rnnbench.nn.backends.compiled import proof
@@ -527,3 +527,35 @@ def test_numbers_below_the_smallest_normal_one_are_kept():
     cell = own(lambda cell, wx, s: (s.h * 0.5,))
     _, state = Layer(cell, backend="compiled")(X[:, :1], [torch.full((4, 5), 1e-39)])
     assert (state.h > 0).all()
+
+
+# cells that are changed after their layer was made
+
+CHANGES = {
+    "a parametrization": lambda cell: parametrizations.weight_norm(cell.U, "weight"),
+    "one of W": lambda cell: parametrizations.weight_norm(cell.W, "weight"),
+    "pruned": lambda cell: prune.l1_unstructured(cell.U, "weight", 0.3),
+    "a bias taken away": lambda cell: cell.U.register_parameter("bias", None),
+    "an option without a hash": lambda cell: setattr(cell, "gates_seen", (["i"],)),
+}
+
+
+@pytest.mark.parametrize("called", [False, True], ids=["before the first call", "after it"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_cell_that_is_changed_computes_what_it_is_now(change, called):
+    made = build("lstm", "on", 3, 5)
+    results = []
+    for backend in ("auto", "eager"):
+        layer = scaled(Layer(copy.deepcopy(made), backend=backend), change)
+        if called:
+            layer(drawn_x(Call(), torch.float32))
+        CHANGES[change](layer.cell)
+        results.append(outcome(layer, Call(begin=True), torch.float32, change))
+    assert apart(*results, TOLERANCE) == {}
+
+
+def test_a_changed_cell_that_has_no_rule_is_refused_where_compiled_was_asked_for():
+    layer = Layer(build("lstm", "on", 3, 5), backend="compiled")
+    parametrizations.weight_norm(layer.cell.U, "weight")
+    with pytest.raises(ValueError, match="torch's `_weight_norm`, which has no rule"):
+        layer(drawn_x(Call(), torch.float32))

@@ -7,7 +7,8 @@ The files are its stages, in this order:
     operations  each operation's C expression and derivative
     joining     products added to W x where it lies
     gradient    the derivative of the step
-    layout      what is kept and what computed again, in which pass, and where it lies
+    layout      the plan: what is kept and what computed again, in which pass, and where it lies, with its parts
+                plan (what a plan is), stages (when), keeping (what is kept), calls (products cut into calls)
     naming      what values are called in C
     emit        the C text, with product.c (the matrix product) and functions.c (sigmoid, tanh, ...)
     library     the compiled library and its call

@@ -17,9 +17,7 @@ from rnnbench.nn.backends.compiled.form import Form, Operand, Step, Value, reach
 def join(step: Step) -> Step:
     """The step with its products joined to W x where nothing else reads either."""
     form = step.form
-    roots = [root for root in (step.output, *step.new) if isinstance(root, Value)]
-    values = reached(form, roots)
-    uses = Counter(need for value in values for need in form.needs(value)) + Counter(roots)
+    values, uses = _values_and_uses(step)
     new: dict[Value, Operand] = {}
 
     def rebuilt(operand: Operand) -> Operand:
@@ -30,8 +28,8 @@ def join(step: Step) -> Step:
         if value.op == "product":
             product = form.product_of(value)
             rows = [rebuilt(row) for row in product.rows]
-            made = form.product(rows, product.weight, product.transposed, product.blocks)
-            new[value] = made[value.args[1]]
+            blocks = form.product(rows, product.weight, product.transposed, product.blocks)
+            new[value] = blocks[value.args[1]]
         elif not value.operands:
             new[value] = value
         elif value.op == "add" and value not in inner:
@@ -40,8 +38,25 @@ def join(step: Step) -> Step:
             new[value] = value  # it is taken apart by the sum around it
         else:
             new[value] = form.make(value.op, *(rebuilt(a) for a in value.args))
-    new_states = [rebuilt(operand) for operand in step.new]
-    return dataclasses.replace(step, output=rebuilt(step.output), new=new_states)
+    made = dataclasses.replace(step, output=rebuilt(step.output), new=[rebuilt(operand) for operand in step.new])
+    return made if _each_once(made) else step
+
+
+def _values_and_uses(step: Step) -> tuple[list[Value], Counter[Value]]:
+    """All values of a step, each after what it needs, and how often each is read."""
+    roots = [root for root in (step.output, *step.new) if isinstance(root, Value)]
+    values = reached(step.form, roots)
+    return values, Counter(need for value in values for need in step.form.needs(value)) + Counter(roots)
+
+
+def _each_once(step: Step) -> bool:
+    """Whether nothing but its own sum reads what was joined.
+
+    Two sums of the same terms in another order are one value once they are rebuilt, and so are two products with them:
+    then one product would be added in two places, and it can lie in one only.
+    """
+    values, uses = _values_and_uses(step)
+    return all(uses[part] == 1 for value in values if value.op == "joined" for part in value.args)
 
 
 def _inner_sums(form: Form, values: list[Value], uses: Counter[Value]) -> set[Value]:

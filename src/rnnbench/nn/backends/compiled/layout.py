@@ -1,107 +1,30 @@
-"""Where every value lies and when it is computed: the plan of the two loops, without a word of C.
+"""Where every value lies and when it is computed: from a traced step and its derivative to the plan of both loops.
 
 A loop over time does at each step, stage by stage: the products whose rows are there, then one pass over the blocks,
 element by element. A second stage begins where a product needs what the first has computed (a GRU whose reset gate
 acts before the product). What the backward loop needs of the forward one is kept, or computed again where that is
 cheap.
 
-Buffers, each a row of blocks for every sequence of the batch:
-
-    x         W x of every step; a block is overwritten by a kept value when it has been read, and in the end by its
-              own gradient                                                                  (T, B, inputs H)
-    kept      what else is kept of the forward loop for the backward one                    (T, B, n H)
-    old, new  the state before and after the step, of each field                            (T, B, H) each
-    output    where it is not the first field of the new state                              (T, B, H)
-    work      within one step only                                                          (B, n H)
-    grads     gradients that weights are computed from, where they have no place in x       (T, B, n H)
-    gradient  of the output (0), and of the state, from the step after to the step before   (B, H) each
+The plan's parts stand in `plan`, when a value is computed in `stages`, what is kept in `keeping`, how a product is cut
+in `calls`. Here is where each value lies, and what follows from it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
+from rnnbench.nn.backends.compiled.calls import Target, calls_of
 from rnnbench.nn.backends.compiled.form import Operand, Product, Refused, Step, Value, reached
 from rnnbench.nn.backends.compiled.gradient import Gradients
-from rnnbench.nn.backends.compiled.operations import TABLE
+from rnnbench.nn.backends.compiled.keeping import keep
+from rnnbench.nn.backends.compiled.plan import Call, Layout, Pass, Place, Stage
+from rnnbench.nn.backends.compiled.stages import delay, is_function, set_stages
 
-DEPTH = 3  # cheap operations one on the other that are computed again rather than kept
+__all__ = ["Call", "Layout", "Pass", "Place", "Stage", "is_function", "lay_out"]
 
-
-AT_ONCE = 2  # functions in one pass: 1.3 to 2.5 times as fast as all of an LSTM at once
-
-
-class Place(NamedTuple):
-    buffer: str
-    block: int
-
-
-@dataclass
-class Call:
-    """One product of some of the blocks: target (+)= rows @ M[inputs, outputs], all counted in blocks.
-
-    inputs, outputs: the first block of each that takes part, and width its outputs, depth its inputs. accumulate:
-    whether it is added to what is there; "masked": only where there is a mask. skip: "" or what makes it useless:
-    "zero start" (the first step of a state of zeros), "no start gradient" (before the first step, if nobody asks).
-    """
-
-    product: Product
-    first_input: int
-    depth: int
-    first_output: int
-    width: int
-    rows: Place
-    target: Place
-    accumulate: bool | str
-    skip: str = ""
-
-
-@dataclass
-class Pass:
-    """One pass over the blocks of a stage. loads: value -> from where. computed: in order.
-
-    stores: to where, what, and whether only where there is a mask. sums: (which sum, value), to be added up
-    over steps and rows.
-    """
-
-    loads: dict[Value, Place] = field(default_factory=dict)
-    computed: list[Value] = field(default_factory=list)
-    stores: list[tuple[Place, Operand, bool]] = field(default_factory=list)
-    sums: list[tuple[int, Operand]] = field(default_factory=list)
-
-
-@dataclass
-class Stage:
-    calls: list[Call]
-    passes: Pass
-
-
-@dataclass
-class Layout:
-    """The plan of both loops. kept, work, grads, back_work, sums: how many blocks these buffers have.
-
-    input_sums: the sum that is the gradient of each block of W's bias; vector_sums: that of each block of each weight
-    that is a vector, (weight, block); None where it is zero. weight_grads: for each product the places of its gradient
-    blocks (None: zero) and of its rows. input_grads: the buffer, "x" or "grads", whose first blocks are the gradient
-    of W x. output_is_state: the output is the first field of the new state.
-    """
-
-    step: Step
-    forward: list[Stage]
-    backward: list[Stage]
-    kept: int
-    work: int
-    grads: int
-    back_work: int
-    sums: int
-    input_sums: list[int | None]
-    vector_sums: dict[tuple[int, int], int | None]
-    weight_grads: list[tuple[Product, list[Place | None], list[Place]]]
-    input_grads: str
-    output_is_state: bool
+NO_OPERATION = ("old", "x", "weight", "joined", "product")  # of the forward loop: no pass computes these
 
 
 def lay_out(step: Step, gradients: Gradients) -> Layout:
@@ -109,12 +32,25 @@ def lay_out(step: Step, gradients: Gradients) -> Layout:
     return _Planner(step, gradients).plan()
 
 
+@dataclass
+class _Carried:
+    """The gradient of a state before the step: products, which are added where it lies, and the rest, of the last
+    pass."""
+
+    rest: Operand
+    products: list[Value]
+
+
 class _Planner:
-    """The decisions, one after the other; each reads those before it."""
+    """The decisions, one after the other; each reads those before it.
+
+    places, back_places: where values lie in the forward loop, and gradients in the backward one. stages: of both.
+    kept, work, grads, back_work: how many blocks these buffers have so far.
+    """
 
     def __init__(self, step: Step, gradients: Gradients) -> None:
         self.step, self.gradients, self.form = step, gradients, step.form
-        self.places: dict[Value, Place] = {}  # of values of the forward loop
+        self.places: dict[Value, Place] = {}
         self.back_places: dict[Value, Place] = {}
         self.kept = self.work = self.grads = self.back_work = 0
         self.output_is_state = isinstance(step.output, Value) and step.output is step.new[0]
@@ -123,23 +59,13 @@ class _Planner:
 
     def plan(self) -> Layout:
         form, step, gradients = self.form, self.step, self.gradients
-        self._weigh_state_gradients()
-        trained = [g for (weight, _), g in gradients.vectors.items() if step.weights[weight].trained]
-        self.sums = list(dict.fromkeys(values_of([*gradients.inputs, *trained])))
-        self.back_roots = values_of([*gradients.inputs, *self.sums, *(rest for rest, _ in self.carried)])
-        for product, blocks in gradients.products:
-            if self._trains(product):
-                self.back_roots += values_of(blocks)
-        fused = [value for _, products in self.carried for value in products]
-        backward = reached(form, self.back_roots + fused)
-        self.back_values = [value for value in backward if value.backward]
-        self.back_products = self._products(self.back_values)
+        self._ask_backward()
         self._keep()
-        self.forward_values = reached(form, self.roots + self.saved)
+        self.forward_values = reached(form, self.roots + self.kept_values.saved)
         self.forward_products = self._products(self.forward_values)
-        self._set_stages(self.forward_values, backward=False)
-        self._delay()
-        self._set_stages(self.back_values, backward=True)
+        set_stages(form, self.forward_values, self.stages, backward=False)
+        delay(form, self.forward_values, {*self.roots}, self.stages)
+        set_stages(form, self.back_values, self.stages, backward=True)
         self._place_forward()
         self._place_backward()
         return Layout(
@@ -160,10 +86,22 @@ class _Planner:
 
     # what the backward loop has to give
 
+    def _ask_backward(self) -> None:
+        """Every gradient that is asked for, and all that it is computed from."""
+        step, gradients = self.step, self.gradients
+        self._weigh_state_gradients()
+        trained = [gradient for (n, _), gradient in gradients.vectors.items() if step.weights[n].trained]
+        self.sums = list(dict.fromkeys(values_of([*gradients.inputs, *trained])))
+        asked = [*gradients.inputs, *self.sums, *(carried.rest for carried in self.carried)]
+        asked += [block for product, blocks in gradients.products if self._trains(product) for block in blocks]
+        asked += [product for carried in self.carried for product in carried.products]
+        self.back_values = [value for value in reached(self.form, values_of(asked)) if value.backward]
+        self.back_products = self._products(self.back_values)
+
     def _weigh_state_gradients(self) -> None:
         """Split each state's gradient into products, which may be added where it lies, and the rest."""
         uses = self._backward_uses()
-        self.carried: list[tuple[Operand, list[Value]]] = []
+        self.carried: list[_Carried] = []
         for gradient in self.gradients.old:
             terms = own_terms(gradient, uses)
             products = [t for t in terms if isinstance(t, Value) and t.op == "product" and uses[t] == 1]
@@ -171,7 +109,7 @@ class _Planner:
             for term in terms:
                 if term not in products:
                     rest = self.form.make("add", rest, term)
-            self.carried.append((rest, products))
+            self.carried.append(_Carried(rest, products))
 
     def _backward_uses(self) -> Counter[Value]:
         gradients = self.gradients
@@ -194,78 +132,17 @@ class _Planner:
 
     # when
 
-    def _set_stages(self, values: list[Value], *, backward: bool) -> None:
-        """The stage of a value: the first pass that has all it needs, or may read a product's block.
-
-        A function of a function waits for the next pass, and so does one more than AT_ONCE. A long chain of
-        operations keeps a processor waiting for each; several short ones it computes side by side.
-        """
-        dear: set[Value] = set()  # values whose own pass has a function on the way to them
-        functions: Counter[int] = Counter()
-        for value in values:
-            needs = [need for need in self.form.needs(value) if need.backward or not backward]
-            stage = max((self.stages.get(need, 0) for need in needs), default=0)
-            if value.op == "product":
-                self.stages[value] = stage + (not all(need.op == "old" for need in self.form.needs(value)))
-                continue
-            after = any(need in dear and self.stages[need] == stage for need in needs)
-            if is_function(value):
-                stage += after
-                while functions[stage] >= AT_ONCE:
-                    stage += 1
-                functions[stage] += 1
-                after = True
-            self.stages[value] = stage
-            if after:
-                dear.add(value)
-
-    def _delay(self) -> None:
-        """Let cheap values of the forward loop wait for the first pass that reads them, so that fewer lie in memory."""
-        readers: dict[Value, list[int]] = {}
-        roots = {*self.roots}
-        for value in reversed(self.forward_values):
-            if value in readers and value not in roots and value.op in TABLE and TABLE[value.op].cheap:
-                self.stages[value] = max(self.stages[value], min(readers[value]))
-            for need in self.form.needs(value):
-                before = self.stages[value] - (value.op == "product")
-                readers.setdefault(need, []).append(before)
-
-    # what is kept
-
     def _keep(self) -> None:
-        """Which values of the forward loop the backward one finds in memory; the others it computes again."""
-        new = self.step.new
-        self.at_hand: dict[Value, Place] = {}
-        for n, value in reversed([*enumerate(new)]):
-            if isinstance(value, Value) and value.op not in ("old", "x", "weight"):
-                self.at_hand[value] = Place("new", n)
+        """Which values of the forward loop the backward one finds in memory."""
         read = {operand for value in self.back_values for operand in value.operands if not operand.backward}
-        read |= {value for rest, _ in self.carried for value in values_of([rest]) if not value.backward}
-        in_memory = {row for product, _ in self.gradients.products if self._trains(product) for row in product.values}
-        self.saved: list[Value] = []
-        for value in sorted(read | in_memory, key=lambda v: v.number):
-            missing = self._missing(value, DEPTH)
-            if value in in_memory and value.op not in ("old", "weight") and value not in self.at_hand:
-                missing = {value}
-            # A cheap value of one dear one is computed again from that; of several, it is less memory than they.
-            wanted = missing if len(missing) == 1 else {value} if missing else set()
-            self.saved += sorted(wanted - {*self.saved}, key=lambda v: v.number)
-        self.saved.sort(key=lambda v: v.number)
-        self.in_memory = in_memory
-
-    def _missing(self, value: Value, depth: int) -> set[Value]:
-        """What must be kept so that cheap operations give the value; itself where none do."""
-        if value.op in ("old", "weight") or value in self.at_hand or value in self.saved:
-            return set()
-        if value.op in ("x", "product", "joined") or not TABLE[value.op].cheap or not depth:
-            return {value}
-        return {each for operand in value.operands for each in self._missing(operand, depth - 1)}
+        rows = {row for product, _ in self.gradients.products if self._trains(product) for row in product.values}
+        self.kept_values = keep(self.step.new, read, rows)
 
     # where, forwards
 
     def _place_forward(self) -> None:
         places, stages = self.places, self.stages
-        places |= self.at_hand
+        places |= self.kept_values.at_hand
         self.joined = {
             product: value.args[0].args[0]
             for value in self.forward_values
@@ -275,10 +152,9 @@ class _Planner:
         last_read = self._last_reads()
         for value in self.forward_values:
             if value.op in ("x", "joined"):
-                leaf = value if value.op == "x" else value.args[0]
-                places[value] = Place("x", leaf.args[0])
+                places[value] = Place("x", input_block(value))
         free = set(range(self.step.inputs))
-        free -= {places[value].block for value in self.saved if value.op in ("x", "joined")}
+        free -= {places[value].block for value in self.kept_values.saved if value.op in ("x", "joined")}
         # A kept value lies best where its gradient will: the backward pass reads and writes the same memory.
         for value in self._by_preference():
             wanted = [k for k in self._preferred(value) if k in free] or sorted(free)
@@ -286,7 +162,7 @@ class _Planner:
             if fitting:
                 places[value] = Place("x", fitting[0])
                 free.discard(fitting[0])
-        for value in self.saved:
+        for value in self.kept_values.saved:
             if value not in places:
                 places[value] = Place("kept", self.kept)
                 self.kept += 1
@@ -300,18 +176,26 @@ class _Planner:
     def _last_reads(self) -> Counter[int]:
         """The last stage at which each block of W x, or what was joined to it, is read."""
         last: Counter[int] = Counter()
+
+        def read(value: Value, stage: int) -> None:
+            if value.op in ("x", "joined"):
+                block = input_block(value)
+                last[block] = max(last[block], stage)
+
         for value in self.forward_values:
-            for operand in value.operands if value.op != "joined" else []:
-                if operand.op in ("x", "joined"):
-                    leaf = operand if operand.op == "x" else operand.args[0]
-                    last[leaf.args[0]] = max(last[leaf.args[0]], self.stages[value])
-            if value.op == "joined" and value in self.roots:
-                last[value.args[0].args[0]] = max(last[value.args[0].args[0]], self.stages[value])
+            for need in self.form.needs(value) if value.op != "joined" else []:
+                read(need, self.stages[value])  # rows of a product, too
+        for root in self.roots:
+            read(root, self.stages[root])
         return last
 
     def _by_preference(self) -> list[Value]:
         """Kept values that may lie in x: those that a gradient of W x is computed from first."""
-        candidates = [v for v in self.saved if v.op not in ("x", "joined", "product") and v not in self.in_memory]
+        candidates = [
+            v
+            for v in self.kept_values.saved
+            if v.op not in ("x", "joined", "product") and v not in self.kept_values.rows
+        ]
         return sorted(candidates, key=lambda v: (not self._preferred(v), v.number))
 
     def _preferred(self, value: Value) -> list[int]:
@@ -352,7 +236,7 @@ class _Planner:
                     places[block] = Place("grads", self.grads)
                     self.grads += 1
         self._settle_carried()
-        fused = {value for _, products in self.carried for value in products}
+        fused = {value for carried in self.carried for value in carried.products}
         later = self._read_later(self.back_values, self.back_products)
         for value in self.back_values:
             if value.op == "gradient" or value in places or value in fused:
@@ -367,7 +251,7 @@ class _Planner:
         computed = [g for g in inputs if isinstance(g, Value) and g.backward and g.op not in ("gradient", "product")]
         if len(set(computed)) != len(inputs):
             return False
-        if any(self.places[value].buffer == "x" for value in self.in_memory if value in self.places):
+        if any(self.places[value].buffer == "x" for value in self.kept_values.rows if value in self.places):
             return False
         last: Counter[int] = Counter()
         for stage in range(self._last_stage(self.back_values) + 1):
@@ -378,23 +262,25 @@ class _Planner:
 
     def _settle_carried(self) -> None:
         """The last pass overwrites each state's gradient, when nothing reads it any more; later products are added."""
-        self.carry_stage = (
-            max(self.stages[v] for v in [*self.back_values] if v.op != "product") if self.back_values else 0
-        )
-        settled: list[tuple[Operand, list[Value]]] = []
-        self.copied: set[Value] = set()
-        for rest, products in self.carried:
-            late = [value for value in products if self.stages[value] > self.carry_stage]
-            for value in products:
+        in_passes = [value for value in self.back_values if value.op != "product"]
+        # A product's block that others read, too, is no longer added where it lies: the last pass waits for it.
+        in_passes += values_of(carried.rest for carried in self.carried)
+        self.carry_stage = max((self.stages[value] for value in in_passes), default=0)
+        self.copied: set[Value] = set()  # of a pass before the last one, which finds them in memory
+        for carried in self.carried:
+            late = [value for value in carried.products if self.stages[value] > self.carry_stage]
+            for value in carried.products:
                 if value not in late:
-                    rest = self.form.make("add", rest, value)
-                    for made in values_of([rest]):
-                        self.stages.setdefault(made, self.carry_stage)
-                        if made not in self.back_values:
-                            self.back_values.append(made)
-            self.copied |= {value for value in values_of([rest]) if self.stages[value] < self.carry_stage}
-            settled.append((rest, late))
-        self.carried = settled
+                    carried.rest = self.form.make("add", carried.rest, value)
+                    self._add_to_last_pass(values_of([carried.rest]))
+            carried.products = late
+            self.copied |= {value for value in values_of([carried.rest]) if self.stages[value] < self.carry_stage}
+
+    def _add_to_last_pass(self, values: list[Value]) -> None:
+        for value in values:
+            self.stages.setdefault(value, self.carry_stage)
+            if value not in self.back_values:
+                self.back_values.append(value)
 
     # the loops
 
@@ -402,38 +288,39 @@ class _Planner:
         return max((self.stages[value] for value in values), default=0)
 
     def _forward_stages(self) -> list[Stage]:
-        last = self._last_stage(self.forward_values)
-        made = []
-        for stage in range(last + 1):
-            calls = [
-                call
-                for product in self.forward_products
-                if self._product_stage(product) == stage
-                for call in self._calls(product, self._forward_target)
-            ]
-            made.append(Stage(calls, self._forward_pass(stage)))
-        return made
+        stages = range(self._last_stage(self.forward_values) + 1)
+        products, target = self.forward_products, self._forward_target
+        return [Stage(self._calls(products, stage, target), self._forward_pass(stage)) for stage in stages]
+
+    def _backward_stages(self) -> list[Stage]:
+        stages = range(self._last_stage(self.back_values) + 1)
+        products, target = self.back_products, self._backward_target
+        return [Stage(self._calls(products, stage, target), self._backward_pass(stage)) for stage in stages]
+
+    def _calls(self, products: list[Product], stage: int, target: Callable[[Value], Target | None]) -> list[Call]:
+        """The calls of a stage's products."""
+        now = [product for product in products if self._product_stage(product) == stage]
+        return [call for product in now for call in calls_of(product, target, self._row_place)]
 
     def _product_stage(self, product: Product) -> int:
         return next(self.stages[block] for block in product.results.values() if block in self.stages)
 
-    def _forward_target(self, block: Value) -> tuple[Place, bool | str, str] | None:
+    def _forward_target(self, block: Value) -> Target | None:
         if block in self.joined:
             old_only = all(row.op == "old" for row in self.form.needs(block))
-            return Place("x", self.joined[block]), True, "zero start" if old_only else ""
-        return (self.places[block], False, "") if block in self.places else None
+            return Target(Place("x", self.joined[block]), True, "zero start" if old_only else "")
+        return Target(self.places[block]) if block in self.places else None
 
     def _forward_pass(self, stage: int) -> Pass:
         made = Pass()
 
         def known(value: Value) -> Place | None:
-            here = self.stages.get(value, 0) == stage and value.op not in ("old", "x", "weight", "joined", "product")
+            here = self.stages.get(value, 0) == stage and value.op not in NO_OPERATION
             return None if here else self._forward_place(value)
 
-        written = [
-            value for value in self.forward_values if value.op not in ("old", "x", "weight", "joined", "product")
-        ]
-        for value in written:
+        for value in self.forward_values:
+            if value.op in NO_OPERATION:
+                continue
             place = self.places.get(value)
             if place is not None and place.buffer != "new" and self.stages[value] == stage:
                 made.stores.append((place, self._visit(value, made, known), False))
@@ -469,26 +356,13 @@ class _Planner:
         made.computed.append(operand)
         return operand
 
-    def _backward_stages(self) -> list[Stage]:
-        last = self._last_stage(self.back_values)
-        made = []
-        for stage in range(last + 1):
-            calls = [
-                call
-                for product in self.back_products
-                if self._product_stage(product) == stage
-                for call in self._calls(product, self._backward_target)
-            ]
-            made.append(Stage(calls, self._backward_pass(stage)))
-        return made
-
-    def _backward_target(self, block: Value) -> tuple[Place, bool | str, str] | None:
-        for n, (rest, products) in enumerate(self.carried):
-            if block in products:
-                first = min(products, key=lambda v: (self.stages[v], v.number))
-                overwrites = block is first and not isinstance(rest, Value)
-                return Place("gradient", n + 1), "masked" if overwrites else True, "no start gradient"
-        return (self.back_places[block], False, "") if block in self.back_places else None
+    def _backward_target(self, block: Value) -> Target | None:
+        for n, carried in enumerate(self.carried):
+            if block in carried.products:
+                first = min(carried.products, key=lambda v: (self.stages[v], v.number))
+                overwrites = block is first and not isinstance(carried.rest, Value)
+                return Target(Place("gradient", n + 1), "masked" if overwrites else True, "no start gradient")
+        return Target(self.back_places[block]) if block in self.back_places else None
 
     def _backward_reads(self, stage: int) -> Pass:
         """What a pass of the backward loop reads, before gradients have places."""
@@ -521,11 +395,10 @@ class _Planner:
         for number, value in enumerate(self.sums):
             if self._back_stage(value) == stage:
                 made.sums.append((number, self._visit(value, made, known)))
-        for n, (rest, products) in enumerate(self.carried):
-            if self.carry_stage == stage:
-                # A product that is alone overwrites it; under a mask it is added, so that skipped rows keep theirs.
-                only_masked = not isinstance(rest, Value) and bool(products)
-                made.stores.append((Place("gradient", n + 1), self._visit(rest, made, known), only_masked))
+        for n, carried in enumerate(self.carried if stage == self.carry_stage else []):
+            # A product that is alone overwrites it; under a mask it is added, so that skipped rows keep theirs.
+            only_masked = not isinstance(carried.rest, Value) and bool(carried.products)
+            made.stores.append((Place("gradient", n + 1), self._visit(carried.rest, made, known), only_masked))
         return made
 
     def _backward_stores(self, stage: int) -> list[tuple[Place, Operand]]:
@@ -540,55 +413,12 @@ class _Planner:
 
     def _in_memory_place(self, value: Value) -> Place | None:
         """Where the backward loop finds a value of the forward one; None where it computes it again."""
-        known = value in self.saved or value in self.at_hand or value.op in ("old", "weight")
-        return self._forward_place(value) if known else None
+        return self._forward_place(value) if self.kept_values.has(value) else None
 
     def _back_stage(self, operand: Operand) -> int:
         return self.stages[operand] if isinstance(operand, Value) and operand.backward else 0
 
     # products
-
-    def _calls(self, product: Product, target: Callable[[Value], tuple[Place, bool | str, str] | None]) -> list[Call]:
-        """A product cut into calls: neighbours among its rows and among its targets go together."""
-        made: list[Call] = []
-        for first_output, width, place, accumulate, skip in self._target_runs(product, target):
-            for number, (first_input, depth, rows) in enumerate(self._row_runs(product)):
-                more = True if number else accumulate
-                made.append(Call(product, first_input, depth, first_output, width, rows, place, more, skip))
-        return made
-
-    def _target_runs(
-        self, product: Product, target: Callable[[Value], tuple[Place, bool | str, str] | None]
-    ) -> list[tuple[int, int, Place, bool | str, str]]:
-        runs: list[tuple[int, int, Place, bool | str, str]] = []
-        for k, block in product.results.items():
-            found = target(block)
-            if found is None:
-                continue
-            place, accumulate, skip = found
-            if runs:
-                first, width, start, *rest = runs[-1]
-                follows = first + width == k and place == Place(start.buffer, start.block + width)
-                if follows and place.buffer != "gradient" and rest == [accumulate, skip]:
-                    runs[-1] = (first, width + 1, start, accumulate, skip)
-                    continue
-            runs.append((k, 1, place, accumulate, skip))
-        return runs
-
-    def _row_runs(self, product: Product) -> list[tuple[int, int, Place]]:
-        runs: list[tuple[int, int, Place]] = []
-        for k, row in enumerate(product.rows):
-            if not isinstance(row, Value):
-                continue
-            place = self._row_place(row)
-            if runs:
-                first, depth, start = runs[-1]
-                lie_together = place.buffer not in ("old", "new", "gradient")
-                if lie_together and first + depth == k and place == Place(start.buffer, start.block + depth):
-                    runs[-1] = (first, depth + 1, start)
-                    continue
-            runs.append((k, 1, place))
-        return runs
 
     def _row_place(self, row: Value) -> Place:
         if row.op == "gradient":
@@ -611,9 +441,11 @@ def values_of(operands: Iterable[Operand]) -> list[Value]:
     return [operand for operand in operands if isinstance(operand, Value)]
 
 
-def is_function(value: Value) -> bool:
-    """Whether it is computed by a function of `functions.c`, of many operations."""
-    return value.op in TABLE and "_(" in TABLE[value.op].c and not TABLE[value.op].cheap
+def input_block(value: Value) -> int:
+    """Which block of W x a value is, or was joined to."""
+    leaf = value if value.op == "x" else value.args[0]
+    block: int = leaf.args[0]
+    return block
 
 
 def own_terms(operand: Operand, uses: Counter[Value]) -> list[Operand]:

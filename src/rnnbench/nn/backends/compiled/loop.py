@@ -102,6 +102,9 @@ def _run(
     inner = type(cell).hoist is Cell.hoist and type(W) is DenseMap and W.gain is None and "weight" in W._parameters
     setting = _Setting(program, cell.hidden_size, mask, reverse, zero_start, inner)
     source = (x, W.weight, W.bias) if inner else (cell.hoist(x), None, None)
+    width = W.weight.shape[0] if inner else source[0].shape[2]
+    if width != program.layout.step.inputs * cell.hidden_size:
+        raise ValueError(f"expected W x of {program.layout.step.inputs * cell.hidden_size} features, got {width}")
     tensors = (*source, *state, *(_weight(cell, weight) for weight in program.layout.step.weights))
     if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in tensors):
         output, *new = cast(tuple[Tensor, ...], _Recurrence.apply(setting, *tensors))  # type: ignore[no-untyped-call]
@@ -112,12 +115,16 @@ def _run(
 
 
 def _weight(cell: Cell, weight: Weight) -> Tensor:
-    """The parameter or buffer at a path, as it is now."""
+    """The parameter or buffer at a path, as it is now. Raises ValueError on another size: C would read past its end."""
     *modules, name = weight.path.split(".")
     module: nn.Module = cell
     for each in modules:
         module = cast(nn.Module, module._modules[each])
-    return cast(Tensor, module._parameters[name] if weight.trained else module._buffers[name])
+    found = cast(Tensor, (module._parameters if weight.trained else module._buffers)[name])
+    sizes = (weight.blocks * cell.hidden_size, weight.columns * cell.hidden_size)[: weight.dim]
+    if found.shape != sizes:
+        raise ValueError(f"expected {weight.path} {sizes}, got {tuple(found.shape)}")
+    return found
 
 
 @dataclass

@@ -50,10 +50,19 @@ class Symbol:
             raise AttributeError(name)
         if name in ("T", "mT"):
             return _apply("t", (self,), {})
+        if not callable(getattr(Tensor, name, None)):  # `requires_grad`, `device`: an answer would be one for all calls
+            raise Refused(f"a tensor's `{name}`, which has no rule")
         return functools.partial(_method, self, name)
 
     def __bool__(self) -> bool:
         raise Refused("a decision by the value of a tensor")
+
+    def _compare(self, _: Any) -> Any:
+        # Without these Python would answer `a == b` by itself: False, for two symbols are two objects.
+        raise Refused("a comparison")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compare
+    __hash__ = object.__hash__
 
     def __getitem__(self, index: Any) -> Symbol:
         return _features(self, index)

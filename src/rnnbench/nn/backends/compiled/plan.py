@@ -1,0 +1,92 @@
+"""The plan of the two loops over time, without a word of C: what is computed when, and where it lies.
+
+`layout` makes it.
+
+Buffers, each a row of blocks for every sequence of the batch:
+
+    x         W x of every step; a block is overwritten by a kept value when it has been read, and in the end by its
+              own gradient                                                                  (T, B, inputs H)
+    kept      what else is kept of the forward loop for the backward one                    (T, B, n H)
+    old, new  the state before and after the step, of each field                            (T, B, H) each
+    output    where it is not the first field of the new state                              (T, B, H)
+    work      within one step only                                                          (B, n H)
+    grads     gradients that weights are computed from, where they have no place in x       (T, B, n H)
+    gradient  of the output (0), and of the state, from the step after to the step before   (B, H) each
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rnnbench.nn.backends.compiled.form import Operand, Product, Step, Value
+
+
+class Place(NamedTuple):
+    buffer: str
+    block: int
+
+
+@dataclass
+class Call:
+    """One product of some of the blocks: target (+)= rows @ M[inputs, outputs], all counted in blocks.
+
+    inputs, outputs: the first block of each that takes part, and width its outputs, depth its inputs. accumulate:
+    whether it is added to what is there; "masked": only where there is a mask. skip: "" or what makes it useless:
+    "zero start" (the first step of a state of zeros), "no start gradient" (before the first step, if nobody asks).
+    """
+
+    product: Product
+    first_input: int
+    depth: int
+    first_output: int
+    width: int
+    rows: Place
+    target: Place
+    accumulate: bool | str
+    skip: str = ""
+
+
+@dataclass
+class Pass:
+    """One pass over the blocks of a stage. loads: value -> from where. computed: in order.
+
+    stores: to where, what, and whether only where there is a mask. sums: (which sum, value), to be added up
+    over steps and rows.
+    """
+
+    loads: dict[Value, Place] = field(default_factory=dict)
+    computed: list[Value] = field(default_factory=list)
+    stores: list[tuple[Place, Operand, bool]] = field(default_factory=list)
+    sums: list[tuple[int, Operand]] = field(default_factory=list)
+
+
+@dataclass
+class Stage:
+    calls: list[Call]
+    passes: Pass
+
+
+@dataclass
+class Layout:
+    """The plan of both loops. kept, work, grads, back_work, sums: how many blocks these buffers have.
+
+    input_sums: the sum that is the gradient of each block of W's bias; vector_sums: that of each block of each weight
+    that is a vector, (weight, block); None where it is zero. weight_grads: for each product the places of its gradient
+    blocks (None: zero) and of its rows. input_grads: the buffer, "x" or "grads", whose first blocks are the gradient
+    of W x. output_is_state: the output is the first field of the new state.
+    """
+
+    step: Step
+    forward: list[Stage]
+    backward: list[Stage]
+    kept: int
+    work: int
+    grads: int
+    back_work: int
+    sums: int
+    input_sums: list[int | None]
+    vector_sums: dict[tuple[int, int], int | None]
+    weight_grads: list[tuple[Product, list[Place | None], list[Place]]]
+    input_grads: str
+    output_is_state: bool
