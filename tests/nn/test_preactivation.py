@@ -1,14 +1,18 @@
 """W x + U h' as one convolution of [x, h'], where x is known for one step only: the numbers of two convolutions."""
 
 import copy
+import types
 import weakref
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import prune
 
 from registry import CASES, CELLS, build, far, on_frames, randomise, weigh
 from rnnbench.nn import LSTM, Column, Conv2d, Layer, Rollout
-from rnnbench.nn.maps import Pending, known_zeros, preactivation
+from rnnbench.nn.maps import ConvMap, Pending, known_zeros, preactivation
 from rnnbench.nn.peephole import VECTORS, evenly
 
 BATCH, STEPS, SPACE = 3, 3, (8, 8)
@@ -107,6 +111,104 @@ def test_a_cell_of_ones_own_is_handed_tensors():
         assert not pends(cell)
         (output,), _ = Column([Layer(cell, backend="eager")]).step(frame(), None)
         assert output.shape == (BATCH, 4, *SPACE)
+
+
+class Beside:
+    """A step that is no cell's."""
+
+    step = Own.step
+
+
+class WithBeside(Beside, LSTM):
+    """An LSTM of which a class beside it replaces the step."""
+
+
+class Around(ConvMap):
+    """A convolution of frames that go on at the other side."""
+
+    def product(self, x, bias):
+        return F.conv2d(F.pad(x, [self.padding] * 4, mode="circular"), self.weight, bias)
+
+
+def own_step(cell):
+    cell.step = types.MethodType(Own.step, cell)
+
+
+def own_hoist(cell):
+    cell.hoist = types.MethodType(lambda self, x: 2 * self.W.sequence(x), cell)
+
+
+def other_map(cell):
+    cell.U.__class__ = Around
+
+
+def pruned(cell):
+    prune.l1_unstructured(cell.U, "weight", 0.5)
+
+
+def parametrized(cell):
+    nn.utils.parametrizations.weight_norm(cell.W, dim=0)
+
+
+def watched(cell):
+    cell.W.register_forward_hook(lambda *_: None)
+
+
+@pytest.mark.parametrize("change", [own_step, own_hoist, other_map, pruned, parametrized, watched])
+def test_a_cell_that_was_changed_is_handed_tensors(change):
+    cell = LSTM(4, 4, operator=EQUAL).double()
+    assert pends(cell)
+    change(cell)
+    assert not pends(cell)
+
+
+def test_a_step_from_a_class_beside_the_cell_is_handed_tensors():
+    assert not pends(WithBeside(4, 4, operator=EQUAL).double())
+
+
+def test_a_hidden_map_that_two_layers_share_stands_beside_the_w_of_each(monkeypatch):
+    net = column(FRAME_CASES[0])
+    net.layers[1].cell.U = net.layers[0].cell.U
+    joint = fed_back(net, frame())
+    apart(monkeypatch)
+    plain = fed_back(net, frame())
+    assert max(far(a, b) for a, b in zip(joint, plain, strict=True)) < 1e-12
+
+
+def test_a_step_with_other_weights_in_a_block_is_that_step():
+    W, U = maps()
+    part = torch.nn.ModuleList([W, U])
+    other = {name: 2 * p.detach() for name, p in part.named_parameters()}
+    with known_zeros(part, []):
+        preactivation(Pending(W, frame()), U, frame())
+        with torch.nn.utils.stateless._reparametrize_module(part, other):
+            doubled = preactivation(Pending(W, frame()), U, frame())
+            assert far(doubled, W(frame()) + U(frame())) < 1e-12
+        U.weight.data = 3 * U.weight.data
+        assert far(preactivation(Pending(W, frame()), U, frame()), W(frame()) + U(frame())) < 1e-12
+
+
+def test_a_network_is_copied_within_a_block():
+    W, U = maps()
+    with known_zeros(torch.nn.ModuleList([W, U]), []):
+        preactivation(Pending(W, frame()), U, frame())
+        assert torch.equal(copy.deepcopy(U).weight, U.weight)
+
+
+def test_frames_and_states_of_inference_mode_go_through_a_frozen_network():
+    net = column(FRAME_CASES[0]).requires_grad_(False)
+    with torch.inference_mode():
+        x = frame()
+        outputs, states = net.step(x, None)
+    again, _ = net.step(x, None)
+    assert torch.equal(again[-1], outputs[-1])
+    assert net.step(frame(), states)[0][-1].isfinite().all()
+
+
+def test_whoever_tells_autograd_how_to_keep_tensors_is_asked_of_all():
+    cell, kept = LSTM(4, 4, operator=EQUAL).double(), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda saved: kept.append(saved) or saved, lambda saved: saved):
+        assert not pends(cell)
 
 
 def maps(biases=1):

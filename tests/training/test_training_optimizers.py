@@ -6,6 +6,7 @@ import pytest
 import torch
 from training_tools import same
 
+from rnnbench.runs.build import make_optimizer
 from rnnbench.training.optimizers import KERNELS, settled
 
 OPTIONS = {
@@ -68,3 +69,27 @@ OTHERS = [
 @pytest.mark.parametrize("node", OTHERS)
 def test_other_optimizers_are_as_they_were(node):
     assert settled(node) == node
+
+
+COMPLEX = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64))
+PART = torch.nn.Parameter(torch.zeros(4, 6)[:, :3])
+TURNED = torch.nn.Parameter(torch.zeros(4, 6).t())
+
+
+@pytest.mark.parametrize("target", KERNELS)
+@pytest.mark.parametrize("other", [COMPLEX, PART, TURNED], ids=["complex", "part of a tensor", "transposed"])
+def test_parameters_that_the_kernel_cannot_step_are_stepped_as_they_were(target, other):
+    node = {"_target_": target, "fused": None}
+    plain = torch.nn.Parameter(torch.zeros(4, 6))
+    assert settled(node, [plain]) == {"_target_": target, "fused": True}
+    assert settled(node, [plain, other]) == node
+
+
+def test_a_parameter_within_a_larger_tensor_leaves_the_rest_alone():
+    around = torch.zeros(4, 6)
+    param = torch.nn.Parameter(around[:, :3])
+    node = {"name": "adam", "_target_": "torch.optim.Adam", "lr": 0.1, "fused": None}
+    optimizer = make_optimizer({"optimizer": node})([param])
+    param.sum().backward()
+    optimizer.step()
+    torch.testing.assert_close(around, torch.tensor([[-0.1] * 3 + [0.0] * 3] * 4))

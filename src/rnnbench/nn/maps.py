@@ -13,7 +13,7 @@ import weakref
 from collections import namedtuple
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -78,8 +78,9 @@ class Map(nn.Module):
         self.reset_parameters()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the class of the gates' named tuple, which has no address: it is made anew."""
-        return {key: value for key, value in self.__dict__.items() if key != "gates"}
+        """Without the class of the gates' named tuple, which has no address, it is made anew; and without what
+        `preactivation` keeps, which has a history that cannot be copied."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("gates", "joint")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state | {"gates": gate_names(state["letters"])})  # type: ignore[no-untyped-call]
@@ -163,10 +164,21 @@ class Pending(NamedTuple):
     x: Tensor  # (B, in_size, H, W)
 
 
-class Joint(NamedTuple):
-    """[W, U] and the sum of their biases; made: whether for gradients, and of which versions of the parameters."""
+class _Version(NamedTuple):
+    """A parameter, or none, as it was. Two maps, or two calls of a network with other weights, may share versions."""
 
-    made: tuple[bool, int, int]
+    of: Tensor | None
+    number: int
+    address: int  # another one where its `data` was replaced, which counts as no new version
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Version) and self.of is other.of and self[1:] == other[1:]
+
+
+class Joint(NamedTuple):
+    """[W, U] and the sum of their biases; made: whether for gradients, and of which parameters in which versions."""
+
+    made: tuple[bool, tuple[_Version, ...]]
     weight: Tensor  # (n*out_size, in_size + out_size, k, k)
     bias: Tensor | None
 
@@ -180,7 +192,7 @@ def preactivation(wx: Tensor | Pending, U: Map, h: Tensor) -> Tensor:
         return cast(Tensor, W(x))
     joint = _side_by_side(W, cast(ConvMap, U))
     both = torch.cat([x, h], 1)
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or x.is_inference() or h.is_inference():  # of those autograd must keep a copy
         return F.conv2d(both, joint.weight, joint.bias, padding=W.padding)
     with _apart(both, (x, h)):
         return F.conv2d(both, joint.weight, joint.bias, padding=W.padding)
@@ -189,11 +201,12 @@ def preactivation(wx: Tensor | Pending, U: Map, h: Tensor) -> Tensor:
 def joins(W: Map, U: Map, x: Tensor) -> bool:
     """Whether one convolution of [x, h'] is W x + U h' and costs less: kernels of one size, no norm between product and
     sum, and not many more weights, which are copied, than numbers in [x, h']. It pads its channels to 8 or 16 once and
-    not twice, and there is nothing to add. By sizes alone, never by a timing; in a graph, under torch.func and on
-    whatever is not a CPU's float32 or float64 there are two convolutions."""
+    not twice, and there is nothing to add. By sizes alone, never by a timing; in a graph, under torch.func, within
+    someone's hooks of saved tensors (checkpointing's) and on whatever is not a CPU's float32 or float64 there are two
+    convolutions. So there are of maps that are more than their weights: a subclass, a parametrization, hooks."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
         return False
-    if not (isinstance(W, ConvMap) and isinstance(U, ConvMap)) or W.gain is not None or U.gain is not None:
+    if not (_is_plain(W) and _is_plain(U)) or W.gain is not None or U.gain is not None:
         return False
     if not W.in_size or W.weight.shape[2:] != U.weight.shape[2:] or x.dim() != 4:
         return False
@@ -202,17 +215,25 @@ def joins(W: Map, U: Map, x: Tensor) -> bool:
         return False
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or is_autocast(x):
         return False
-    return not (W.weight.is_inference() or U.weight.is_inference()) and _hooks_are_allowed()
+    return not (W.weight.is_inference() or U.weight.is_inference()) and _hooks_are_free()
 
 
-def _hooks_are_allowed() -> bool:
-    """Whether autograd lets itself be told how to keep a tensor; torch.func does not."""
-    return torch._C._autograd._saved_tensors_hooks_get_disabled_error_message() is None
+def _is_plain(part: Map) -> TypeGuard[ConvMap]:
+    """Whether a map is a convolution with its weights, called for that alone."""
+    hooks = part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks
+    return type(part) is ConvMap and not hooks
+
+
+def _hooks_are_free() -> bool:
+    """Whether autograd lets itself be told how to keep a tensor, which torch.func does not, and nobody else tells it."""
+    told = torch._C._autograd._top_saved_tensors_default_hooks(False)  # the innermost alone would be asked
+    return told is None and torch._C._autograd._saved_tensors_hooks_get_disabled_error_message() is None
 
 
 def _side_by_side(W: ConvMap, U: ConvMap) -> Joint:
     """Of two maps; the same for all steps within a block of `known_zeros`."""
-    made = torch.is_grad_enabled(), W.weight._version, U.weight._version
+    parts = (W.weight, U.weight, W.bias, U.bias)
+    made = torch.is_grad_enabled(), tuple(_version(part) for part in parts)
     if U.joint is not None and U.joint.made == made:
         return U.joint
     bias = W.bias if U.bias is None else U.bias if W.bias is None else W.bias + U.bias
@@ -220,6 +241,10 @@ def _side_by_side(W: ConvMap, U: ConvMap) -> Joint:
     if U.keeps:
         U.joint = joint
     return joint
+
+
+def _version(part: Tensor | None) -> _Version:
+    return _Version(None, 0, 0) if part is None else _Version(part, part._version, part.data_ptr())
 
 
 def _apart(both: Tensor, parts: tuple[Tensor, Tensor]) -> Any:

@@ -213,7 +213,7 @@ def make_optimizer(config: Config) -> Callable[[list[nn.Parameter]], torch.optim
 
 def _make_optimizer(node: OptimizerNode, params: list[nn.Parameter]) -> torch.optim.Optimizer:
     what = f"optimizer={node['name']}"
-    options: Composed = optimizers.settled(node)
+    options: Composed = optimizers.settled(node, params)
     if isinstance(options.get("betas"), list):
         options["betas"] = [float(beta) for beta in options["betas"]]  # torch takes no 0 for 0.0
     optimizer: torch.optim.Optimizer = _call(_make(options, what, but="name", _partial_=True), what, params)

@@ -30,6 +30,7 @@ class Cell(nn.Module):
     space: tuple[int, ...] | None = None  # the frames' size, where weights have one number a pixel; None: any
     gates: Sequence[str] = ()  # the letters of its sigmoids, in the order `step` computes them (nn.probe)
     adds: bool = False  # whether `step` hands wx to `preactivation` and to nothing else, so that W x may be pending
+    _adding: Any = None  # the step of which `adds` was said: a class beside Cell, or an assignment, may bring another
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -37,8 +38,9 @@ class Cell(nn.Module):
         super().__init_subclass__(**options)
         if "State" in vars(cls):
             add_safe_globals([cls.State])
-        if "step" in vars(cls):
-            cls.adds = vars(cls).get("adds", False)  # it is said of a step, not of the one that it replaces
+        if "step" in vars(cls):  # it is said of a step, not of the one that it replaces
+            cls.adds = vars(cls).get("adds", False)
+            cls._adding = vars(cls)["step"] if cls.adds else None
 
     def __init__(
         self,
@@ -83,7 +85,9 @@ class Cell(nn.Module):
     def given(self, x: Tensor) -> Any:
         """What `step` takes for an x (B, C, *space) that is known for this step only: its `hoist`, (B, n*C, *space), or
         that left to `preactivation`, where one convolution of [x, h'] costs less than two."""
-        if self.adds and type(self).hoist is Cell.hoist and joins(self.W, self.U, x):
+        own_step = getattr(self.step, "__func__", None) is not type(self)._adding
+        own_hoist = getattr(self.hoist, "__func__", None) is not Cell.hoist
+        if self.adds and not own_step and not own_hoist and joins(self.W, self.U, x):
             return Pending(cast(ConvMap, self.W), x)
         return self.hoist(x[None]).squeeze(0)
 
