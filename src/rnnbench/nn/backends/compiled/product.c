@@ -124,8 +124,8 @@ static __attribute__((noinline)) void some_rows(long rows, long depth, const R *
 }
 
 /* C (rows x width) = start + A (rows x depth) @ the packed matrix. a_row, c_row: from one row to the next. */
-static void product(long rows, long depth, long width, const R *A, long a_row, const R *panel,
-                                              const R *start, long start_row, R *C, long c_row) {
+static void product(long rows, long depth, long width, const R *A, long a_row, const R *panel, const R *start,
+                    long start_row, R *C, long c_row) {
     for (long first = 0; first < width; first += PANEL, panel += depth * PANEL) {
         const long columns = width - first < PANEL ? width - first : PANEL;
         const R *begin = start ? start + first : 0;
