@@ -70,18 +70,18 @@ class _Planner:
         self._place_backward()
         return Layout(
             step,
-            self._forward_stages(),
-            self._backward_stages(),
-            self.kept,
-            self.work,
-            self.grads,
-            self.back_work,
-            len(self.sums),
-            [self._sum_of(gradient) for gradient in gradients.inputs],
-            {where: self._sum_of(gradient) for where, gradient in gradients.vectors.items()},
-            self._weight_grads(),
-            self.input_buffer,
-            self.output_is_state,
+            forward=self._forward_stages(),
+            backward=self._backward_stages(),
+            kept=self.kept,
+            work=self.work,
+            grads=self.grads,
+            back_work=self.back_work,
+            sums=len(self.sums),
+            input_sums=[self._sum_of(gradient) for gradient in gradients.inputs],
+            vector_sums={where: self._sum_of(gradient) for where, gradient in gradients.vectors.items()},
+            weight_grads=self._weight_grads(),
+            input_grads=self.input_buffer,
+            output_is_state=self.output_is_state,
         )
 
     # what the backward loop has to give
@@ -130,7 +130,7 @@ class _Planner:
         numbers = sorted({value.args[0] for value in values if value.op == "product"})
         return [self.form.products[number] for number in numbers]
 
-    # when
+    # what is kept
 
     def _keep(self) -> None:
         """Which values of the forward loop the backward one finds in memory."""
