@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import errno
 import os
 import shutil
@@ -197,6 +198,14 @@ def test_the_variable_names_another_command_with_its_arguments(path, tmp_path, m
     monkeypatch.setenv("RNNBENCH_CC", f"'{mine}' -DMINE=1")
     assert found().command == (str(mine), "-DMINE=1")
     assert twice(toolchain.build("float twice(float x) { return 2 * MINE * x; }", found())) == 42
+
+
+@needs_compiler
+def test_what_is_compiled_with_other_arguments_is_another_library(cache):
+    plain = toolchain.build(SOURCE, HERE)
+    other = dataclasses.replace(HERE, command=(*HERE.command, "-DMINE=1"))
+    assert toolchain.build(SOURCE, other) != plain
+    assert toolchain.build(SOURCE, HERE) == plain
 
 
 @pytest.mark.parametrize("named", ["", "  "])

@@ -319,7 +319,7 @@ def cache_folder() -> Path:
 
 
 def build(source: str, toolchain: Toolchain) -> Path:
-    """The shared library of a C source, compiled where the cache has none of this source, flags, compiler, processor.
+    """The shared library of a C source, compiled where the cache has none of this source and toolchain.
 
     The source lies beside it. A cache that cannot be written to is replaced by a folder of this process, which is
     removed at its end. Raises BadInput where others may write to the cache, CompilerFailed.
@@ -351,7 +351,9 @@ def library_of(source: str, toolchain: Toolchain) -> Path:
 
 def _key(source: str, toolchain: Toolchain) -> str:
     """All that a library follows from."""
-    return _digest([source, toolchain.flags, toolchain.compiler, toolchain.processor, SHARED, LIBRARIES, system()])
+    # The program itself is known by its version; what RNNBENCH_CC has it do beside ("gcc -m32") is not.
+    generated_by = [toolchain.command[1:], toolchain.flags, toolchain.compiler, toolchain.processor]
+    return _digest([source, *generated_by, SHARED, LIBRARIES, system()])
 
 
 def check_cache() -> None:

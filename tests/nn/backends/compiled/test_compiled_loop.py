@@ -271,6 +271,10 @@ def laid_out_otherwise(net):
     net.cell.U.weight = torch.nn.Parameter(net.cell.U.weight.detach().t().contiguous().t())
 
 
+def bias_of_W_laid_out_otherwise(net):
+    net.cell.W.bias = torch.nn.Parameter(net.cell.W.bias.detach().repeat_interleave(2)[::2])
+
+
 def shared(net):
     net.cell.U.bias = net.cell.W.bias
 
@@ -292,7 +296,17 @@ def hooked_W(net):
 
 
 @pytest.mark.parametrize(
-    "change", [parameter_replaced, laid_out_otherwise, shared, grown_by_data, without_bias_of_W, normed_W, hooked_W]
+    "change",
+    [
+        parameter_replaced,
+        laid_out_otherwise,
+        bias_of_W_laid_out_otherwise,
+        shared,
+        grown_by_data,
+        without_bias_of_W,
+        normed_W,
+        hooked_W,
+    ],
 )
 def test_a_weight_that_is_changed_between_two_calls(change):
     equal(change)

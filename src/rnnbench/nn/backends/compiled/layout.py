@@ -19,7 +19,7 @@ from rnnbench.nn.backends.compiled.calls import Target, calls_of
 from rnnbench.nn.backends.compiled.form import Operand, Product, Refused, Step, Value, reached
 from rnnbench.nn.backends.compiled.gradient import Gradients
 from rnnbench.nn.backends.compiled.keeping import keep
-from rnnbench.nn.backends.compiled.plan import Call, Layout, Pass, Place, Stage
+from rnnbench.nn.backends.compiled.plan import Call, Layout, Pass, Place, Stage, Store
 from rnnbench.nn.backends.compiled.stages import delay, is_function, set_stages
 
 __all__ = ["Call", "Layout", "Pass", "Place", "Stage", "is_function", "lay_out"]
@@ -70,18 +70,18 @@ class _Planner:
         self._place_backward()
         return Layout(
             step,
-            self._forward_stages(),
-            self._backward_stages(),
-            self.kept,
-            self.work,
-            self.grads,
-            self.back_work,
-            len(self.sums),
-            [self._sum_of(gradient) for gradient in gradients.inputs],
-            {where: self._sum_of(gradient) for where, gradient in gradients.vectors.items()},
-            self._weight_grads(),
-            self.input_buffer,
-            self.output_is_state,
+            forward=self._forward_stages(),
+            backward=self._backward_stages(),
+            kept=self.kept,
+            work=self.work,
+            grads=self.grads,
+            back_work=self.back_work,
+            sums=len(self.sums),
+            input_sums=[self._sum_of(gradient) for gradient in gradients.inputs],
+            vector_sums={where: self._sum_of(gradient) for where, gradient in gradients.vectors.items()},
+            weight_grads=self._weight_grads(),
+            input_grads=self.input_buffer,
+            output_is_state=self.output_is_state,
         )
 
     # what the backward loop has to give
@@ -130,7 +130,7 @@ class _Planner:
         numbers = sorted({value.args[0] for value in values if value.op == "product"})
         return [self.form.products[number] for number in numbers]
 
-    # when
+    # what is kept
 
     def _keep(self) -> None:
         """Which values of the forward loop the backward one finds in memory."""
@@ -141,36 +141,46 @@ class _Planner:
     # where, forwards
 
     def _place_forward(self) -> None:
-        places, stages = self.places, self.stages
-        places |= self.kept_values.at_hand
-        self.joined = {
-            product: value.args[0].args[0]
-            for value in self.forward_values
-            if value.op == "joined"
-            for product in value.args[1:]
-        }
-        last_read = self._last_reads()
+        self.places |= self.kept_values.at_hand
+        self._place_inputs()
+        self._place_kept()
+        self._place_work()
+
+    def _place_inputs(self) -> None:
+        """W x, and what is joined to it, lies where it is. joined: which block of W x a product's block is added to."""
+        self.joined: dict[Value, int] = {}
         for value in self.forward_values:
             if value.op in ("x", "joined"):
-                places[value] = Place("x", input_block(value))
+                self.places[value] = Place("x", input_block(value))
+            if value.op == "joined":
+                products = value.args[1:]
+                self.joined |= dict.fromkeys(products, input_block(value))
+
+    def _place_kept(self) -> None:
+        """A kept value takes a block of W x that no later stage reads, while there is one; then a block of its own."""
+        saved, places = self.kept_values.saved, self.places
+        last_read = self._last_reads()
         free = set(range(self.step.inputs))
-        free -= {places[value].block for value in self.kept_values.saved if value.op in ("x", "joined")}
-        # A kept value lies best where its gradient will: the backward pass reads and writes the same memory.
+        free -= {places[value].block for value in saved if value.op in ("x", "joined")}
+        # It lies best where its gradient will: the backward pass reads and writes the same memory.
         for value in self._by_preference():
             wanted = [k for k in self._preferred(value) if k in free] or sorted(free)
-            fitting = [k for k in wanted if stages[value] >= last_read[k]]
+            fitting = [k for k in wanted if self.stages[value] >= last_read[k]]
             if fitting:
                 places[value] = Place("x", fitting[0])
                 free.discard(fitting[0])
-        for value in self.kept_values.saved:
+        for value in saved:
             if value not in places:
                 places[value] = Place("kept", self.kept)
                 self.kept += 1
+
+    def _place_work(self) -> None:
+        """What else a later stage or a product reads, and every product's block that is joined to nothing."""
         later = self._read_later(self.forward_values, self.forward_products)
         for value in self.forward_values:
             computed = value.op not in ("x", "old", "weight", "joined") and value not in self.joined
-            if computed and value not in places and (value in later or value.op == "product"):
-                places[value] = Place("work", self.work)
+            if computed and value not in self.places and (value in later or value.op == "product"):
+                self.places[value] = Place("work", self.work)
                 self.work += 1
 
     def _last_reads(self) -> Counter[int]:
@@ -323,14 +333,14 @@ class _Planner:
                 continue
             place = self.places.get(value)
             if place is not None and place.buffer != "new" and self.stages[value] == stage:
-                made.stores.append((place, self._visit(value, made, known), False))
+                made.stores.append(Store(place, self._visit(value, made, known)))
         for n, new in enumerate(self.step.new):
             if self._stage_of(new) == stage:
-                made.stores.append((Place("new", n), self._visit(new, made, known), False))
+                made.stores.append(Store(Place("new", n), self._visit(new, made, known)))
         if self._stage_of(self.step.output) == stage:
             # The output that is a state is written as the state; under a mask, where they differ, by itself.
             output = self._visit(self.step.output, made, known)
-            made.stores.append((Place("output", 0), output, self.output_is_state))
+            made.stores.append(Store(Place("output", 0), output, only_masked=self.output_is_state))
         return made
 
     def _stage_of(self, operand: Operand) -> int:
@@ -391,14 +401,14 @@ class _Planner:
             return None if here else self.back_places[value]
 
         for place, operand in self._backward_stores(stage):
-            made.stores.append((place, self._visit(operand, made, known), False))
+            made.stores.append(Store(place, self._visit(operand, made, known)))
         for number, value in enumerate(self.sums):
             if self._back_stage(value) == stage:
                 made.sums.append((number, self._visit(value, made, known)))
         for n, carried in enumerate(self.carried if stage == self.carry_stage else []):
             # A product that is alone overwrites it; under a mask it is added, so that skipped rows keep theirs.
             only_masked = not isinstance(carried.rest, Value) and bool(carried.products)
-            made.stores.append((Place("gradient", n + 1), self._visit(carried.rest, made, known), only_masked))
+            made.stores.append(Store(Place("gradient", n + 1), self._visit(carried.rest, made, known), only_masked))
         return made
 
     def _backward_stores(self, stage: int) -> list[tuple[Place, Operand]]:

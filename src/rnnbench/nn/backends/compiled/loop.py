@@ -158,7 +158,7 @@ def _forward(setting: _Setting, x: Tensor, W: Tensor | None, bias: Tensor | None
     if W is None:
         wx = x.clone(memory_format=torch.contiguous_format)
     else:
-        wx = program.product(_rows(x), W.t(), bias)
+        wx = program.product(_rows(x), W.t(), None if bias is None else bias.contiguous())
     # Without a backward loop the output alone has all steps, and states have two in turn.
     output_is_state = layout.output_is_state and setting.mask is None
     whole = [setting.keep or (n == 0 and output_is_state) for n in range(fields)]

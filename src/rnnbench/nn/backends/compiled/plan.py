@@ -8,10 +8,13 @@ Buffers, each a row of blocks for every sequence of the batch:
               own gradient                                                                  (T, B, inputs H)
     kept      what else is kept of the forward loop for the backward one                    (T, B, n H)
     old, new  the state before and after the step, of each field                            (T, B, H) each
-    output    where it is not the first field of the new state                              (T, B, H)
-    work      within one step only                                                          (B, n H)
+    output    where it is not the first field of the new state, or a mask makes it another  (T, B, H)
+    work      of the forward loop within one step only; back_work of the backward one       (B, n H)
     grads     gradients that weights are computed from, where they have no place in x       (T, B, n H)
     gradient  of the output (0), and of the state, from the step after to the step before   (B, H) each
+    weight    a weight that is a vector or a number; which of its blocks, the value says    (n H)
+
+Blocks of old, new and gradient are each a tensor of its own; those of the others lie side by side.
 """
 
 from __future__ import annotations
@@ -23,17 +26,20 @@ from rnnbench.nn.backends.compiled.form import Operand, Product, Step, Value
 
 
 class Place(NamedTuple):
+    """A block of a buffer; of old, new and gradient, the number of the field (of gradient from 1 on)."""
+
     buffer: str
     block: int
 
 
 @dataclass
 class Call:
-    """One product of some of the blocks: target (+)= rows @ M[inputs, outputs], all counted in blocks.
+    """target (+)= rows @ M[first_input : first_input + depth, first_output : first_output + width], all in blocks.
 
-    inputs, outputs: the first block of each that takes part, and width its outputs, depth its inputs. accumulate:
-    whether it is added to what is there; "masked": only where there is a mask. skip: "" or what makes it useless:
-    "zero start" (the first step of a state of zeros), "no start gradient" (before the first step, if nobody asks).
+    M: the product's weight, transposed where it says so. rows, target: where the first block of each lies. accumulate:
+    whether the result is added to what is there; "masked": only where there is a mask. skip: "" or what makes it
+    useless: "zero start" (the first step of a state of zeros), "no start gradient" (before the first step, if nobody
+    asks).
     """
 
     product: Product
@@ -47,22 +53,31 @@ class Call:
     skip: str = ""
 
 
+class Store(NamedTuple):
+    """What is written where. only_masked: only where there is a mask."""
+
+    place: Place
+    operand: Operand
+    only_masked: bool = False
+
+
 @dataclass
 class Pass:
-    """One pass over the blocks of a stage. loads: value -> from where. computed: in order.
+    """One pass over the blocks of a stage: all loads, then what is computed, then all stores and sums.
 
-    stores: to where, what, and whether only where there is a mask. sums: (which sum, value), to be added up
-    over steps and rows.
+    loads: value -> from where. computed: in order. sums: (which sum, value), to be added up over steps and rows.
     """
 
     loads: dict[Value, Place] = field(default_factory=dict)
     computed: list[Value] = field(default_factory=list)
-    stores: list[tuple[Place, Operand, bool]] = field(default_factory=list)
+    stores: list[Store] = field(default_factory=list)
     sums: list[tuple[int, Operand]] = field(default_factory=list)
 
 
 @dataclass
 class Stage:
+    """What a step does at once: first its products, in this order, then one pass."""
+
     calls: list[Call]
     passes: Pass
 
