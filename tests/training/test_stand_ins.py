@@ -161,9 +161,33 @@ from scipy.signal.windows import hann
 import scipy
 assert not waits(SIGNAL) and scipy.signal.windows.hann is hann and scipy.signal.hamming(3)[1] == 1
 """,
+    "a module is reached through its package": """
+import torchmetrics.utilities.plot, scipy.signal
+assert torchmetrics.utilities.plot is sys.modules[PLOT] and scipy.signal is sys.modules[SIGNAL]
+assert waits(PLOT) and waits(SIGNAL)
+""",
+    "someone asks where it lies": """
+import importlib.resources, os, pkgutil, scipy.signal
+for name in (DYNAMO, SIGNAL, PLOT):
+    module, spec = importlib.import_module(name), importlib.util.find_spec(name)
+    assert spec is module.__spec__ and spec.origin == module.__file__ and os.path.isfile(spec.origin)
+assert importlib.resources.files("scipy.signal").joinpath("__init__.py").is_file()
+assert "windows" in {module.name for module in pkgutil.iter_modules(scipy.signal.__path__)}
+assert waits(DYNAMO) and waits(PLOT) and waits(SIGNAL)
+""",
+    "a module is reloaded": """
+module = importlib.import_module(PLOT)
+try:
+    importlib.reload(module)
+except ImportError as error:
+    assert PLOT in str(error)
+else:
+    raise AssertionError
+assert not waits(PLOT) and importlib.reload(sys.modules[PLOT]).plot_curve.__module__ == PLOT
+""",
     "put again": """
 stand_ins.put()
-assert sum(type(finder).__name__ == "_Submodules" for finder in sys.meta_path) == 1
+assert sum(type(finder).__name__ == "_Imports" for finder in sys.meta_path) == 1
 stand_ins.load(SIGNAL)
 stand_ins.put()
 assert waits(DYNAMO) and not waits(SIGNAL)
@@ -180,6 +204,15 @@ for thread in threads: thread.join()
 assert len(found) == 8 and len({(id(a), id(b)) for a, b in found}) == 1
 """,
 }
+FIRST = """
+import sys
+from rnnbench.training.stand_ins import DYNAMO, PLOT, SIGNAL, waits
+assert all(map(waits, (DYNAMO, PLOT, SIGNAL)))
+import torchmetrics.utilities.plot
+assert torchmetrics.utilities.plot is sys.modules[PLOT] and waits(PLOT)
+import scipy.signal.windows
+assert not waits(SIGNAL) and scipy.signal.windows is sys.modules["scipy.signal.windows"]
+"""
 ALREADY = """
 import sys
 import torch._dynamo, scipy.signal, torchmetrics.utilities.plot
@@ -199,6 +232,12 @@ def fresh(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("what", SCRIPTS)
 def test_nobody_is_fooled_when(what):
     done = fresh(START + SCRIPTS[what])
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.integration
+def test_a_module_may_be_asked_for_before_lightning_is():
+    done = fresh(FIRST)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -225,7 +225,7 @@ def _is_plain(part: Map) -> TypeGuard[ConvMap]:
 
 
 def _hooks_are_free() -> bool:
-    """Whether autograd lets itself be told how to keep a tensor, which torch.func does not, and nobody else tells it."""
+    """Whether autograd lets itself be told how to keep a tensor, as torch.func does not, and nobody else tells it."""
     told = torch._C._autograd._top_saved_tensors_default_hooks(False)  # the innermost alone would be asked
     return told is None and torch._C._autograd._saved_tensors_hooks_get_disabled_error_message() is None
 

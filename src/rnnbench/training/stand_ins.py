@@ -7,9 +7,10 @@ Half of what a process computed before its first update was the import of three 
 - `torchmetrics.utilities.plot`, with matplotlib's pyplot, for the annotations of methods that draw.
 - `scipy.signal`, with scipy.stats, because torchmetrics gives it an old name back.
 
-A stand-in lies in their place. What is asked of these modules at import it answers itself (`_ANSWERS`); anything else,
+Their import gives a stand-in. What is asked of these modules at import it answers itself (`_ANSWERS`); anything else,
 a submodule as well, imports the real one, which then takes its place for good. So an answer that is missing here, as
-after an update of a library, costs time and nothing else. No module of a library is changed.
+after an update of a library, costs time and nothing else. No module of a library is changed. What a stand-in cannot
+hide: `vars` of it has a few names, and `importlib.reload` of it is refused.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import FunctionType, ModuleType
 from typing import Any
 
 DYNAMO, PLOT, SIGNAL = "torch._dynamo", "torchmetrics.utilities.plot", "scipy.signal"
 
 _lock = threading.Lock()
+_planned: set[str] = set()  # of which the next import gives a stand-in
 
 
 class StandIn(ModuleType):
@@ -35,9 +37,14 @@ class StandIn(ModuleType):
 
     def __init__(self, name: str, answers: Mapping[str, object]) -> None:
         super().__init__(name)
-        # Without a loader and a file: who walks through sys.modules (inspect does) passes by. A path: it may be a
-        # package, whose submodules `_Submodules` finds.
-        vars(self).update(answers, __spec__=ModuleSpec(name, None), __path__=[])
+        # What an import sets is that of the real one: its file for who walks through sys.modules (inspect does), its
+        # path for who looks for what it contains. Submodules are found by `_Imports`.
+        spec = _place(name) or ModuleSpec(name, None)
+        vars(self).update(answers, __spec__=spec, __loader__=spec.loader)
+        if spec.origin is not None:
+            vars(self)["__file__"] = spec.origin
+        if spec.submodule_search_locations is not None:
+            vars(self)["__path__"] = spec.submodule_search_locations
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__all__":  # asked of every module, by warnings for one
@@ -45,6 +52,9 @@ class StandIn(ModuleType):
         return getattr(load(self.__name__), name)
 
     def __setattr__(self, name: str, value: object) -> None:
+        if name in _OF_IMPORT:
+            super().__setattr__(name, value)
+            return
         setattr(load(self.__name__), name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -54,14 +64,24 @@ class StandIn(ModuleType):
         return dir(load(self.__name__))
 
 
+_OF_IMPORT = ("__spec__", "__loader__", "__package__", "__path__", "__file__", "__cached__")  # set by every import
+
+
+def _place(name: str) -> ModuleSpec | None:
+    """Where the real module of that name lies, without importing it; its package is imported."""
+    package = sys.modules.get(name.rpartition(".")[0])
+    return PathFinder.find_spec(name, getattr(package, "__path__", None))
+
+
 def waits(name: str) -> bool:
     """Has nobody asked for the real module yet?"""
-    return isinstance(sys.modules.get(name), StandIn)
+    return name in _planned or isinstance(sys.modules.get(name), StandIn)
 
 
 def load(name: str) -> ModuleType:
     """The real module, imported now where a stand-in has its place. Raises what its import raises."""
     with _lock:
+        _planned.discard(name)
         found = sys.modules.get(name)
         answers = _ANSWERS[name] if isinstance(found, StandIn) else {}
         if answers:
@@ -74,12 +94,16 @@ def load(name: str) -> ModuleType:
     return real
 
 
-class _Submodules(MetaPathFinder):
-    """Finds a submodule of what a stand-in stands for: the real package is imported first, as ever."""
+class _Imports(MetaPathFinder):
+    """Finds a stand-in where one is planned, and a submodule of it: the real package is imported first, as ever."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if isinstance(target, StandIn):  # reloaded: refused once, as what is no longer there
+            load(fullname)
+        if fullname in _planned:
+            return self._stand_in(fullname)
         parent = fullname.rpartition(".")[0]
         if parent not in _ANSWERS or not waits(parent):
             return None
@@ -87,6 +111,14 @@ class _Submodules(MetaPathFinder):
         if (loaded := sys.modules.get(fullname)) is not None:  # by its package: not a second time
             return ModuleSpec(fullname, _AsItIs(loaded))
         return importlib.util.find_spec(fullname)
+
+    def _stand_in(self, name: str) -> ModuleSpec | None:
+        """None, and with it the real one, where there is none to stand for."""
+        if (real := _place(name)) is None:
+            return None
+        spec = ModuleSpec(name, _AsItIs(StandIn(name, _ANSWERS[name])), origin=real.origin)
+        spec.submodule_search_locations = real.submodule_search_locations
+        return spec
 
 
 class _AsItIs(Loader):
@@ -100,6 +132,9 @@ class _AsItIs(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.spec
+        module.__loader__ = None if self.spec is None else self.spec.loader
+        if isinstance(module, StandIn):
+            _planned.discard(module.__name__)
 
 
 def _late(name: str, attribute: str) -> Callable[..., Any]:
@@ -162,12 +197,8 @@ _ANSWERS: dict[str, dict[str, object]] = {
 
 
 def put() -> None:
-    """Put a stand-in where a module has not been imported yet; before Lightning is. Again is as good as once."""
-    if not any(isinstance(finder, _Submodules) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Submodules())
-    for name, answers in _ANSWERS.items():
-        package, _, last = name.rpartition(".")
-        if name not in sys.modules and importlib.util.find_spec(name.partition(".")[0]) is not None:
-            sys.modules[name] = StandIn(name, answers)
-            if (parent := sys.modules.get(package)) is not None:
-                setattr(parent, last, sys.modules[name])  # as an import does: `torch._dynamo` is asked at every update
+    """From here on the import of a module that nobody has imported gives a stand-in. Again is as good as once."""
+    if any(isinstance(finder, _Imports) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Imports())
+    _planned.update(name for name in _ANSWERS if name not in sys.modules)
