@@ -11,6 +11,7 @@ from rnnbench import toolchain
 from rnnbench.cli import main
 from rnnbench.nn.backends.compiled.emit import FIXED
 
+pytestmark = pytest.mark.compiler
 OWN = """\
 from typing import NamedTuple
 from rnnbench.nn import Cell
