@@ -91,6 +91,11 @@ class Toolchain:
     flags: tuple[str, ...]
     processor: str
 
+    @property
+    def all_flags(self) -> str:
+        """Everything the compiler is told beside a source, for a record: what RNNBENCH_CC adds, and the flags."""
+        return " ".join((*self.command[1:], *self.flags))
+
     def at(self, processor: str) -> Toolchain:
         """The same compiler for a lesser kind of this processor: "x86-64" where the machine has avx2.
 

@@ -129,5 +129,5 @@ def describe(device: str, malloc_tuned: bool, *, backend: str = "eager") -> Host
     if device == "cuda":
         found["gpu"] = torch.cuda.get_device_name()
     if backend == "compiled" and (there := toolchain.find()) is not None:
-        found |= {"compiler": there.compiler, "compiler_flags": " ".join(there.flags)}
+        found |= {"compiler": there.compiler, "compiler_flags": there.all_flags}
     return found

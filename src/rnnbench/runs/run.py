@@ -277,7 +277,7 @@ def _compiled_by(config: Config) -> dict[str, str] | None:
     if (there := toolchain.find()) is None:
         raise BadInput(f"backend=compiled needs a C compiler: {toolchain.why_none()}.")
     toolchain.check_cache()
-    return {"compiler": there.compiler, "flags": " ".join(there.flags), "processor": there.processor}
+    return {"compiler": there.compiler, "flags": there.all_flags, "processor": there.processor}
 
 
 def _stop_where_asked(stop: StopRequest) -> None:
