@@ -6,6 +6,7 @@ the cell and of the modules in it, by identity, and the insides of those that ca
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable
 from typing import Any
 
@@ -41,7 +42,13 @@ class _Module:
         own = vars(module)
         self.size = len(own)
         self.attributes = [(name, value) for name, value in own.items() if name not in OF_MODULES]
-        self.inside = [(name, _inside(value, DEPTH)) for name, value in self.attributes if _can_change(value)]
+        self.copies: list[tuple[Any, Any]] = []  # of plain containers and objects: compared at once
+        self.inside: list[tuple[str, Hashable]] = []  # of all others that can change
+        for name, value in self.attributes:
+            if (inner := _plain_inside(value)) is not None:
+                self.copies.append((inner, copy.copy(inner)))
+            elif _can_change(value):
+                self.inside.append((name, _inside(value, DEPTH)))
         self.weights = [(name, weight is None) for name, weight in module._parameters.items()]
         self.buffers = [(name, buffer is None) for name, buffer in module._buffers.items()]
         self.children = [*module._modules.items()]
@@ -52,13 +59,21 @@ class _Module:
             return False
         if self.called and has_hooks(self.module):
             return False
-        if any(own.get(name, ABSENT) is not value for name, value in self.attributes):
-            return False
-        if any(_inside(own[name], DEPTH) != before for name, before in self.inside):
-            return False
+        for name, value in self.attributes:
+            if own.get(name, ABSENT) is not value:
+                return False
+        for now, before in self.copies:
+            if now != before:
+                return False
+        for name, looked in self.inside:
+            if _inside(own[name], DEPTH) != looked:
+                return False
         children = own["_modules"]
-        if len(children) != len(self.children) or any(children.get(name) is not child for name, child in self.children):
+        if len(children) != len(self.children):
             return False
+        for name, child in self.children:
+            if children.get(name) is not child:
+                return False
         return _same_absences(own["_parameters"], self.weights) and _same_absences(own["_buffers"], self.buffers)
 
 
@@ -86,7 +101,20 @@ def has_hooks(module: nn.Module) -> bool:
 
 def _same_absences(weights: dict[str, Any], before: list[tuple[str, bool]]) -> bool:
     """Whether the same names are there, and the same of them are None."""
-    return len(weights) == len(before) and all((weights.get(name, 0) is None) == none for name, none in before)
+    now = [(name, weight is None) for name, weight in weights.items()]
+    return now == before
+
+
+def _plain_inside(value: object) -> Any:
+    """A list, set or dictionary of plain values, or an object's attributes that are all plain; None of all else."""
+    inner = value
+    if hasattr(value, "__dict__") and not (isinstance(value, (type, nn.Module, Tensor)) or callable(value)):
+        inner = vars(value)
+    if isinstance(inner, dict):
+        return inner if all(isinstance(each, PLAIN) for each in inner.values()) else None
+    if isinstance(inner, (list, set)):
+        return inner if all(isinstance(each, PLAIN) for each in inner) else None
+    return None
 
 
 def _can_change(value: object) -> bool:

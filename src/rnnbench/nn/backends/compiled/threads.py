@@ -28,6 +28,9 @@ def parts(count: int, unit: int, operations: float) -> list[tuple[int, int]]:
 
 def side_by_side(calls: list[Callable[[], None]]) -> None:
     """Call all, the first in this thread, each other in one of its own."""
+    if len(calls) == 1:
+        calls[0]()
+        return
     others = [Thread(target=call) for call in calls[1:]]
     for thread in others:
         thread.start()
