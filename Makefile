@@ -36,7 +36,7 @@ help:  ## this list
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.ready
 
-demo: .venv  ## train a small leaderboard on embedded data, print it, write its report page (about 4 minutes on 2 cores)
+demo: .venv  ## train a small leaderboard on embedded data, print it, write its report page (about 3 minutes on 2 cores)
 	@$(BIN)/rnnbench sweep experiment=quickstart
 	@$(BIN)/rnnbench leaderboard
 	@$(BIN)/rnnbench report

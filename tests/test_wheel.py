@@ -85,8 +85,8 @@ def test_it_works_from_any_folder_and_writes_the_store_only(site, tmp_path):
 READING = [
     "leaderboard quickstart", "leaderboard tcn_jsb mnist_rows", "tables quickstart cell=lstm,gru", "claims",
     "report quickstart", "ablation convlstm_peephole --no-figures", "frames baseline",
-    "verify quickstart convlstm_peephole spatiotemporal_small", "show 06dc05",
-    'diff 06dc05 "cell=lstm dataset=digits seed=1"', "compare quickstart quickstart", "merge quickstart",
+    "verify quickstart convlstm_peephole spatiotemporal_small", "show b51af3",
+    'diff b51af3 "cell=lstm dataset=digits seed=1"', "compare quickstart quickstart", "merge quickstart",
 ]  # fmt: skip
 
 

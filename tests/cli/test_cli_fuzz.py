@@ -39,7 +39,7 @@ VALUES = (
     "\u202eabc", "0x10", "1_000", "1e5", "١٢", "None", "inf", "-0.0", "4G", "10runs", "20m", "ok", "ok,killed",
 )  # fmt: skip
 NAMES = (
-    "quickstart", "tcn_jsb", "mnist_rows", "06dc05", "06dc05e31926", "results", ".", "cell=lstm",
+    "quickstart", "tcn_jsb", "mnist_rows", "b51af3", "b51af361144b", "results", ".", "cell=lstm",
     "cell=lstm,gru", "dataset=adding", "cells", "axes", "push", "tables",
 )  # fmt: skip
 

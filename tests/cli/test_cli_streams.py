@@ -9,7 +9,7 @@ import pytest
 
 from rnnbench.cli import main, streams
 
-COMMANDS = ["--help", "leaderboard quickstart", "list axes", "list cells", "show 06dc05", "diff 06dc05 f7746d",
+COMMANDS = ["--help", "leaderboard quickstart", "list axes", "list cells", "show b51af3", "diff b51af3 a7dce5",
             "plan experiment=quickstart", "leaderboard ±"]  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def test_what_an_encoding_lacks_is_spelled(text, said, monkeypatch):
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("command", "encoding"),
-    [*((command, "ascii") for command in COMMANDS), ("leaderboard quickstart", "latin-1"), ("show 06dc05", "cp1252")],
+    [*((command, "ascii") for command in COMMANDS), ("leaderboard quickstart", "latin-1"), ("show b51af3", "cp1252")],
 )
 def test_no_command_fails_for_a_sign(command, encoding, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

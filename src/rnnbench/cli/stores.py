@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
         "diff",
         _diff,
         "Why two runs have two ids: the config keys that differ, and both results.",
-        epilog='Overrides are quoted: rnnbench diff 06dc05 "cell=lstm dataset=digits seed=1"\n' + EXIT,
+        epilog='Overrides are quoted: rnnbench diff b51af3 "cell=lstm dataset=digits seed=1"\n' + EXIT,
     )
     diff.add_argument("a", metavar="A", help="a run's id, or the beginning of it, or its overrides in quotes")
     diff.add_argument("b", metavar="B", help="the other one")
