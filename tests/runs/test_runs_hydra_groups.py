@@ -11,11 +11,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from rnnbench import toolchain
 from rnnbench.errors import BadInput
 from rnnbench.runs import axes, compose, hydra_groups
 from rnnbench.runs.plan import prepare
 from rnnbench.store.record import run_id
 
+TOOLS = toolchain.Toolchain(("cc",), "gcc 12.2.0", ("-O3",), "x86-64")  # only that there is one is in an id
 PUBLISHED = sorted((Path(__file__).parents[2] / "results" / "published").glob("*/records.jsonl"))
 
 GROUPS = {
@@ -123,12 +125,17 @@ def test_the_kept_config_is_unresolved():
 
 @pytest.mark.integration
 @pytest.mark.parametrize("path", PUBLISHED, ids=[path.parent.name for path in PUBLISHED])
-def test_published_ids_have_not_moved(path):
-    """Each record's id is that of its config today; and a few that of its command, planned anew."""
+def test_published_ids_have_not_moved(path, monkeypatch):
+    """Each record's id is that of its config today; and a few that of its command, planned anew.
+
+    Where there is a compiler if there was one for the record: backend=auto asks for it.
+    """
     records = [json.loads(line) for line in path.read_text().splitlines()]
     assert [run_id(record["config"]) for record in records] == [record["id"] for record in records]
     for record in records[:: max(1, len(records) // 3)]:
         words = shlex.split(record["command"])
         assert words[:2] == ["rnnbench", "run"]
+        tools = TOOLS if record["backend"] == "compiled" else None
+        monkeypatch.setattr(toolchain, "find", lambda tools=tools: tools)
         device = [] if axes.cuda_present() is (record["device"] == "cuda") else [f"device={record['device']}"]
         assert prepare([*words[2:], *device]).id == record["id"]
