@@ -101,6 +101,8 @@ def _dimension(override: Override, text: str) -> Dimension:
     if scale != "linear":
         raise BadInput(f"{text!r}: only an interval has a scale; write tag({scale}, interval(low, high)).")
     check_range(override)
+    if isinstance(value, RangeSweep) and not value.step:
+        raise BadInput(f"cannot read {text!r}: a range's step must not be zero.")
     if isinstance(value, RangeSweep) and not value.shuffle and len(steps := list(value.range())) > 1:
         return _range(key, asked, steps, abs(value.step))
     return _choice(key, asked, value, text)

@@ -100,6 +100,7 @@ class Manifest(TypedDict):
     search: NotRequired[SearchRules]
 
 
+SAID = 1000  # characters of a reason in a line
 MANIFEST = Kind(frozenset({dict}), kinds_of(Manifest), deep=True)
 
 
@@ -146,6 +147,11 @@ def read_manifests(results: Results) -> tuple[dict[str, Manifest], list[str]]:
     return found, problems
 
 
+def _short(reason: str) -> str:
+    """A reason as it may stand in a line: a manifest is not believed in how long its sentences are."""
+    return reason if len(reason) <= SAID else reason[: SAID - 4] + " ..."
+
+
 def skipped_cells(skipped: Iterable[SkippedCells]) -> dict[str, int]:
     """The cells that sweeps skipped because their axes do not go together, counted by reason.
 
@@ -159,7 +165,7 @@ def skipped_cells(skipped: Iterable[SkippedCells]) -> dict[str, int]:
 
 def skipped_lines(reasons: Mapping[str, int]) -> list[str]:
     """What skipped cells are said to be, a line a reason. reasons: their number, by reason."""
-    return [f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}" for reason, cells in reasons.items()]
+    return [f"skipped: {cells} cell{'s' * (cells != 1)}: {_short(reason)}" for reason, cells in reasons.items()]
 
 
 def not_run(manifest: Manifest, found: Container[str]) -> dict[str, str]:
