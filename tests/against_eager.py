@@ -247,8 +247,11 @@ def layers(cell: Cell, *, reverse: bool = False) -> tuple[Layer, Layer]:
     )
 
 
-def apart(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float) -> dict[str, str]:
-    """What differs by more than the tolerance relative to its own largest number, in words. NaN differs from all."""
+def apart(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float, least: float = 0.0) -> dict[str, str]:
+    """What differs by more than the tolerance relative to its own largest number, in words. NaN differs from all.
+
+    least: what the largest number counts as at least. Of terms of size 1 that cancel, rounding alone is left.
+    """
     assert found.keys() == wanted.keys()
     differing = {}
     for name, want in wanted.items():
@@ -256,7 +259,7 @@ def apart(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float)
         assert found[name].dtype == want.dtype, name
         if not want.numel():
             continue
-        scale = want.abs().max().item()
+        scale = max(want.abs().max().item(), least)
         off = (found[name] - want).abs().max().item()
         if not off <= tolerance * scale:
             differing[name] = f"{off:.2g} of {scale:.2g}"
@@ -264,12 +267,13 @@ def apart(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float)
 
 
 def differences(
-    make: Callable[[int, int], Cell], call: Call, dtype: torch.dtype, key: str, *, frozen: Sequence[str] = ()
-) -> dict[str, str]:
-    """Where the compiled layer differs from the eager one; frozen: parameters without a gradient."""
+    make: Callable[[int, int], Cell], call: Call, dtype: torch.dtype, key: str, *, frozen: Sequence[str] = (),
+    least: float = 0.0,
+) -> dict[str, str]:  # fmt: skip
+    """Where the compiled layer differs from the eager one; frozen: parameters without a gradient. least: see apart."""
     cell = make(call.inputs, call.size)
     scaled(cell, key).to(dtype)
     for name in frozen:
         cell.get_parameter(name).requires_grad_(False)
     compiled, eager = layers(cell, reverse=call.reverse)
-    return apart(outcome(compiled, call, dtype, key), outcome(eager, call, dtype, key), TOLERANCE[dtype])
+    return apart(outcome(compiled, call, dtype, key), outcome(eager, call, dtype, key), TOLERANCE[dtype], least)
