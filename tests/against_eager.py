@@ -24,6 +24,7 @@ from rnnbench.nn.peephole import STARTS
 
 DENSE = [name for name in CELLS if not on_frames(name)]
 TOLERANCE = {torch.float32: 5e-6, torch.float64: 1e-12}
+OF_VECTORS = 1e-5  # of a bias' or a peephole's gradient in float32: one running sum over all steps of 32 sequences
 
 
 @pytest.fixture
@@ -276,4 +277,19 @@ def differences(
     for name in frozen:
         cell.get_parameter(name).requires_grad_(False)
     compiled, eager = layers(cell, reverse=call.reverse)
-    return apart(outcome(compiled, call, dtype, key), outcome(eager, call, dtype, key), TOLERANCE[dtype], least)
+    found, wanted = outcome(compiled, call, dtype, key), outcome(eager, call, dtype, key)
+    differing = apart(found, wanted, TOLERANCE[dtype], least)
+    if differing and dtype == torch.float32:
+        vectors = {f"d {name}" for name, weight in eager.named_parameters() if weight.dim() < 2}
+        beyond = apart(found, wanted, OF_VECTORS, least)
+        differing = {name: words for name, words in differing.items() if name in beyond or name not in vectors}
+        # A sum whose terms cancel has few true digits in either: no more is asked than that it be as near to float64's.
+        exact = outcome(eager.double(), call, torch.float64, key)
+        differing = {name: words for name, words in differing.items() if not as_near(name, found, wanted, exact)}
+    return differing
+
+
+def as_near(name: str, found: dict[str, Tensor], wanted: dict[str, Tensor], exact: dict[str, Tensor]) -> bool:
+    """Whether a number is no further from the exact one than the eager loop's, by the 4 of one running sum."""
+    ours, theirs = ((each[name].double() - exact[name]).abs().max().item() for each in (found, wanted))
+    return ours <= 4 * theirs
