@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NotRequired, TypedDict, cast
 
+from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.spec import TaskSpec
 from rnnbench.runs import attempts, host, own_source
 from rnnbench.runs.plan import Job
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.config import Composed
-from rnnbench.store.record import SCHEMA_VERSION, Diagnostics, Record
+from rnnbench.store.record import SCHEMA_VERSION, DatasetPart, Diagnostics, Record
 from rnnbench.store.store import Store
 
 
@@ -23,6 +24,7 @@ class Facts(TypedDict):
     spec: NotRequired[TaskSpec]
     floors: NotRequired[dict[str, float]]
     data_hash: NotRequired[str]
+    reading: NotRequired[Reading | None]
     own_source: NotRequired[dict[str, str] | None]
     params: NotRequired[int]
     hidden_size: NotRequired[int]
@@ -52,12 +54,7 @@ def make_record(job: Job, status: str, facts: Facts, seen: list[attempts.Seen], 
         "status": status,
         "reason": facts["reason"],
         "axes": {**job.axes, "hidden_size": facts.get("hidden_size", config["hidden_size"])},
-        "dataset": {
-            "name": job.dataset,
-            "version": config["dataset"]["meta"]["version"],
-            "protocol": getattr(spec, "protocol", None),
-            "data_hash": facts.get("data_hash"),
-        },
+        "dataset": _dataset(job, facts),
         "seed": job.seed,
         "budget": {
             "name": config["budget"]["name"],
@@ -98,6 +95,24 @@ def make_record(job: Job, status: str, facts: Facts, seen: list[attempts.Seen], 
         "config": config,
         "own_source": facts["own_source"] if "own_source" in facts else own_source.of(cast(Composed, config)),
     }
+
+
+def _dataset(job: Job, facts: Facts) -> DatasetPart:
+    """What was learned; what most datasets have nothing to say of is left out."""
+    spec, reading = facts.get("spec"), facts.get("reading")
+    part: DatasetPart = {
+        "name": job.dataset,
+        "version": job.config["dataset"]["meta"]["version"],
+        "protocol": getattr(spec, "protocol", None),
+        "data_hash": facts.get("data_hash"),
+    }
+    if reading is not None:
+        part["reading"] = reading.as_dict()
+    if spec is not None and spec.reference is not None:
+        part["reference"] = spec.reference
+    if spec is not None and spec.labels:
+        part["labels"] = list(spec.labels)
+    return part
 
 
 def record_from_outside(job: Job, store: Store, status: str, reason: str) -> Record:

@@ -203,6 +203,7 @@ def _execute(
     loading.check_batch(task, data, config["budget"]["batch_size"])
     _stop_where_asked(stop)
     facts |= {"spec": task.spec, "floors": dict(task.floors(data)), "data_hash": data_hash(data)}
+    facts["reading"] = task.reading()
     own_files.check(config)
     model = build.make_model(config, task)
     _measure_network(model, _longest(task, data.train), facts)

@@ -9,7 +9,8 @@ schema_version          1
 id                      12 hex digits, a hash of what changes the result (see `run_id`)
 status, reason          ok | diverged | oom | timeout | error | pruned | killed, and in one sentence why and where
 axes                    cell operator peephole direction depth hidden_size backend label options{}: what was compared
-dataset                 name version protocol data_hash
+dataset                 name version protocol data_hash; of a user's files reading{lines warnings facts}: what was read.
+                        reference: which of the floors is a fitted predictor; labels: what the classes are called
 seed, budget            the run's seed; budget{name updates batch_size}
 metrics                 "val/loss", "test/accuracy" ...: at the best validation step; test was touched once
 metric, goal            the main metric, e.g. "accuracy", and max | min
@@ -95,6 +96,9 @@ class DatasetPart(TypedDict, total=False):
     version: int
     protocol: str | None
     data_hash: str | None
+    reading: Mapping[str, Any] | None
+    reference: str | None
+    labels: list[str] | None
 
 
 class BudgetPart(TypedDict):

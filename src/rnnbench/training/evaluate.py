@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -14,6 +15,8 @@ from rnnbench.datasets.base.task import Task
 STEPS_AT_ONCE = 100_000  # sequences x steps of one evaluation batch: long pieces of music must fit into memory
 
 PIXELS_AT_ONCE = 1_500_000  # clips x frames x pixels
+
+Observer = Callable[[Tensor, Batch, Tensor], None]  # what is told of every batch: its index, the batch, the prediction
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
@@ -42,12 +45,18 @@ def at_once(spec: TaskSpec, split: Split) -> int:
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module, task: Task, split: Split, *, precision: str = "32", batch_size: int | None = None
+    model: nn.Module,
+    task: Task,
+    split: Split,
+    *,
+    precision: str = "32",
+    batch_size: int | None = None,
+    observe: Observer | None = None,
 ) -> dict[str, float]:
     """Every metric of the task over a whole split, by name ("loss", "accuracy"); the batch size changes nothing.
 
-    batch_size: sequences at once; by default 250, fewer where sequences are long. The model is put into eval mode and
-    back.
+    batch_size: sequences at once; by default 250, fewer where sequences are long. observe: told of every batch, in
+    order, so that a split need not be gone through twice. The model is put into eval mode and back.
     """
     batch_size = batch_size or at_once(task.spec, split)
     was_training = model.training
@@ -59,5 +68,7 @@ def evaluate(
         with autocast(precision, device):
             prediction = predict(model, batch, task.spec)
         metrics.update(prediction, batch)
+        if observe is not None:
+            observe(index, batch, prediction)
     model.train(was_training)
     return metrics.compute()

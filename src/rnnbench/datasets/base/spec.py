@@ -21,6 +21,9 @@ class TaskSpec:
     metric: the main metric, without its split; goal: whether more or less of it is better. target: what normalised
     score 1 means, with its source; None where no oracle exists and no published value was read. causal: predicts its
     own next input, so a network that sees the future is refused.
+    reference: a predictor among the dataset's floors that is fitted and not trivial (a linear model): told beside them,
+    never score 0. labels: what the classes are called, in the order of their numbers. carry: batches go on where the
+    streams of the one before ended, so a network's state is carried from update to update, detached.
     """
 
     name: str
@@ -41,6 +44,9 @@ class TaskSpec:
     frame_shape: tuple[int, int, int] | None = None  # C, H, W of a frame; input_size and output_size are C
     input_steps: int | None = None  # frames that are seen
     output_steps: int | None = None  # frames that are to be predicted
+    reference: str | None = None
+    labels: tuple[str, ...] = ()
+    carry: bool = False
 
 
 class Split(NamedTuple):
@@ -69,11 +75,15 @@ class Data(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one update sees. x: B T F or B T; y as in Split; lengths: B or None."""
+    """What one update sees. x: B T F or B T; y as in Split; lengths: B or None.
+
+    skip: so many first steps are context, which a network sees and no loss or metric counts.
+    """
 
     x: Tensor
     y: Tensor
     lengths: Tensor | None = None
+    skip: int = 0
 
 
 class Metrics(Protocol):

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
 from rnnbench.datasets.base.words import plural, sizes
 
@@ -32,6 +33,10 @@ class Task(ABC):
 
     def recall(self, protocol: str) -> None:  # noqa: B027  # most specs need no file
         """Know from a record's protocol what the spec else reads from the data's file: a network needs no data."""
+
+    def reading(self) -> Reading | None:
+        """What was read of the user's files; None of a dataset that is no user's. Known once the data is loaded."""
+        return None
 
     def beside(self) -> Iterable[Tensor]:
         """What batches are drawn from besides the splits, on the CPU, N first: checked like them."""
