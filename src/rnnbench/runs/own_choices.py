@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rnnbench.datasets.own.readers import READERS
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import own_source, registry
 from rnnbench.runs.allowed import Allowed, flag, is_finite, one_of, several, text, whole
@@ -37,7 +38,7 @@ META: dict[str, dict[str, Allowed]] = {
     "dataset": {
         "name": text(), "version": whole(0), "inputs": one_of("features", "tokens", "frames"),
         "outputs": one_of("sequence", "step", "frames"), "download": text(optional=True),
-        "causal": flag(optional=True), "paper": OPTIONAL_MAPPING,
+        "causal": flag(optional=True), "paper": OPTIONAL_MAPPING, "reader": one_of(*READERS, optional=True),
     },
 }  # fmt: skip
 NODE: dict[str, dict[str, Allowed]] = {

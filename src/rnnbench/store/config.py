@@ -47,6 +47,7 @@ class DatasetMeta(TypedDict):
 
     files: which of its options name files or folders of the user's. content: of these options that are set, the sha256
     of what lies there (`store.content`); put in when a run is planned, part of its id in place of the paths.
+    reader: which of `datasets.own.readers` reads them, while a run is planned already.
     """
 
     name: str
@@ -57,6 +58,7 @@ class DatasetMeta(TypedDict):
     paper: NotRequired[Composed]
     causal: NotRequired[bool]
     files: NotRequired[list[str]]
+    reader: NotRequired[str]
     content: NotRequired[dict[str, str]]
 
 
