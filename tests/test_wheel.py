@@ -50,7 +50,7 @@ def test_the_wheel_holds_the_code_the_registry_the_published_sets_and_the_licenc
         files = [p for p in (ROOT / folder).rglob("*") if p.suffix in kinds]
         assert len(files) > 20
         assert {f"{inside}/{path.relative_to(ROOT / folder).as_posix()}" for path in files} <= names
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert all(any(name.endswith(f"licenses/{file}") for name in names) for file in ("LICENSE", "NOTICE"))
     assert [n for n in names if not n.startswith(("rnnbench/", "rnnbench-"))] == []
     assert [n for n in names if "__pycache__" in n or "results/" in n or n.endswith((".png", ".gif"))] == []
     assert wheel.stat().st_size < 9e6
