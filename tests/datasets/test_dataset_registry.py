@@ -17,7 +17,8 @@ from rnnbench.datasets.base.metrics import METRICS
 from rnnbench.errors import BadInput, MissingData
 
 ROOM = {
-    "Adding", "AnBn", "CopyMemory", "Digits", "Dyck", "JapaneseVowels", "MNIST", "Music", "Parity", "TemporalOrder",
+    "Adding", "AnBn", "CopyMemory", "Digits", "Dyck", "JapaneseVowels", "MNIST", "MNIST1D", "Music", "Parity",
+    "TemporalOrder",
 }  # fmt: skip
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 FILES = sorted(p for p in CONF.glob("*.yaml") if yaml.safe_load(p.read_text())["_target_"].rpartition(".")[2] in ROOM)
@@ -30,8 +31,8 @@ def keywords(config: dict[str, object]) -> dict[str, object]:
 
 def test_the_expected_names_are_there() -> None:
     expected = (
-        "adding anbn copy_memory digits dyck japanese_vowels jsb mnist musedata nottingham parity piano psmnist smnist "
-        "temporal_order"
+        "adding anbn copy_memory digits dyck japanese_vowels jsb mnist mnist1d musedata nottingham parity piano "
+        "psmnist smnist temporal_order"
     )
     assert {path.stem for path in FILES} >= set(expected.split())
 
@@ -106,6 +107,7 @@ def test_a_missing_file_is_one_sentence_with_path_and_command(name: str, cache: 
         ("Music", {"name": "beatles"}, "jsb, nottingham, piano, musedata; got 'beatles'"),
         ("Music", {"chunk": 0}, "dataset.chunk must be a whole number of at least 1"),
         ("JapaneseVowels", {"data_seed": 0.5}, "dataset.data_seed"),
+        ("MNIST1D", {"data_seed": -1}, "dataset.data_seed must be a whole number of at least 0"),
     ],
 )
 def test_a_wrong_option_is_refused_in_one_sentence(name: str, options: dict[str, object], sentence: str) -> None:
@@ -136,6 +138,8 @@ def test_options_that_change_the_number_are_in_the_protocol() -> None:
         datasets.Digits(data_seed=1),
         datasets.Music(),
         datasets.Music(chunk=50),
+        datasets.MNIST1D(),
+        datasets.MNIST1D(data_seed=1),
     ]
     names = [(task.spec.name, task.spec.protocol) for task in variants]
     assert len(set(names)) == len(names)

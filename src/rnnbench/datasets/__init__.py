@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rnnbench.datasets.dyck import Dyck
     from rnnbench.datasets.japanese_vowels import JapaneseVowels
     from rnnbench.datasets.mnist import MNIST
+    from rnnbench.datasets.mnist1d import MNIST1D
     from rnnbench.datasets.moving_digits import MovingDigits
     from rnnbench.datasets.moving_mnist import MovingMNIST
     from rnnbench.datasets.moving_mnist_pp import MovingMNISTPP
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MNIST",
+    "MNIST1D",
     "Adding",
     "AnBn",
     "Batch",
@@ -60,6 +62,7 @@ __all__ = [
 
 _FILES = {
     "MNIST": "mnist",
+    "MNIST1D": "mnist1d",
     "Adding": "adding",
     "AnBn": "anbn",
     "CopyMemory": "copy_memory",
