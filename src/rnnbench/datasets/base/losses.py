@@ -10,6 +10,7 @@ metric, a floor or a count sees it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,6 +60,15 @@ def mse(prediction: Tensor, batch: Batch) -> Tensor:
         return (prediction.float() - batch.y.float()).square().mean(-1).mean()
     prediction, y = (_unpadded(values, batch.lengths) for values in (prediction, batch.y))
     return mean_over_steps((prediction.float() - y.float()).square().mean(-1), batch.lengths)
+
+
+def mae(prediction: Tensor, batch: Batch) -> Tensor:
+    """Mean absolute error over outputs, then sequences (B K) or valid steps (B T K)."""
+    _same_shape(prediction, batch.y)
+    if prediction.dim() != 3:
+        return (prediction.float() - batch.y.float()).abs().mean(-1).mean()
+    prediction, y = (_unpadded(values, batch.lengths) for values in (prediction, batch.y))
+    return mean_over_steps((prediction.float() - y.float()).abs().mean(-1), batch.lengths)
 
 
 def cross_entropy(prediction: Tensor, batch: Batch) -> Tensor:
@@ -114,8 +124,87 @@ def bce_sequence(prediction: Tensor, batch: Batch) -> Tensor:
 
 LOSSES: dict[str, Callable[[Tensor, Batch], Tensor]] = {
     "mse": mse,
+    "mae": mae,
     "cross_entropy": cross_entropy,
     "nll_frame": nll_frame,
     "mse_frames": mse_frames,
     "bce_sequence": bce_sequence,
+}
+
+
+class ItemLosses(NamedTuple):
+    """The loss of each item of a batch. total: B, summed over what the item counts; count: B, how much that is: its
+    valid steps where a task predicts every step, else 1; 0 where every class of it is IGNORED.
+
+    Over a whole split the sum of the totals by the sum of the counts is the split's loss.
+    """
+
+    total: Tensor
+    count: Tensor
+
+
+def counted_steps(batch: Batch, steps: int) -> Tensor:
+    """Which steps count: neither padding nor context (`Batch.skip`). Returns a mask, B T."""
+    at = torch.arange(steps, device=batch.y.device)
+    real = at >= batch.skip
+    if batch.lengths is None:
+        return real.expand(len(batch.y), steps)
+    return real & valid_steps(batch.lengths.to(batch.y.device), steps)
+
+
+def _summed(values: Tensor, batch: Batch) -> ItemLosses:
+    """values: B of sequences, or B T of steps, of which those that count are summed."""
+    if values.dim() == 1:
+        return ItemLosses(values, torch.ones_like(values))
+    mask = counted_steps(batch, values.shape[1])
+    return ItemLosses(values.masked_fill(~mask, 0.0).sum(1), mask.sum(1))
+
+
+def _mse_items(prediction: Tensor, batch: Batch) -> ItemLosses:
+    _same_shape(prediction, batch.y)
+    return _summed((prediction.float() - batch.y.float()).square().mean(-1), batch)
+
+
+def _mae_items(prediction: Tensor, batch: Batch) -> ItemLosses:
+    _same_shape(prediction, batch.y)
+    return _summed((prediction.float() - batch.y.float()).abs().mean(-1), batch)
+
+
+def _cross_entropy_items(prediction: Tensor, batch: Batch) -> ItemLosses:
+    y = labels(batch)
+    if y.dim() == 2:
+        counts = counted_steps(batch, y.shape[1])
+        y = y.masked_fill(~counts, IGNORED)
+        prediction = prediction.masked_fill(~counts[..., None], 0)
+    nats = F.cross_entropy(
+        prediction.float().flatten(0, -2), y.flatten(), reduction="none", ignore_index=IGNORED
+    )  # 0 where ignored
+    nats, known = nats.view(y.shape), y != IGNORED
+    return ItemLosses(nats, known) if y.dim() == 1 else ItemLosses(nats.sum(1), known.sum(1))
+
+
+def _nll_frame_items(prediction: Tensor, batch: Batch) -> ItemLosses:
+    _same_shape(prediction, batch.y)
+    nats = F.binary_cross_entropy_with_logits(prediction.float(), batch.y.float(), reduction="none")
+    return _summed(nats.sum(-1), batch)
+
+
+def _mse_frames_items(prediction: Tensor, batch: Batch) -> ItemLosses:
+    y = future_or_next(prediction, batch)
+    return _summed((prediction.float() - y.float()).square().flatten(1).mean(1), batch)
+
+
+def _bce_sequence_items(prediction: Tensor, batch: Batch) -> ItemLosses:
+    y = future_or_next(prediction, batch)
+    nats = F.binary_cross_entropy_with_logits(prediction.float(), y.float(), reduction="none")
+    return _summed(nats.flatten(1).sum(1), batch)
+
+
+ITEM_LOSSES: dict[str, Callable[[Tensor, Batch], ItemLosses]] = {
+    "mse": _mse_items,
+    "mae": _mae_items,
+    "cross_entropy": _cross_entropy_items,
+    "nll_frame": _nll_frame_items,
+    "mse_frames": _mse_frames_items,
+    "bce_sequence": _bce_sequence_items,
 }

@@ -1,7 +1,16 @@
 """A split's metrics by their full names, exact over the split: no average of batch averages.
 
 Every value is accumulated as sum and count (sequences, or valid steps), so neither the batch size nor a smaller last
-batch moves it. A metric that is itself a loss (`mse`, `cross_entropy`, `nll_frame`) is the loss's mean over the split.
+batch moves it. A metric that is itself a loss (`mse`, `mae`, `cross_entropy`, `nll_frame`) is the loss's mean over the
+split. What is IGNORED, padding or context does not count.
+
+balanced_accuracy   the mean over classes that occur of their recall, the share of their items that were found
+min_recall          the least of these recalls; a vector of K is no column of a table: the counts are in a run's samples
+macro_f1            the mean of 2 tp / (2 tp + fp + fn) over the classes that occur or were predicted
+r2                  1 - squared error / squared distance from the split's own mean, by output, then their mean; outputs
+                    that are constant on the split do not count, and where all are it is NaN
+
+What else torchmetrics has is called by its name: `rnnbench.datasets.base.named_metrics`.
 """
 
 from __future__ import annotations
@@ -12,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from rnnbench.datasets.base.losses import IGNORED, LOSSES, labels, valid_steps
+from rnnbench.datasets.base.losses import IGNORED, LOSSES, counted_steps, labels, valid_steps
+from rnnbench.datasets.base.named_metrics import Accumulator, from_name, is_named
 from rnnbench.datasets.base.spec import Batch, TaskSpec
 
 if TYPE_CHECKING:
@@ -51,10 +61,7 @@ def _sets_right(whole: bool) -> Callable[[TaskSpec], tuple[Metric, Update]]:
         from torchmetrics.classification import MulticlassAccuracy
 
         def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-            right = ((prediction > 0) == (batch.y > 0)).all(-1)
-            steps = right.shape[1]
-            real = torch.ones_like(right) if batch.lengths is None else valid_steps(batch.lengths, steps)
-            found = ((right | ~real).all(1) if whole else right[real]).long()
+            found = _right_sets(prediction, batch, whole).long()
             return found, torch.ones_like(found)
 
         return MulticlassAccuracy(2, average="micro", validate_args=False), update
@@ -62,11 +69,133 @@ def _sets_right(whole: bool) -> Callable[[TaskSpec], tuple[Metric, Update]]:
     return make
 
 
+class _ClassCounts:
+    """Whole counts by class over a split: how often it is true, predicted, and both."""
+
+    def __init__(self, classes: int, score: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        self.classes, self.score = classes, score
+        self.reset()
+
+    def reset(self) -> None:
+        self.counts = torch.zeros(3, self.classes, dtype=torch.int64)
+
+    def to(self, device: torch.device) -> None:
+        self.counts = self.counts.to(device)
+
+    def update(self, found: Tensor, wanted: Tensor) -> None:
+        some = (wanted, found, wanted[found == wanted])
+        self.counts += torch.stack([torch.bincount(each, minlength=self.classes) for each in some])
+
+    def compute(self) -> Tensor:
+        true, predicted, both = self.counts.cpu().double()
+        return self.score(true, predicted, both)
+
+
+def _macro_f1(true: Tensor, predicted: Tensor, both: Tensor) -> Tensor:
+    there = true + predicted > 0
+    return (2 * both[there] / (true + predicted)[there]).mean()
+
+
+def _recalls(true: Tensor, predicted: Tensor, both: Tensor) -> Tensor:
+    return both[true > 0] / true[true > 0]
+
+
+def _by_class(score: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[[TaskSpec], tuple[Any, Update]]:
+    def make(spec: TaskSpec) -> tuple[Any, Update]:
+        return _ClassCounts(spec.output_size, score), lambda prediction, batch: _counted(prediction, labels(batch))
+
+    return make
+
+
+class _R2:
+    """Sums of squares by output over a split, in float64, of values moved to the first one's place."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.shift: Tensor | None = None
+        self.count = 0
+        self.sums = torch.zeros(())
+
+    def to(self, device: torch.device) -> None:
+        self.sums = self.sums.to(device)
+        self.shift = None if self.shift is None else self.shift.to(device)
+
+    def update(self, found: Tensor, wanted: Tensor) -> None:
+        wide = torch.float32 if wanted.device.type == "mps" else torch.float64  # mps has no float64
+        found, wanted = found.to(wide), wanted.to(wide)
+        if self.shift is None:
+            self.shift = wanted[0].clone()
+        moved = wanted - self.shift
+        self.count += len(wanted)
+        self.sums = self.sums + torch.stack([(found - wanted).square().sum(0), moved.sum(0), moved.square().sum(0)])
+
+    def compute(self) -> Tensor:
+        error, total, squares = self.sums.cpu().double()
+        spread = squares - total.square() / self.count
+        varies = spread > 1e-12 * squares.clamp_min(1e-300)
+        return (1 - error[varies] / spread[varies]).mean()
+
+
+def _r2(spec: TaskSpec) -> tuple[Any, Update]:
+    return _R2(), numbers_counted
+
+
+def _named(name: str, spec: TaskSpec, numbers: Update) -> tuple[Any, Update]:
+    """A metric of torchmetrics, and what it is told of a batch: shares of K classes and classes, or numbers."""
+    found = from_name(name)
+    if found.of == "numbers":
+        return Accumulator(found, spec.output_size), numbers
+
+    def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        classes = labels(batch)
+        if classes.dim() == 2:
+            classes = classes.masked_fill(~counted_steps(batch, classes.shape[1]), IGNORED)
+        known = classes != IGNORED
+        wide = torch.float32 if prediction.device.type == "mps" else torch.float64  # float32 would make ties
+        shares = prediction[known].to(wide).softmax(-1)
+        return (shares[:, 1] if found.of == "two classes" else shares), classes[known]
+
+    return Accumulator(found, spec.output_size), update
+
+
+def numbers_counted(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Predicted and true numbers of all that counts, N K: of sequences as they are, of steps those that are real."""
+    if prediction.shape != batch.y.shape:
+        raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(batch.y.shape)} differ in shape")
+    if prediction.dim() != 3:
+        return prediction, batch.y
+    counts = counted_steps(batch, prediction.shape[1])
+    return prediction[counts], batch.y[counts]
+
+
+def items_right(spec: TaskSpec, prediction: Tensor, batch: Batch) -> Tensor | None:
+    """Whether each item of a batch is right, B bool, where `accuracy` is of sequences or there is `sequence_accuracy`;
+    else None. Their mean over a split is that metric."""
+    if spec.outputs == "sequence" and "accuracy" in spec.metrics:
+        return prediction.argmax(-1) == labels(batch)
+    if "sequence_accuracy" in spec.metrics:
+        return _right_sets(prediction, batch, whole=True)
+    return None
+
+
+def _right_sets(prediction: Tensor, batch: Batch, whole: bool) -> Tensor:
+    """Which steps (flat, the real ones) or whole sequences have all K outputs on the right side of one half."""
+    right = ((prediction > 0) == (batch.y > 0)).all(-1)
+    real = torch.ones_like(right) if batch.lengths is None else valid_steps(batch.lengths, right.shape[1])
+    return (right | ~real).all(1) if whole else right[real]
+
+
 METRICS: dict[str, Callable[[TaskSpec], tuple[Any, Update]]] = {
     "accuracy": _accuracy,
     "recall_accuracy": _recall_accuracy,
     "sequence_accuracy": _sets_right(whole=True),
     "step_accuracy": _sets_right(whole=False),
+    "macro_f1": _by_class(_macro_f1),
+    "balanced_accuracy": _by_class(lambda *counts: _recalls(*counts).mean()),
+    "min_recall": _by_class(lambda *counts: _recalls(*counts).min()),
+    "r2": _r2,
 }
 
 
@@ -106,15 +235,19 @@ class TaskMetrics:
     loss(prediction, batch): the task's training loss, a mean over the batch's sequences or valid steps.
     update(prediction, batch): prediction as the network gave it (B K or B T K, any float type, any device).
     compute() -> {"loss": ..., "accuracy": ...}, without the split's name. Raises RuntimeError before any update.
+    numbers: what metrics of numbers that are called by torchmetrics' names are told of a batch, predicted and true
+    values, N K; of a task whose network predicts on another scale than they are about.
     """
 
-    def __init__(self, spec: TaskSpec, loss: Loss) -> None:
+    def __init__(self, spec: TaskSpec, loss: Loss, *, numbers: Update = numbers_counted) -> None:
         self.spec, self.loss = spec, loss
-        unknown = [name for name in spec.metrics if name not in LOSSES and name not in METRICS]
-        if unknown:
-            raise ValueError(f"{spec.name} asks for unknown metrics {unknown}; known: {sorted({*LOSSES, *METRICS})}")
+        known = {*LOSSES, *METRICS}
+        named = [name for name in spec.metrics if name not in known and is_named(name)]
+        if unknown := [name for name in spec.metrics if name not in known and name not in named]:
+            raise ValueError(f"{spec.name} asks for unknown metrics {unknown}; known: {sorted(known)}")
         self._means = {name: _Mean() for name in ("loss", *(n for n in spec.metrics if n in LOSSES and n != spec.loss))}
         self._others = {name: METRICS[name](spec) for name in spec.metrics if name in METRICS}
+        self._others |= {name: _named(name, spec, numbers) for name in named}
         self._device: torch.device | None = None
         self._seen = False
 

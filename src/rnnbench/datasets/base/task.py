@@ -16,6 +16,8 @@ from rnnbench.datasets.base.words import plural, sizes
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rnnbench.datasets.base.losses import ItemLosses
+
 
 class Task(ABC):
     """A dataset with its protocol. One file a dataset; options are constructor arguments, set in conf/dataset/."""
@@ -78,6 +80,25 @@ class Task(ABC):
         from rnnbench.datasets.base.losses import LOSSES
 
         return LOSSES[self.spec.loss](prediction, batch)
+
+    def item_losses(self, prediction: Tensor, batch: Batch) -> ItemLosses | None:
+        """The loss of each item of a batch (an item is what `index` numbers in `batch`), which add up to the split's.
+
+        None of a task with a loss of its own, which knows of none; it may say so here. A batch with more rows than
+        items (a row a channel) has to add them up.
+        """
+        from rnnbench.datasets.base.losses import ITEM_LOSSES
+
+        if type(self).loss is not Task.loss or self.spec.loss not in ITEM_LOSSES:
+            return None
+        return ITEM_LOSSES[self.spec.loss](prediction, batch)
+
+    def item_right(self, prediction: Tensor, batch: Batch) -> Tensor | None:
+        """Whether each item of a batch is right, B bool, where the task has right and wrong of a whole item: its class,
+        or every step (`sequence_accuracy`). Of an item whose class is IGNORED it means nothing. Else None."""
+        from rnnbench.datasets.base.metrics import items_right
+
+        return items_right(self.spec, prediction, batch)
 
     def metrics(self) -> Metrics:
         """A fresh accumulator of `loss` and every metric of the spec."""
