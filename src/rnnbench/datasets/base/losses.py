@@ -133,14 +133,14 @@ LOSSES: dict[str, Callable[[Tensor, Batch], Tensor]] = {
 
 
 class ItemLosses(NamedTuple):
-    """The loss of each item of a batch. total: B, summed over what the item counts; count: B, how much that is: its
+    """The loss of each item of a batch. totals: B, summed over what the item counts; counts: B, how much that is: its
     valid steps where a task predicts every step, else 1; 0 where every class of it is IGNORED.
 
     Over a whole split the sum of the totals by the sum of the counts is the split's loss.
     """
 
-    total: Tensor
-    count: Tensor
+    totals: Tensor
+    counts: Tensor
 
 
 def counted_steps(batch: Batch, steps: int) -> Tensor:

@@ -135,7 +135,8 @@ class _R2:
         error, total, squares = self.sums.cpu().double()
         spread = squares - total.square() / self.count
         varies = spread > 1e-12 * squares.clamp_min(1e-300)
-        return (1 - error[varies] / spread[varies]).mean()
+        explained: Tensor = 1 - error[varies] / spread[varies]
+        return explained.mean()
 
 
 def _r2(spec: TaskSpec) -> tuple[Any, Update]:
