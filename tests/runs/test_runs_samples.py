@@ -14,6 +14,7 @@ from test_runs_frames import TINY
 import rnnbench
 from rnnbench.cli import main
 from rnnbench.datasets import MovingDigits, Radar
+from rnnbench.datasets.film import shown
 from rnnbench.errors import BadInput
 from rnnbench.runs import build
 from rnnbench.runs import samples as kept
@@ -100,15 +101,6 @@ def test_what_cannot_be_made_is_one_sentence(done, tmp_path):
 
 
 @pytest.mark.integration
-def test_a_run_without_frames_keeps_none(tmp_path):
-    record = rnnbench.run(["cell=rnn", "budget=smoke", "budget.updates=2", "hidden_size=4"], results=tmp_path)
-    store = Store.open(tmp_path)
-    assert not (store.folder(record["id"]) / FILE).exists()
-    with pytest.raises(BadInput, match="predicts no frames"):
-        kept.make(store, record["id"])
-
-
-@pytest.mark.integration
 def test_the_command_shows_an_older_run_from_its_weights(done, capsys, tmp_path, monkeypatch):
     store, record = done
     path, words = store.folder(record["id"]) / FILE, ("--results", str(store.root.parent))
@@ -159,9 +151,9 @@ def test_clips_are_spread_over_test_and_the_model_is_left_as_it_was():
 
 def test_of_large_frames_fewer_clips_are_kept(monkeypatch):
     task, test = digits()
-    monkeypatch.setattr(kept, "MOST_VALUES", 2 * 7 * 256)
+    monkeypatch.setattr(shown, "MOST_VALUES", 2 * 7 * 256)
     assert len(kept.take(Still(2), task, test, run="a").clips) == 2
-    monkeypatch.setattr(kept, "MOST_VALUES", 1)
+    monkeypatch.setattr(shown, "MOST_VALUES", 1)
     assert len(kept.take(Still(2), task, test, run="a").clips) == 1
 
 
@@ -174,10 +166,10 @@ def test_what_lies_outside_of_the_scale_is_held_at_its_end():
 
 def test_frames_brighter_than_one_keep_their_shades():
     task, _ = digits()
-    assert kept.scale_of(task, torch.tensor([0.0, 0.9])) == Scale("plain", 1.0)
-    scale = kept.scale_of(task, torch.tensor([0.0, 1 / 0.6]))
+    assert shown.scale_of(task, torch.tensor([0.0, 0.9])) == Scale("plain", 1.0)
+    scale = shown.scale_of(task, torch.tensor([0.0, 1 / 0.6]))
     assert scale.top == pytest.approx(1 / 0.6)
-    assert kept._bytes(task, scale, torch.tensor([1 / 0.6, 1.0])).tolist() == [255, 153]
+    assert shown.as_bytes(task, scale, torch.tensor([1 / 0.6, 1.0])).tolist() == [255, 153]
 
 
 @pytest.mark.parametrize("loss", ["mse_frames", "bce_sequence"])
@@ -192,10 +184,10 @@ def test_logits_are_shown_as_the_frames_that_are_scored(loss):
 def test_rain_is_kept_on_one_scale_whatever_the_network_saw():
     rate = torch.tensor([0.0, 0.5, 12.0, 119.0])  # mm/h
     log, mm = Radar(scale="log"), Radar(scale="mm")
-    scale = kept.scale_of(log, rate)
-    assert scale == kept.scale_of(mm, rate) == Scale("rain", 120.0, 5.0)
-    one = kept._bytes(log, scale, torch.log1p(rate) / math.log1p(120))
-    two = kept._bytes(mm, scale, rate / 12)
+    scale = shown.scale_of(log, rate)
+    assert scale == shown.scale_of(mm, rate) == Scale("rain", 120.0, 5.0)
+    one = shown.as_bytes(log, scale, torch.log1p(rate) / math.log1p(120))
+    two = shown.as_bytes(mm, scale, rate / 12)
     assert one.tolist() == two.tolist()
     back = np.expm1(one.numpy() / 255 * math.log1p(120))
     assert back == pytest.approx(rate.numpy(), rel=0.02, abs=0.02)

@@ -13,7 +13,7 @@ import pytest
 from reports.predictions.framed import make_samples
 from rnnbench.errors import BadInput
 from rnnbench.store import samples
-from rnnbench.store.samples import Samples, Scale
+from rnnbench.store.samples import Frames, Scale
 
 
 @pytest.mark.parametrize("scale", [Scale("plain", 1.0), Scale("rain", 120.0, 5.0)])
@@ -26,7 +26,7 @@ def test_what_is_written_is_read(tmp_path, scale):
     for name in samples.ARRAYS:
         assert np.array_equal(getattr(found, name), getattr(made, name))
         assert getattr(found, name).dtype == getattr(made, name).dtype
-    assert found.same_clips(made)
+    assert found.same_items(made)
 
 
 def test_the_same_samples_are_the_same_bytes_at_any_time(monkeypatch):
@@ -37,9 +37,9 @@ def test_the_same_samples_are_the_same_bytes_at_any_time(monkeypatch):
 
 def test_other_clips_are_noticed():
     one = make_samples("a")
-    assert one.same_clips(make_samples("b")), "the predictions may differ"
+    assert one.same_items(make_samples("b")), "the predictions may differ"
     for other in (make_samples("a", seed=1), make_samples("a", scale=Scale("plain", 2.0)), make_samples("a", clips=2)):
-        assert not one.same_clips(other)
+        assert not one.same_items(other)
 
 
 def bomb() -> bytes:
@@ -57,14 +57,14 @@ def broken() -> dict[str, bytes]:
     return {
         "torn": whole[:-40],
         "text": b"no npz at all",
-        "floats": samples.dumps(Samples(**fields | {"prediction": good.prediction.astype(np.float32)})),
-        "shapes": samples.dumps(Samples(**fields | {"prediction": good.prediction[:, 1:]})),
-        "a scale of words": samples.dumps(Samples(**fields | {"scale": Scale("plain", "high")})),
-        "a scale of nothing": samples.dumps(Samples(**fields | {"scale": Scale("rain", 0.0)})),
-        "an unknown scale": samples.dumps(Samples(**fields | {"scale": Scale("snow", 1.0)})),
-        "places of words": samples.dumps(Samples(**fields | {"clips": np.array(["a"] * len(good.clips))})),
+        "floats": samples.dumps(Frames(**fields | {"prediction": good.prediction.astype(np.float32)})),
+        "shapes": samples.dumps(Frames(**fields | {"prediction": good.prediction[:, 1:]})),
+        "a scale of words": samples.dumps(Frames(**fields | {"scale": Scale("plain", "high")})),
+        "a scale of nothing": samples.dumps(Frames(**fields | {"scale": Scale("rain", 0.0)})),
+        "an unknown scale": samples.dumps(Frames(**fields | {"scale": Scale("snow", 1.0)})),
+        "places of words": samples.dumps(Frames(**fields | {"clips": np.array(["a"] * len(good.clips))})),
         "far larger than it is": bomb(),
-        "clips": samples.dumps(Samples(**fields | {"clips": good.clips[1:]})),
+        "clips": samples.dumps(Frames(**fields | {"clips": good.clips[1:]})),
     }
 
 
@@ -81,9 +81,9 @@ def test_a_missing_file_and_a_later_schema_are_said(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="cannot be read"):
         samples.read(path)
     with monkeypatch.context() as later:
-        later.setattr(samples, "SCHEMA_VERSION", 2)
+        later.setattr(samples, "OF_FRAMES", 3)
         path.write_bytes(samples.dumps(make_samples("a")))
-    with pytest.raises(BadInput, match="schema_version 2; update rnnbench"):
+    with pytest.raises(BadInput, match="schema_version 3; update rnnbench"):
         samples.read(path)
 
 

@@ -112,6 +112,7 @@ class Radar(FilmTask):
         return torch.from_numpy(mm.astype(np.float32))
 
     frames_an_hour = FRAMES_AN_HOUR
+    brightest = BRIGHTEST
 
     def rain(self, frames: Tensor) -> Tensor:
         """mm per 5 min."""

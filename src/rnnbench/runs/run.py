@@ -20,7 +20,6 @@ from rnnbench import toolchain
 from rnnbench.datasets.base import loading
 from rnnbench.datasets.base.spec import Data, Split, data_hash
 from rnnbench.datasets.base.task import Task
-from rnnbench.datasets.film.task import FrameTask
 from rnnbench.errors import BadInput, disk_full
 from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
 from rnnbench.runs import attempts, build, checkpoint, demand, host, own_files, own_source, registry, samples
@@ -339,7 +338,8 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     """The best weights by validation, tested once, saved, diagnosed."""
     model = module.model
     model.load_state_dict(module.state.best_weights)
-    tested = evaluate(model, task, data.test, precision=job.config["precision"])
+    watch = samples.Watch(task, data.test)
+    tested = evaluate(model, task, data.test, precision=job.config["precision"], observe=watch.see)
     if not abs(tested["loss"]) < float("inf"):  # false for NaN too
         raise Diverged(module.state.best_step, "the test loss", module.state.norms)
     facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
@@ -354,14 +354,14 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
         found = gradient_diagnostics(model, task, task.batch(data.val, index))
         write_atomic(folder / "diagnostics.json", json.dumps(found), sync_folder=False)
         facts["diagnostics"] |= cast(Diagnostics, summary(found))
-    if isinstance(task, FrameTask):
-        _keep_samples(model, task, data.test, job, folder)
+    _keep_samples(watch, samples.Tested(model, task.spec, job.config["precision"], data.test.x.device), job, folder)
 
 
-def _keep_samples(model: nn.Module, task: FrameTask, test: Split, job: Job, folder: Path) -> None:
-    """What the tested weights predict for a few clips, beside them. A picture less is no reason to lose a record."""
+def _keep_samples(watch: samples.Watch, network: samples.Tested, job: Job, folder: Path) -> None:
+    """What the tested weights predict, beside them. A picture less is no reason to lose a record."""
     try:
-        samples.keep(samples.take(model, task, test, run=job.id, precision=job.config["precision"]), folder)
+        if (found := watch.samples(job.id, network)) is not None:
+            samples.keep(found, folder)
     except Exception as error:
         _warn(f"run {job.id} keeps no {SAMPLES_FILE} ({type(error).__name__}: {' '.join(str(error).split())}).")
 

@@ -1,73 +1,96 @@
-"""A few test clips as a trained network continues them, kept beside its weights; made again from them where missing."""
+"""What a trained network predicts on test, kept beside its weights; made again from them where missing."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rnnbench.datasets.base import loading
-from rnnbench.datasets.base.spec import Data, Split, data_hash
+from rnnbench.datasets.base.shown import Shown
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec, data_hash
 from rnnbench.datasets.base.task import Task
-from rnnbench.datasets.film.task import FrameTask
-from rnnbench.datasets.radar import BRIGHTEST
 from rnnbench.errors import BadInput
 from rnnbench.runs import load
 from rnnbench.store.record import Record, canonical, config_of
-from rnnbench.store.samples import FILE, Samples, Scale, dumps
+from rnnbench.store.samples import FILE, Samples, dumps
 from rnnbench.store.store import Store, write_atomic
-from rnnbench.training.evaluate import autocast, predict
-
-CLIPS = 4
-MOST_VALUES = 8_000_000  # bytes of a file before it is packed: of large frames fewer clips are kept
+from rnnbench.training.evaluate import autocast, evaluate, predict
 
 
-@torch.inference_mode()
-def take(model: nn.Module, task: FrameTask, test: Split, *, run: str, precision: str = "32") -> Samples:
-    """CLIPS clips spread evenly over test, with the network's prediction; fewer of a small test or of large frames.
+class Tested:
+    """A tested network as its task may ask it (`datasets.base.shown.Network`)."""
 
-    Spread, because neighbours in a film's split show almost the same frames. Nothing is drawn at random, and the model
-    is left as it was. It must be on the split's device.
+    def __init__(self, model: nn.Module, spec: TaskSpec, precision: str, device: torch.device) -> None:
+        self.model, self.spec, self.precision, self.device = model, spec, precision, device
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Its output for a batch."""
+        with self._asked():
+            return predict(self.model, batch, self.spec)
+
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Its output for the next steps, and the state to go on from. Raises ValueError where it carries none."""
+        with self._asked():
+            output, state = self.model.step(x, state)  # type: ignore[operator]
+        return output, state
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode(), autocast(self.precision, self.device):
+                yield
+        finally:
+            self.model.train(was_training)
+
+
+class Watch:
+    """Told of the batches of a test pass for what a task shows of it. What goes wrong in it never ends the pass."""
+
+    def __init__(self, task: Task, test: Split) -> None:
+        self.shown: Shown | None = None
+        self.error: Exception | None = None
+        try:
+            self.shown = task.shown(test)
+        except Exception as error:
+            self.error = error
+
+    def see(self, index: Tensor, batch: Batch, prediction: Tensor) -> None:
+        """Told of a batch."""
+        if self.shown is None or not self.shown.whole or self.error is not None:
+            return
+        try:
+            self.shown.see(index, batch, prediction)
+        except Exception as error:
+            self.error = error
+
+    @torch.inference_mode()
+    def samples(self, run: str, network: Tested) -> Samples | None:
+        """What was seen; None where there is nothing to show. Raises what went wrong."""
+        if self.error is not None:
+            raise self.error
+        found = None if self.shown is None else self.shown.samples(run, network)
+        if found is not None:
+            found.check()
+        return found
+
+
+def take(model: nn.Module, task: Task, test: Split, *, run: str, precision: str = "32") -> Samples | None:
+    """What a task shows of a network on test, which is gone through where that needs it; None: nothing.
+
+    The model is left as it was. It must be on the split's device.
     """
-    spec = task.spec
-    assert spec.frame_shape is not None
-    frames = task.steps + (spec.output_steps or 0)
-    clips = min(CLIPS, test.size, max(1, MOST_VALUES // (math.prod(spec.frame_shape) * frames)))
-    index = torch.arange(clips) * test.size // clips
-    batch = task.batch(test, index.to(test.x.device))
-    was_training = model.training
-    model.eval()
-    with autocast(precision, test.x.device):
-        prediction = predict(model, batch, spec)
-    model.train(was_training)
-    scale = scale_of(task, torch.cat([batch.x, batch.y], 1))
-    shown = (_bytes(task, scale, part) for part in (batch.x, batch.y, task.frames(prediction.float())))
-    return Samples(run, scale, index.numpy(), *(part.numpy() for part in shown))
-
-
-def scale_of(task: FrameTask, truth: Tensor) -> Scale:
-    """On which scale a task's frames are shown. truth: all true frames of the clips.
-
-    White is 1, or the brightest true value where that is more: MovingMNIST++ reaches 1/0.6.
-    """
-    if type(task).rain is not FrameTask.rain:
-        return Scale("rain", BRIGHTEST, 60 / task.frames_an_hour)
-    return Scale("plain", max(1.0, float(truth.max())))
-
-
-def _bytes(task: FrameTask, scale: Scale, frames: Tensor) -> Tensor:
-    """Frames, on the task's own scale, as bytes of the display scale, on the CPU."""
-    frames = frames.nan_to_num()
-    if scale.kind == "rain":
-        shown = torch.log1p(task.rain(frames) * task.frames_an_hour) / math.log1p(scale.top)
-    else:
-        shown = frames / scale.top
-    return (shown.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    watch = Watch(task, test)
+    if watch.error is None and watch.shown is not None and watch.shown.whole:
+        evaluate(model, task, test, precision=precision, observe=watch.see)
+    return watch.samples(run, Tested(model, task.spec, precision, test.x.device))
 
 
 def keep(samples: Samples, folder: Path) -> Path:
@@ -80,7 +103,7 @@ def keep(samples: Samples, folder: Path) -> Path:
 def make(store: Store, run_id: str) -> Path:
     """The samples of a finished run, made again from its best weights, on the CPU; returns the file.
 
-    For runs recorded before samples were kept. Raises BadInput where the run has no weights, predicts no frames, or
+    For runs recorded before samples were kept. Raises BadInput where the run has no weights or nothing to show, or
     the data is no longer what it was tested on.
     """
     return _make(store, load.finished(store, run_id), {})
@@ -111,8 +134,6 @@ def _make(store: Store, record: Record, read: dict[str, tuple[Task, Data]]) -> P
     config, run = config_of(record), str(record["id"])
     key = json.dumps(canonical(config["dataset"]), sort_keys=True)
     task, data = read.get(key) or (load.make_task(record), None)
-    if not isinstance(task, FrameTask):
-        raise BadInput(f"run {run} predicts no frames: it has no samples to show.")
     model = load.restored(store, record, task)  # before the data: what is missing is said at once
     if data is None:
         data = loading.load(task)
@@ -124,6 +145,8 @@ def _make(store: Store, record: Record, read: dict[str, tuple[Task, Data]]) -> P
         )
     with _threads(int(config["harness"]["threads"])):
         samples = take(model, task, data.test, run=run, precision=config["precision"])
+    if samples is None:
+        raise BadInput(f"run {run} has no samples to show: its dataset {task.spec.name} keeps none.")
     return keep(samples, store.folder(run))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from reports.synthetic import make_record
 from rnnbench.store.record import run_id
-from rnnbench.store.samples import FILE, Samples, Scale, dumps
+from rnnbench.store.samples import FILE, Frames, Scale, dumps
 from rnnbench.store.store import Store, write_atomic
 
 PLAIN = Scale("plain", 1.0)
@@ -18,7 +18,7 @@ PLAIN = Scale("plain", 1.0)
 def make_samples(
     run: str, *, clips: int = 4, before: int = 3, after: int = 2, channels: int = 1, size: tuple[int, int] = (8, 8),
     seed: int = 0, scale: Scale = PLAIN, fade: float = 0.8,
-) -> Samples:  # fmt: skip
+) -> Frames:  # fmt: skip
     """A bright spot that moves; the prediction fades with time. seed: of the clips, not of the run."""
     steps, (h, w) = before + after, size
     frames = np.zeros((clips, steps, channels, h, w), np.uint8)
@@ -28,7 +28,7 @@ def make_samples(
     coming = frames[:, before:]
     dim = fade ** np.arange(1, after + 1)[:, None, None, None]
     prediction = np.rint(coming * dim).astype(np.uint8)
-    return Samples(run, scale, np.arange(clips, dtype=np.int64) * 5, frames[:, :before], coming, prediction)
+    return Frames(run, scale, np.arange(clips, dtype=np.int64) * 5, frames[:, :before], coming, prediction)
 
 
 def frame_record(cell: str = "convlstm", *, seed: int = 0, value: float = 36.25, **same: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnbench.datasets.base.ranges import Ranges
+from rnnbench.datasets.base.shown import Shown, StepsShown
 from rnnbench.datasets.base.spec import Batch, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 
@@ -52,6 +53,10 @@ class NextSymbols(Task):
             causal=True,
             max_length=longest,
         )
+
+    def shown(self, test: Split) -> Shown | None:
+        """A few words: which symbols may come at every step, and which the network expects."""
+        return StepsShown(tuple(self.outputs), test)
 
     @abstractmethod
     def legal(self, word: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rnnbench.datasets.base.losses import ItemLosses
+    from rnnbench.datasets.base.shown import Shown
 
 
 class Task(ABC):
@@ -99,6 +100,16 @@ class Task(ABC):
         from rnnbench.datasets.base.metrics import items_right
 
         return items_right(self.spec, prediction, batch)
+
+    def shown(self, test: Split) -> Shown | None:
+        """What a run keeps of its test pass, to be drawn (`rnnbench predictions`); None: nothing.
+
+        test: on the device it is tested on. A task that is shown in its own way returns its own `Shown`
+        (datasets/base/shown.py); by default its spec says what there is to show.
+        """
+        from rnnbench.datasets.base.shown import usual
+
+        return usual(self.spec, test)
 
     def metrics(self) -> Metrics:
         """A fresh accumulator of `loss` and every metric of the spec."""

@@ -17,6 +17,7 @@ from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.base.words import plural, sizes
 from rnnbench.datasets.film.kept_floors import kept
 from rnnbench.datasets.film.metrics import FrameMetrics
+from rnnbench.datasets.film.shown import FramesShown
 
 FLOORS = ("black", "last", "mean", "mean_input")
 FRAME_LOSSES = ("mse_frames", "bce_sequence")
@@ -132,6 +133,11 @@ class FrameTask(Task):
         raise NotImplementedError(f"{self.spec.name} has no rain")
 
     frames_an_hour = 12  # of rain
+    brightest = 120.0  # mm/h of rain, the end of the scale that pictures show
+
+    def is_of_rain(self) -> bool:
+        """Whether its frames can be told in mm of rain."""
+        return type(self).rain is not FrameTask.rain
 
     def floor_predictions(self, batch: Batch) -> dict[str, Tensor]:
         """What the trivial predictors show, as frames (B T_out C H W, views): for tables and for pictures.
@@ -174,6 +180,10 @@ class FrameTask(Task):
     def metrics(self) -> Metrics:
         """A fresh accumulator of `loss` and every metric of the spec."""
         return self.frame_metrics()
+
+    def shown(self, test: Split) -> FramesShown:
+        """A few clips, as the network continues them."""
+        return FramesShown(self, test)
 
 
 class Pictures:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnbench.store.samples import Bytes, Samples, Scale
+from rnnbench.store.samples import Bytes, Frames, Scale
 
 SIDE = 100  # pixels that a frame's longer side should take, as nearly as whole factors allow
 RAIN_MAP = "magma_r"  # perceptually uniform; dry is pale, so that light rain is seen
@@ -28,7 +28,7 @@ class Look:
     end: int
 
     @classmethod
-    def of(cls, samples: Samples, clips: int) -> Look:
+    def of(cls, samples: Frames, clips: int) -> Look:
         """Grey over the whole scale; rain up to the first tick that no true frame of the shown clips is above."""
         if samples.scale.kind == "plain":
             return cls(samples.scale, 255)

@@ -18,7 +18,7 @@ from rnnbench.reports.tables.numbers import known, short
 from rnnbench.store.published import frozen_samples
 from rnnbench.store.record import Record
 from rnnbench.store.rows import part, parts
-from rnnbench.store.samples import Samples, read
+from rnnbench.store.samples import Frames, read
 
 # Runs meet in one picture where these are equal: then they were tested on the same clips.
 SAME_CLIPS = ("dataset", "dataset_version", "protocol", "data_hash")
@@ -35,7 +35,7 @@ class Row:
     label: str
     run: str | None
     note: str
-    samples: Samples | None = None
+    samples: Frames | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Sheet:
     rows: tuple[Row, ...]
 
     @property
-    def shown(self) -> Samples:
+    def shown(self) -> Frames:
         """The samples that input and truth are drawn from; every row has the same."""
         return next(row.samples for row in self.rows if row.samples is not None)
 
@@ -170,7 +170,7 @@ def with_samples(sheets: Iterable[Sheet], path: Callable[[str], Path]) -> tuple[
     filled, remarks = [], []
     for sheet in sheets:
         rows: list[Row] = []
-        first: Samples | None = None
+        first: Frames | None = None
         for row in sheet.rows:
             if row.run is None:
                 rows.append(row)
@@ -185,7 +185,7 @@ def with_samples(sheets: Iterable[Sheet], path: Callable[[str], Path]) -> tuple[
     return filled, remarks
 
 
-def _read(path: Path, run: str, first: Samples | None) -> tuple[Samples | None, str]:
+def _read(path: Path, run: str, first: Frames | None) -> tuple[Frames | None, str]:
     """(samples, "") or (None, what is wrong with them)."""
     if not path.exists():
         return None, f"{path} is missing."
@@ -195,7 +195,9 @@ def _read(path: Path, run: str, first: Samples | None) -> tuple[Samples | None, 
         return None, str(error)
     if samples.run != run:
         return None, f"{path} is of run {samples.run}: delete it, and it is made anew."
-    if first is not None and not samples.same_clips(first):
+    if not isinstance(samples, Frames):
+        return None, f"{path} shows {samples.kind}, not frames: delete it, and it is made anew."
+    if first is not None and not samples.same_items(first):
         return None, f"{path} shows other clips than the rest: delete the samples of all, and they are made anew."
     return samples, ""
 
