@@ -29,20 +29,29 @@ class Header(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def header(path: Path, wanted: str) -> Header:
+def names(path: Path) -> list[str]:
+    """What the arrays in a npz file are called, in the file's order. Raises BadInput where the file is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def header(path: Path, wanted: str, *, texts: bool = False) -> Header:
     """Shape and type of the array in a file, borne out by the file's size; no value is read.
 
-    wanted: the member of a npz that counts where there are several. Raises BadInput where the file is damaged, cut
-    short, or holds no plain numbers.
+    wanted: the member of a npz that counts where there are several. texts: an array of texts is taken, too. Raises
+    BadInput where the file is damaged, cut short, or holds no plain numbers.
     """
     with _opened(path, wanted) as (stream, size):
-        return _header(path, stream, size)
+        return _header(path, stream, size, texts)
 
 
-def read(path: Path, wanted: str) -> NDArray[Any]:
+def read(path: Path, wanted: str, *, texts: bool = False) -> NDArray[Any]:
     """The array in a file. Raises BadInput as `header` does."""
     with _opened(path, wanted) as (stream, size):
-        _header(path, stream, size)
+        _header(path, stream, size, texts)
         stream.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
         stream.read(1)  # a zip's checksum is compared where a member ends
@@ -65,8 +74,12 @@ def _opened(path: Path, wanted: str) -> Iterator[tuple[IO[bytes], int]]:
     except BadInput:
         raise
     except Exception as error:  # a damaged file makes numpy and zipfile raise whatever its bytes lead to
-        text = " ".join(str(error).split())[:200]
-        raise BadInput(f"{path} cannot be read as {path.suffix[1:]} ({text or type(error).__name__}).") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> BadInput:
+    text = " ".join(str(error).split())[:200]
+    return BadInput(f"{path} cannot be read as {path.suffix[1:]} ({text or type(error).__name__}).")
 
 
 def _chosen(path: Path, files: list[str], wanted: str) -> str:
@@ -93,7 +106,7 @@ def _check_packing(path: Path, member: zipfile.ZipInfo) -> None:
         )
 
 
-def _header(path: Path, stream: IO[bytes], size: int) -> Header:
+def _header(path: Path, stream: IO[bytes], size: int, texts: bool = False) -> Header:
     """Parse the header of a npy stream of `size` bytes, and compare what it announces with what there is."""
     version = np.lib.format.read_magic(stream)
     width = 2 if version == (1, 0) else 4
@@ -103,7 +116,7 @@ def _header(path: Path, stream: IO[bytes], size: int) -> Header:
     stream.seek(-width, 1)
     parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = parse(stream)
-    if dtype.kind not in "bfiu":
+    if dtype.kind not in ("bfiuSU" if texts else "bfiu"):
         raise BadInput(f"{path} holds {dtype}, not plain numbers.")
     if not all(0 <= side < 1 << 63 for side in shape):
         raise ValueError(f"its header announces the shape {shape}")

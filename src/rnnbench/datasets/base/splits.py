@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from rnnbench.datasets.base.losses import IGNORED
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def stratified(labels: NDArray[np.int64], sizes: tuple[int, ...], seed: int) -> tuple[NDArray[np.int64], ...]:
@@ -33,6 +35,8 @@ def class_floors(classes: int, train: Tensor, test: Tensor) -> dict[str, float]:
     train, test: labels, N; those that are IGNORED do not count. Of equally frequent classes the first counts as the
     most frequent.
     """
+    from rnnbench.datasets.base.losses import IGNORED
+
     train, test = (part[part != IGNORED] for part in (train, test))
     most = int(train.bincount(minlength=classes).argmax())
     return {"chance": 1 / classes, "majority": float((test == most).double().mean())}
