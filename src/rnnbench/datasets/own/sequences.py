@@ -1,0 +1,405 @@
+"""Users' sequences with a label each: read, checked, split and scaled, torch-free, so that a bad file is refused while
+a sweep is planned.
+
+Grammars: .npz (npz.py), .csv .tsv .txt .gz .parquet (sequence_tables.py), .ts (ts_files.py), a folder with labels.csv
+and wav files (wavs.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnbench.datasets.base.checks import one_of, whole
+from rnnbench.datasets.base.reading import Reading
+from rnnbench.datasets.base.words import number, plural
+from rnnbench.datasets.own import log_mel, npz, sequence_splits, sequence_tables, sources, table, ts_files, wavs
+from rnnbench.datasets.own.gathered import Sequences, check_channels, class_names, joined
+from rnnbench.datasets.own.sequence_splits import Splitting
+from rnnbench.errors import BadInput, MissingData, listed_ids, nearest, shown
+from rnnbench.store.content import SHOWN, path_hash
+
+READING_VERSION = 1  # a new one when the same file and options give other values
+TASKS = ("classify", "regress")
+SCALES = ("standard", "none", "each")
+LONGER = ("refuse", "truncate")
+TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet")
+MOST_MEMORY = 0.5  # of the machine's, that the three splits may take
+CLASSES_TOLD = 20  # in the printout, with their counts
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of own_sequences; see the yaml."""
+
+    path: str | None = None
+    test_path: str | None = None
+    label: str | None = None
+    id: str | None = None
+    time: str | None = None
+    group: str | None = None
+    columns: tuple[str, ...] | None = None
+    task: str = "classify"
+    split: tuple[float, ...] = (0.7, 0.1, 0.2)
+    test_group: str | None = None
+    data_seed: int = 0
+    scale: str = "standard"
+    max_steps: int | None = None
+    longer: str = "refuse"
+    audio: Mapping[str, Any] | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    date_format: str | None = None
+    timezone: str | None = None
+    encoding: str | None = None
+    name: str = "own_sequences"
+    source: str | None = None
+
+    def written(self) -> table.Options:
+        """How a table is written."""
+        return table.Options(
+            self.separator, self.decimal, self.thousands, self.date_format, self.timezone, self.encoding
+        )
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """One split as a network is fed it. x: N T C float32, zeros after the end; lengths: N, None where all have T steps;
+    y: N classes, int64, or N 1 numbers, float32. names: N."""
+
+    x: NDArray[np.float32]
+    y: NDArray[Any]
+    lengths: NDArray[np.int64] | None
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read. parts: train, val, test. classes: sorted names, empty of a regression."""
+
+    parts: tuple[Scaled, Scaled, Scaled]
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    max_steps: int
+    protocol: str
+    reading: Reading
+
+
+def options_of(options: Mapping[str, Any]) -> Options:
+    """A dataset's node as Options. Raises BadInput on a wrong value or an unknown option."""
+    known = [field.name for field in fields(Options)]
+    for key in options:
+        if key not in known:
+            raise BadInput(f"dataset.{key} is no option of own_sequences; {nearest(str(key), known)}")
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    found = Options(**given)
+    check(found)
+    return found
+
+
+def check(options: Options) -> None:
+    """Raises BadInput on an option that cannot be used, whatever the file."""
+    one_of("task", options.task, TASKS)
+    one_of("scale", options.scale, SCALES)
+    one_of("longer", options.longer, LONGER)
+    whole("data_seed", options.data_seed, 0)
+    if options.max_steps is not None:
+        whole("max_steps", options.max_steps, 1)
+    sequence_splits.shares(options.split)
+    log_mel.audio(options.audio)
+    columns = options.columns
+    if columns is not None and not (isinstance(columns, tuple) and all(isinstance(name, str) for name in columns)):
+        raise BadInput(f"dataset.columns must be a list of names, e.g. [x,y]; got {shown(columns)}.")
+
+
+def reading(options: Mapping[str, Any]) -> Reading:
+    """What is read of what a dataset's options name, and what is done with it. Raises BadInput, MissingData."""
+    return read(options).reading
+
+
+def read(options: Mapping[str, Any]) -> Found:
+    """Read, check, split and scale. options: the dataset's node, without meta and _target_."""
+    chosen = options_of(options)
+    path = located(chosen)
+    test = test_path(chosen, path)
+    content = path_hash(path, "dataset.path")[:SHOWN]
+    sequences = opened(path, chosen)
+    if test is not None:
+        content += f"+{path_hash(test, 'dataset.test_path')[:SHOWN]}"
+        if sequences.official is not None:
+            raise BadInput(f"{path.name} names a test set itself: leave dataset.test_path out.")
+        sequences = joined(sequences, opened(test, chosen), path, test)
+    name = path.name if test is None else f"{path.name} + {test.name}"
+    return prepared(sequences, chosen, name, content)
+
+
+def located(options: Options) -> Path:
+    """The file or folder to read. Raises MissingData where there is none, BadInput where none is named."""
+    if options.source is not None:
+        if options.path is not None:
+            raise BadInput("dataset.path and dataset.source are given: name one of them.")
+        return sources.locate(options.source)
+    return _existing(options.path, "path")
+
+
+def test_path(options: Options, path: Path) -> Path | None:
+    """The file with the official test set: as the option says, or NAME_TEST.ts beside NAME_TRAIN.ts."""
+    if options.test_path is not None:
+        return _existing(options.test_path, "test_path")
+    return ts_files.test_file(path)
+
+
+def _existing(value: object, option: str) -> Path:
+    if not isinstance(value, str) or not value:
+        raise BadInput(
+            f"dataset.{option} must name a file (.npz .csv .parquet .ts) or a folder with labels.csv; got {value!r}."
+        )
+    path = Path(value).expanduser()
+    if not path.exists():
+        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise MissingData(f"{path.name} does not exist; {nearest(path.name, beside)}")
+    return path
+
+
+def opened(path: Path, options: Options) -> Sequences:
+    """The sequences of one file or folder, by its suffix."""
+    if path.is_dir() and not any(path.glob("*.parquet")):
+        return wavs.read(
+            path, log_mel.audio(options.audio), options.written(), label=options.label, group=options.group
+        )
+    suffix = path.suffix.lower()
+    if not path.is_dir() and path.stat().st_size == 0:
+        raise BadInput(f"{path.name} is empty.")
+    if suffix == ".npz":
+        return npz.read(path)
+    if suffix == ".ts":
+        return ts_files.read(path)
+    if suffix in TABLES or path.is_dir():
+        return sequence_tables.read(
+            path, options.written(), id=options.id, time=options.time, label=options.label, group=options.group,
+            columns=options.columns,
+        )  # fmt: skip
+    raise BadInput(
+        f"{path.name}: dataset.path must be .npz, .csv, .tsv, .txt, .parquet, .ts or a folder with labels.csv."
+    )
+
+
+def prepared(sequences: Sequences, options: Options, name: str, content: str, *, strict: bool = True) -> Found:
+    """Sequences that were read, checked, split and scaled. name: of the file, in sentences; content: its hash.
+
+    strict: equal sequences in two splits are refused, else warned of.
+    """
+    sequences = _limited(sequences, options, name)
+    for x, of in zip(sequences.x, sequences.names, strict=True):
+        check_channels(x, of, sequences.channels, name)
+    _check_labels(sequences, name)
+    classify = options.task == "classify"
+    numbers = None if classify else _numbers(sequences, name)
+    shares = sequence_splits.shares(options.split)
+    splitting = sequence_splits.split(
+        sequences, shares, options.data_seed, classes=classify, test_group=options.test_group, strict=strict
+    )
+    classes = class_names(sequences.labels) if classify else []
+    longest = max(len(x) for x in sequences.x)
+    _check_memory(sequences, longest, name)
+    mean, std = _statistics([sequences.x[i] for i in splitting.parts[0].tolist()])
+    y = _targets(sequences, classes, numbers, splitting, options)
+    made = [_scaled(sequences, part, y, longest, options.scale, mean, std) for part in splitting.parts]
+    constant = [channel for channel, deviation in zip(sequences.channels, std.tolist(), strict=True) if deviation == 0]
+    warnings = list(splitting.warnings)
+    if constant:
+        warnings.append(f"constant in train: {listed_ids(constant)}")
+    protocol = _protocol(sequences, options, splitting, classes, longest, content)
+    told = Reading(
+        tuple(_lines(sequences, options, splitting, classes, name, y)),
+        tuple(warnings),
+        {
+            "max_steps": longest,
+            "classes": classes,
+            "channels": list(sequences.channels),
+            "sizes": [len(part) for part in splitting.parts],
+        },
+    )
+    return Found((made[0], made[1], made[2]), tuple(classes), tuple(sequences.channels), longest, protocol, told)
+
+
+def _limited(sequences: Sequences, options: Options, name: str) -> Sequences:
+    """No sequence longer than max_steps: refused, or cut at its end."""
+    most = options.max_steps
+    longer = [] if most is None else [i for i, x in enumerate(sequences.x) if len(x) > most]
+    if most is None or not longer:
+        return sequences
+    first = longer[0]
+    if options.longer == "refuse":
+        raise BadInput(
+            f"{name}: {sequences.names[first]} has {len(sequences.x[first]):,} steps, more than dataset.max_steps="
+            f"{most} ({len(longer):,} of {len(sequences.x):,} do): dataset.longer=truncate keeps their first {most}."
+        )
+    said = [*sequences.said, f"{plural(len(longer), 'sequence')} cut to the first {most} steps"]
+    return Sequences(
+        [x[:most] for x in sequences.x], sequences.labels, sequences.names, sequences.channels, sequences.groups,
+        sequences.official, said,
+    )  # fmt: skip
+
+
+def _check_labels(sequences: Sequences, name: str) -> None:
+    for what, values in (("label", sequences.labels), ("group", sequences.groups or [])):
+        if "" in values:
+            raise BadInput(f"{name}: {sequences.names[values.index('')]} has no {what}.")
+
+
+def _numbers(sequences: Sequences, name: str) -> NDArray[np.float64]:
+    """The labels of a regression, N."""
+    numbers = np.empty(len(sequences.labels))
+    for index, text in enumerate(sequences.labels):
+        try:
+            numbers[index] = float(text)
+        except ValueError:
+            numbers[index] = np.nan
+        if not np.isfinite(numbers[index]):
+            raise BadInput(
+                f"{name}: {sequences.names[index]} has the label {shown(text)}, which is no number: set "
+                "dataset.task=classify."
+            )
+    return numbers
+
+
+def _check_memory(sequences: Sequences, longest: int, name: str) -> None:
+    """All are padded to the longest: refused where that is more than the machine's memory has room for."""
+    import psutil
+
+    size = 4 * len(sequences.x) * longest * len(sequences.channels)
+    most = MOST_MEMORY * psutil.virtual_memory().total
+    if size > most:
+        raise BadInput(
+            f"{name}: {len(sequences.x):,} sequences padded to {longest:,} steps take {size / 2**30:.1f} GiB, more "
+            "than half of this machine's memory: set dataset.max_steps and dataset.longer=truncate, or take fewer channels."
+        )
+
+
+def _statistics(x: list[NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and ddof-0 standard deviation of each channel over all steps, float64, C each."""
+    steps = sum(len(each) for each in x)
+    mean = sum(each.sum(0, dtype=np.float64) for each in x) / steps
+    squares = sum(np.square(each - mean, dtype=np.float64).sum(0) for each in x)
+    std = np.sqrt(squares / steps)
+    same = np.all([(each == x[0][0]).all(0) for each in x], axis=0)  # rounding makes no deviation of a constant
+    return mean, np.where(same, 0.0, std)
+
+
+def _targets(
+    sequences: Sequences,
+    classes: list[str],
+    numbers: NDArray[np.float64] | None,
+    splitting: Splitting,
+    options: Options,
+) -> NDArray[Any]:
+    """The classes' numbers, N; or the numbers, N 1, standardised by train unless scale is none."""
+    if numbers is None:
+        number = {name: index for index, name in enumerate(classes)}
+        return np.array([number[label] for label in sequences.labels], np.int64)
+    if options.scale != "none":
+        train = numbers[splitting.parts[0]]
+        if train.std() == 0:
+            raise BadInput(f"all labels of train are {sequences.labels[int(splitting.parts[0][0])]}: nothing to learn.")
+        numbers = (numbers - train.mean()) / train.std()
+    return numbers.astype(np.float32)[:, None]
+
+
+def _scaled(
+    sequences: Sequences, part: NDArray[np.int64], y: NDArray[Any], longest: int, scale: str, mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+) -> Scaled:  # fmt: skip
+    """One split: scaled in float64, cast once, padded by zeros."""
+    x = np.zeros((len(part), longest, len(sequences.channels)), np.float32)
+    lengths = np.empty(len(part), np.int64)
+    for row, index in enumerate(part.tolist()):
+        values = np.asarray(sequences.x[index], np.float64)
+        if scale == "each":
+            mean, std = _statistics([values])
+        if scale != "none":
+            values = (values - mean) / np.where(std == 0, 1.0, std)
+        x[row, : len(values)] = values
+        lengths[row] = len(values)
+    all_as_long = all(len(each) == longest for each in sequences.x)
+    return Scaled(x, y[part], None if all_as_long else lengths, [sequences.names[i] for i in part.tolist()])
+
+
+def _protocol(
+    sequences: Sequences, options: Options, splitting: Splitting, classes: list[str], longest: int, content: str
+) -> str:
+    """All that moves a number, in one string; a network is made again from its first half (OwnSequences.recall)."""
+    outputs = f"{len(classes)} classes" if classes else "regression"
+    steps = f"up to {longest} steps"
+    sizes = "/".join(str(len(part)) for part in splitting.parts)
+    shares = "/".join(number(float(share)) for share in sequence_splits.shares(options.split))
+    scaled = {"standard": "scaled by train", "each": "scaled each", "none": "not scaled"}[options.scale]
+    words = [
+        f"{content} {plural(len(sequences.channels), 'channel')}, {outputs}, {steps}",
+        f"{sizes} ({shares}) {splitting.how}",
+        scaled,
+        *([] if options.max_steps is None else [f"max {options.max_steps} {options.longer}"]),
+        *_columns(options),
+        *_parsing(options),
+        *([log_mel.audio(options.audio).words()] if sequences.channels[0].startswith("mel ") else []),
+        f"reading {READING_VERSION}",
+    ]
+    return ", ".join(words)
+
+
+def _columns(options: Options) -> list[str]:
+    """The columns that options name."""
+    keys = ("id", "time", "label", "group")
+    said = [f"{key} {getattr(options, key)}" for key in keys if getattr(options, key) is not None]
+    return said + ([] if options.columns is None else [f"columns {'+'.join(options.columns)}"])
+
+
+def _parsing(options: Options) -> list[str]:
+    """How a file is to be read, where options say so."""
+    keys = ("separator", "decimal", "thousands", "date_format", "timezone", "encoding")
+    return [f"{key} {getattr(options, key)}" for key in keys if getattr(options, key) is not None]
+
+
+def _lines(
+    sequences: Sequences, options: Options, splitting: Splitting, classes: list[str], name: str, y: NDArray[Any]
+) -> list[str]:
+    """What is printed before the first update."""
+    lengths = [len(x) for x in sequences.x]
+    shortest, longest = min(lengths), max(lengths)
+    steps = f"{longest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
+    channels = f"{plural(len(sequences.channels), 'channel')} ({listed_ids(sequences.channels)})"
+    first = f"{name}: {len(sequences.x):,} sequences of {steps} steps, {channels}, {_of_labels(sequences, classes)}"
+    groups = f", {plural(len(set(sequences.groups)), 'group')}" if sequences.groups else ""
+    said = f", {', '.join(sequences.said)}" if sequences.said else ""
+    sizes = "/".join(f"{len(part):,}" for part in splitting.parts)
+    scaled = {
+        "standard": "each channel standardised by train",
+        "each": "each sequence standardised by itself",
+        "none": "not scaled",
+    }[options.scale]
+    lines = [first + groups + said, f"split {sizes}: {splitting.how}; {scaled}"]
+    test = splitting.parts[2]
+    if classes:
+        most = int(np.bincount(y[splitting.parts[0]], minlength=len(classes)).argmax())
+        share = float((y[test] == most).mean())
+        lines.append(f"floors on test, accuracy: chance {1 / len(classes):.4f}, majority {share:.4f} ({classes[most]})")
+    else:
+        mean = y[splitting.parts[0]].astype(np.float64).mean()
+        lines.append(f"floor on test, mse: mean {float(np.square(y[test] - mean).mean()):.4f}")
+    return lines
+
+
+def _of_labels(sequences: Sequences, classes: list[str]) -> str:
+    """The classes with the number of their sequences."""
+    if not classes:
+        return "numbers to predict"
+    counts = Counter(sequences.labels)
+    each = [f"{label} {counts[label]:,}" for label in classes]
+    return f"{len(classes):,} classes ({listed_ids(each, CLASSES_TOLD)})"
