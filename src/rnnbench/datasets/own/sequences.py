@@ -280,7 +280,7 @@ def _check_memory(sequences: Sequences, longest: int, name: str) -> None:
     if size > most:
         raise BadInput(
             f"{name}: {len(sequences.x):,} sequences padded to {longest:,} steps take {size / 2**30:.1f} GiB, more "
-            "than half of this machine's memory: set dataset.max_steps and dataset.longer=truncate, or take fewer channels."
+            "than half of this machine's memory: set dataset.max_steps and dataset.longer=truncate, or take fewer."
         )
 
 
