@@ -82,7 +82,7 @@ baseline: .venv gate-runs  ## the same runs published as the baseline: after a n
 
 gate-runs: .venv
 	rm -rf build/gate
-	$(BIN)/python -m rnnbench.bench.gate film build/gate/film.npy
+	$(BIN)/python -m rnnbench.bench.gate files build/gate
 	$(BIN)/rnnbench sweep experiment=baseline --results build/gate
 
 lock:  ## write requirements.lock, with the sha256 of every file, from pyproject.toml; what it pins already stays: rm it to move all

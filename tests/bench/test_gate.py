@@ -31,9 +31,9 @@ def baseline():
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A folder with the film that the gate reads."""
+    """A folder with the files that the gate reads."""
     folder = tmp_path_factory.mktemp("checkout")
-    gate.write_film(folder / "build/gate/film.npy")
+    gate.write_files(folder / "build/gate")
     return folder
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m rnnbench.bench.gate film FILE          write the small film that experiment=baseline reads
+    python -m rnnbench.bench.gate files FOLDER       write the small users' files that experiment=baseline reads
     python -m rnnbench.bench.gate note RESULTS       note the source of these runs in runs/vouched.jsonl; --check writes
                                                      nothing, and fails where today's source is not noted
     python -m rnnbench.bench.gate publish RESULTS    these runs are the baseline from now on
@@ -19,12 +19,13 @@ import contextlib
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.publish.freeze import publish
@@ -40,20 +41,56 @@ NAME = "baseline"
 ROOT = Path(__file__).resolve().parents[3]
 PUBLISHED = ROOT / "results" / "published" / NAME
 LIST = vouched.FILE
-FRAMES, SIDE, SQUARE = 60, 16, 5
+FRAMES, SIDE, SQUARE = 60, 16, 5  # of the film
+HOURS, SEQUENCES, LINES = 480, 48, 300  # of the two tables and the text
 Records = Mapping[str, Record]
 
 
-def write_film(path: Path) -> None:
-    """A bright square that moves to and fro in front of a slope: bytes, the same on every machine."""
-    film = np.zeros((FRAMES, SIDE, SIDE), np.uint8)
-    film += np.arange(SIDE, dtype=np.uint8) * 4
+def write_files(folder: Path) -> None:
+    """A user's film, table of a series, table of sequences and text: the same bytes on every machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "film.npy", film())
+    for name, lines in (("series.csv", hours()), ("sequences.csv", steps()), ("text.txt", sentences())):
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="ascii", newline="\n")
+
+
+def film() -> NDArray[np.uint8]:
+    """A bright square that moves to and fro in front of a slope."""
+    frames = np.zeros((FRAMES, SIDE, SIDE), np.uint8)
+    frames += np.arange(SIDE, dtype=np.uint8) * 4
     way = SIDE - SQUARE
-    for t, frame in enumerate(film):
+    for t, frame in enumerate(frames):
         row, column = (way - abs(n % (2 * way) - way) for n in (t, 2 * t))
         frame[row : row + SQUARE, column : column + SQUARE] = 200
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, film)
+    return frames
+
+
+def hours() -> Iterator[str]:
+    """Two columns that rise and fall with the hour, and a little that looks like chance."""
+    yield "date,load,temp"
+    for t in range(HOURS):
+        load, temp = 10 * abs(t % 24 - 12) + 37 * t % 11, 5 * abs((t + 3) % 24 - 12) + 53 * t % 7
+        yield f"2024-01-{1 + t // 24:02} {t % 24:02}:00:00,{load / 10},{temp / 10}"
+
+
+def steps() -> Iterator[str]:
+    """Sequences of 6 to 9 steps, two channels; the label says whether the first channel rises or falls."""
+    yield "id,t,a,b,label"
+    for n in range(SEQUENCES):
+        label, sign = ("rises", 1) if n % 2 else ("falls", -1)
+        for t in range(6 + n % 4):
+            yield f"q{n:02},{t},{(sign * 10 * t + 29 * (n + t) % 13) / 10},{41 * (n + 2 * t) % 17 / 10},{label}"
+
+
+def sentences() -> Iterator[str]:
+    """Lines of three words in an order that returns after a while."""
+    who, does, what = (
+        ("the cat", "a dog", "the old fox", "one bird"),
+        ("sees", "hears", "follows"),
+        ("it", "us", "rain"),
+    )
+    for n in range(LINES):
+        yield f"{who[n * n % 4]} {does[n % 3]} {what[5 * n % 7 % 3]}."
 
 
 def listed() -> tuple[dict[str, str], dict[str, str]]:
@@ -224,7 +261,7 @@ def _by_id(folder: Path) -> dict[str, Record]:
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rnnbench.bench.gate", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("film").add_argument("path", type=Path)
+    commands.add_parser("files").add_argument("folder", type=Path)
     noting = commands.add_parser("note")
     noting.add_argument("results", type=Path)
     noting.add_argument("--check", action="store_true", help="write nothing; fail where today's source is not noted")
@@ -232,8 +269,8 @@ def main(words: Sequence[str] | None = None) -> int:
     publishing.add_argument("results", type=Path)
     publishing.add_argument("--moved", action="store_true", help="numbers may move; the list of sources begins anew")
     args = parser.parse_args(words)
-    if args.command == "film":
-        write_film(args.path)
+    if args.command == "files":
+        write_files(args.folder)
         return 0
     store = Store.open(args.results)
     try:
