@@ -1,0 +1,201 @@
+"""Which column of a table is the time, which names the series, and which are numbers to predict or to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnbench.datasets.own import table
+from rnnbench.datasets.own.series_options import Options
+from rnnbench.errors import BadInput, nearest
+
+TIMES = ("ds", "date", "time", "datetime", "timestamp")  # in any case, the first that is there
+IDS = ("unique_id", "item_id", "series")
+VALUES = ("y",)
+FIRST_YEAR, LAST_YEAR = 1000, 2999  # whole numbers in a column of times that are years
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table as rows of one or more series, in the file's order.
+
+    numbers: rows x (targets, past, future), float64, NaN is missing; times: rows, datetime64[ns] or float64, None
+    without a time column; ids: rows, None of a single series. left_out: `weather (text)`, ... order: which rows of the
+    file these are; None: all, as they stand there.
+    """
+
+    table: table.Table
+    targets: tuple[str, ...]
+    past: tuple[str, ...]
+    future: tuple[str, ...]
+    numbers: NDArray[np.float64]
+    time: str | None
+    times: NDArray[Any] | None
+    id: str | None
+    ids: NDArray[Any] | None
+    left_out: tuple[str, ...]
+    order: NDArray[np.int64] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `numbers`."""
+        return self.targets + self.past + self.future
+
+    def line(self, row: int) -> str:
+        """`line 9`, or `row 8` of a file without lines."""
+        row = row if self.order is None else int(self.order[row])
+        line = self.table.line(row)
+        return f"row {row + 1}" if line is None else f"line {line}"
+
+    def lines(self, rows: Iterable[int]) -> str:
+        """`lines 52 and 53`."""
+        words = [self.line(row).partition(" ") for row in rows]
+        numbers = sorted(int(number) for _, _, number in words)
+        return f"{words[0][0]}s " + " and ".join(map(str, numbers))
+
+
+def rows(path: Path, options: Options) -> Rows:
+    """A file's table with the part that each column plays. Raises BadInput, MissingData."""
+    found = table.read(path, options.table)
+    time, id = _time(found, options.time), _id(found, options.id)
+    if id is not None and found.columns[id].values is None:
+        found = table.read(path, options.table, texts=[id])
+    for option in ("target", "past", "future"):
+        _refuse(found, option, getattr(options, option), {time: "time", id: "id"})
+    past, future = options.past, options.future
+    targets = options.target or _targets(found, {time, id, *past, *future})
+    _refuse_twice(targets, past, future)
+    names = targets + past + future
+    left_out = [_described(found.columns[name]) for name in found.columns if name not in {time, id, *names}]
+    made = Rows(
+        found, targets, past, future, _numbers(found, names),
+        time, None if time is None else _as_time(found.columns[time], options),
+        id, None if id is None else _ids(found.columns[id]),
+        tuple(left_out),
+    )  # fmt: skip
+    _refuse_infinity(made)
+    _refuse_no_time(made)
+    return made
+
+
+def _named(found: table.Table, names: Sequence[str]) -> str | None:
+    """The first column called by one of the names, in any case."""
+    for wanted in names:
+        for name in found.columns:
+            if name.lower() == wanted:
+                return name
+    return None
+
+
+def _known(found: table.Table, name: str) -> str:
+    if name not in found.columns:
+        raise BadInput(f"no column {name!r}; {nearest(repr(name), map(repr, found.columns))}")
+    return name
+
+
+def _time(found: table.Table, option: str | None) -> str | None:
+    """The column of times: the one asked for, one with a usual name, or the only one that holds dates."""
+    if option is not None:
+        return _known(found, option)
+    usual = _named(found, TIMES)
+    if usual is not None:
+        return usual
+    dates = [column.name for column in found.columns.values() if column.kind == "time"]
+    return dates[0] if len(dates) == 1 else None
+
+
+def _id(found: table.Table, option: str | None) -> str | None:
+    return _named(found, IDS) if option is None else _known(found, option)
+
+
+def _targets(found: table.Table, others: set[str | None]) -> tuple[str, ...]:
+    """`y`, else every column of numbers that is nothing else."""
+    usual = _named(found, VALUES)
+    if usual is not None and usual not in others and found.columns[usual].kind == "number":
+        return (usual,)
+    names = [column.name for column in found.columns.values() if column.kind == "number" and column.name not in others]
+    if not names:
+        raise BadInput(f"{found.path.name} holds no column of numbers to predict ({', '.join(found.columns)}).")
+    return tuple(names)
+
+
+def _refuse(found: table.Table, option: str, names: Sequence[str], taken: dict[str | None, str]) -> None:
+    """Only columns of numbers that are nothing else are predicted or looked at."""
+    for name in names:
+        column = found.columns[_known(found, name)]
+        if name in taken:
+            raise BadInput(f"dataset.{option}=[{name}] is the {taken[name]} already.")
+        if column.kind != "number":
+            kind = "text" if column.kind == "text" else column.kind
+            raise BadInput(f"dataset.{option}=[{name}] is {kind}; only numbers are taken.")
+
+
+def _refuse_twice(targets: Sequence[str], past: Sequence[str], future: Sequence[str]) -> None:
+    names = [*targets, *past, *future]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(
+                f"column {name!r} is one of dataset.target, dataset.past and dataset.future, not two of them."
+            )
+
+
+def _described(column: table.Column) -> str:
+    return f"{column.name} ({column.kind})"
+
+
+def _numbers(found: table.Table, names: Sequence[str]) -> NDArray[np.float64]:
+    parts = [np.asarray(found.columns[name].values, np.float64) for name in names]
+    return np.column_stack(parts)
+
+
+def _ids(column: table.Column) -> NDArray[Any]:
+    """The names of series as texts: 7.0 is `7`."""
+    values = np.asarray(column.values)
+    if values.dtype.kind == "f":
+        return np.array([f"{value:.15g}" for value in values], object)
+    return np.array([str(value) for value in values], object)
+
+
+def _as_time(column: table.Column, options: Options) -> NDArray[Any]:
+    """Times: dates, years, epochs; else the numbers as they are, such as seconds from the start."""
+    if column.kind == "number":
+        values = np.asarray(column.values, np.float64)
+        known = values[~np.isnan(values)]
+        whole = bool((known == np.rint(known)).all())
+        if whole and len(known) and known.min() >= FIRST_YEAR and known.max() <= LAST_YEAR:
+            return (values - 1970).astype("datetime64[Y]").astype("datetime64[ns]")
+        if not whole or not len(known) or known.min() < 10_000_000:
+            return values
+    if column.kind == "text":
+        raise BadInput(
+            f"column {column.name!r} is text and no time: say how it is written, such as "
+            "dataset.date_format=%d/%m/%Y, or which column is, dataset.time=..."
+        )
+    return np.asarray(table.as_time(column, options.table).values)
+
+
+def _refuse_infinity(found: Rows) -> None:
+    wrong = np.isinf(found.numbers)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise BadInput(f"infinity in {found.names[column]!r} at {found.line(int(row))}.")
+
+
+def _refuse_no_time(found: Rows) -> None:
+    """Every row is at some time, and of some series."""
+    if found.times is not None:
+        unknown = np.isnat(found.times) if found.times.dtype.kind == "M" else ~np.isfinite(found.times)
+        if unknown.any():
+            count, first = int(unknown.sum()), found.line(int(unknown.argmax()))
+            raise BadInput(
+                f"{count:,} times of {found.time!r} are missing, first at {first}: fill or remove these rows."
+            )
+    if found.ids is not None:
+        unnamed = np.isin(found.ids, ["", "nan", "None"])
+        if unnamed.any():
+            raise BadInput(f"{found.line(int(unnamed.argmax()))} is of no series ({found.id!r} is empty): name it.")

@@ -1,0 +1,299 @@
+"""What is said of a series before anything is trained, its protocol, and what may be a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rnnbench.datasets.base.reading import Reading
+from rnnbench.datasets.own import grid, series_floors
+from rnnbench.datasets.own.series_floors import BEST, REFERENCE, TRIVIAL, Scores
+from rnnbench.datasets.own.series_read import READING_VERSION, Part, Series
+from rnnbench.store.content import SHOWN
+
+MOST_LOST = 0.2  # share of windows
+TOLD = 0.999  # |r| of a column that tells the target
+COMPARED = 20_000  # rows that are compared for that
+LISTED = 12  # columns in a sentence
+
+
+def describe(series: Series, scores: dict[str, Scores] | None = None) -> Reading:
+    """The printed lines, the warnings and the facts. scores: of the floors, where they are known already."""
+    scores = series_floors.floors(series) if scores is None else scores
+    lines = [_what(series), *_lost(series), _windows(series), *_channels(series), _floors(series, scores)]
+    facts: dict[str, Any] = {
+        "input_steps": series.plan.input_steps,
+        "horizon": series.plan.horizon,
+        "season": series.season,
+        "columns": list(series.targets),
+        "windows": [len(origins) for origins in series.origins],
+        "series": len(series.parts),
+        "step": series.step.words,
+        "floors": {name: {"mse": found.mse, "mae": found.mae, "mase": found.mase} for name, found in scores.items()},
+    }
+    return Reading(tuple(lines), tuple(_warnings(series)), facts)
+
+
+def protocol(series: Series) -> str:
+    """Everything that moves a number, in one string; what a network's shape depends on stands first."""
+    options, plan = series.options, series.plan
+    channels = f"{options.channels} of {len(series.targets)}"
+    split = "/".join(f"{share:g}".removeprefix("0") for share in map(float, plan.shares))
+    if plan.borders is not None:
+        split = "/".join(map(str, plan.borders)) + " rows"
+    by = "by each series' time" if len(series.parts) > 1 and options.cut == "each" else "by time"
+    parts = [
+        f"{series.sha256[:SHOWN]} {plan.input_steps}->{plan.horizon} direct {channels}, {series.features} features",
+        series.step.words,
+        "+".join(series.targets),
+        f"past {'+'.join(series.past) or '-'}",
+        f"future {'+'.join((*series.future, *(['calendar'] if series.calendar else []))) or '-'}",
+        *([f"{len(series.parts)} series by {options.id or 'id'}"] if len(series.parts) > 1 else []),
+        f"anchor {options.anchor}",
+        f"split {split} {by}",
+        f"gap {plan.gap}",
+        "scaled by train" if options.scale == "standard" else "not scaled",
+        f"missing {options.missing}",
+        *([f"duplicates {options.duplicates}"] if options.duplicates != "refuse" else []),
+        f"season {series.season or '-'}",
+        f"stride {plan.stride}",
+        *(f"{name} {value}" for name, value in _file_options(series)),
+        f"reading {READING_VERSION}",
+    ]
+    return ", ".join(parts)
+
+
+def _file_options(series: Series) -> Iterable[tuple[str, str]]:
+    """How the file is read, where somebody says it: another decimal sign makes other numbers."""
+    options = series.options
+    names = ("time", "freq", "separator", "decimal", "thousands", "date_format", "timezone", "encoding")
+    for name in names:
+        value = getattr(options, name)
+        if value not in (None, "auto"):
+            yield name, repr(value)
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def _what(series: Series) -> str:
+    """`s01.csv: 400 rows, hourly, 2024-01-01 00:00 .. 2024-01-17 15:00, 2 numeric columns (load, temp), ...`."""
+    parts = [f"{series.file}: {series.file_rows:,} rows"]
+    if len(series.parts) > 1:
+        parts.append(f"{len(series.parts)} series ({_listed(str(part.id) for part in series.parts)})")
+    if series.time is None:
+        parts.append("no column of times: each row is a step")
+    else:
+        first = min(part.first for part in series.parts)
+        last = max(series.times(part)[-1] for part in series.parts)
+        parts.append(f"{series.step.words}, {grid.clock(first)} .. {grid.clock(last)}")
+    named = [*series.targets, *series.past, *series.future]
+    parts.append(f"{len(named)} numeric column{'s' * (len(named) != 1)} ({_listed(named)})")
+    parts += series.left_out
+    return ", ".join([*parts, *series.said])
+
+
+def _lost(series: Series) -> list[str]:
+    """What was missing and what was done about it."""
+    lost = series.lost
+    if not lost.values:
+        return []
+    parts = []
+    if lost.rows:
+        unit = series.step.amount(lost.rows).split(" ", 1)
+        what = f"{unit[0]} missing {unit[1]}" if len(unit) == 2 else f"{lost.rows:,} missing rows"
+        gaps = "1 gap" if lost.gaps == 1 else f"{lost.gaps:,} gaps"
+        parts.append(f"{gaps} ({what}, first after {lost.first_gap})" if lost.first_gap else f"{gaps} ({what})")
+    cells = {name: count - lost.rows for name, count in lost.values.items() if count > lost.rows}
+    if cells:
+        parts.append(", ".join(f"{count:,} missing in {name}" for name, count in list(cells.items())[:LISTED]))
+    how = "inputs filled from the past" if series.options.missing == "forward" else "filled by a line"
+    out = [f"{' and '.join(parts)}: {how}"]
+    names = ("training", "validation", "test")
+    for name, whole, origins in zip(names, lost.windows, series.origins, strict=True):
+        if whole > len(origins):
+            gone = whole - len(origins)
+            have = "has" if gone == 1 else "have"
+            are = "is" if gone == 1 else "are"
+            out.append(f"{gone:,} of {whole:,} {name} windows {have} a missing target and {are} left out")
+    return ["; ".join(out)]
+
+
+def _windows(series: Series) -> str:
+    plan = series.plan
+    season = f"season {series.season}" if series.season else "no season"
+    what = f"{series.step.amount(plan.horizon)} of {_listed(series.targets)}"
+    seen = [*([f"past {_listed(series.past)}"] if series.past else [])]
+    seen += [f"future {_listed(series.future)}"] if series.future else []
+    seen += ["the calendar"] if series.calendar else []
+    beside = f" with {', '.join(seen)}" if seen else ""
+    counts = "/".join(f"{len(origins):,}" for origins in series.origins)
+    gap = f" (gaps of {series.step.amount(plan.gap)})" if plan.gap else ""
+    ranges = _spans(series, series.parts[0]) if len(series.parts) == 1 else _shared_spans(series)
+    return f"{season}; {what} from {plan.input_steps:,}{beside}; {ranges}{gap}; windows {counts}"
+
+
+def _shared_spans(series: Series) -> str:
+    if series.options.cut == "each":
+        return "each series split by its own rows"
+    longest = max(series.parts, key=lambda part: part.rows[1] - part.rows[0])
+    return f"{_spans(series, longest)} in every series"
+
+
+def _spans(series: Series, part: Part) -> str:
+    """`train to .., val .. .., test from ..`, as times, or as rows without them."""
+    start = part.rows[0]
+    ranges = [(low - start, high - start) for low, high in part.ranges]
+    times = series.times(part)
+    (_, train), (val, val_end), (test, test_end) = ranges
+    if series.time is None:
+        to = "" if test_end == len(times) else f" to {test_end}"
+        return f"train to row {train}, val {val + 1} .. {val_end}, test from {test + 1}{to}"
+
+    def at(row: int) -> str:
+        return grid.clock(times[min(max(row, 0), len(times) - 1)])
+
+    to = "" if test_end == len(times) else f" to {at(test_end - 1)}"
+    return f"train to {at(train - 1)}, val {at(val)} .. {at(val_end - 1)}, test from {at(test)}{to}"
+
+
+def _channels(series: Series) -> list[str]:
+    if series.options.channels == "mixed":
+        return []
+    return [f"channels shared: one network over one of {len(series.targets)} at a time"]
+
+
+def _floors(series: Series, scores: dict[str, Scores]) -> str:
+    """`floors on test, mse: mean 1.0956 (the best), seasonal(24) 1.3651, last 2.2547; a linear model makes .9`."""
+    ranked = sorted((name for name in scores if name in TRIVIAL), key=lambda name: scores[name].mse)
+    told = []
+    for name in ranked:
+        label = f"seasonal({series.season})" if name == "seasonal" else name
+        told.append(f"{label} {scores[name].mse:.4f}{' (the best)' * (name == ranked[0])}")
+    line = f"floors on test, mse: {', '.join(told)}"
+    if series.season and "seasonal" not in scores:
+        line += f"; no seasonal one: less than {series.season} rows lie before the first window of test"
+    if REFERENCE in scores:
+        line += f"; for reference, linear {scores[REFERENCE].mse:.4f}"
+    return line
+
+
+def floor_values(scores: dict[str, Scores]) -> dict[str, float]:
+    """Every predictor's mse by name, with `best`."""
+    found = {name: values.mse for name, values in scores.items()}
+    least = found[series_floors.best(scores)]
+    trivial = {name: value for name, value in found.items() if name in TRIVIAL}
+    rest = {name: value for name, value in found.items() if name not in TRIVIAL}
+    return {**trivial, BEST: least, **rest}
+
+
+def _warnings(series: Series) -> list[str]:
+    return [*_constant(series), *_few_left(series), *_unmeasured(series), *_levels(series), *_leaks(series),
+            *_without_windows(series), *_peeks(series)]  # fmt: skip
+
+
+def _constant(series: Series) -> list[str]:
+    """Columns that never change in train tell nothing."""
+    names = [*series.targets, *series.past, *series.future]
+    found = []
+    for column, name in enumerate(names):
+        values = [series.values[low:high, column] for low, high in (part.ranges[0] for part in series.parts)]
+        flat = [part.id for part, each in zip(series.parts, values, strict=True) if len(each) and np.ptp(each) == 0]
+        if len(flat) == len(series.parts):
+            found.append(f"{name!r} never changes in train")
+        elif flat:
+            found.append(f"{name!r} never changes in train in {len(flat)} series ({_listed(map(str, flat))})")
+    return found
+
+
+def _few_left(series: Series) -> list[str]:
+    whole, left = sum(series.lost.windows), sum(len(origins) for origins in series.origins)
+    if whole - left <= MOST_LOST * whole:
+        return []
+    return [f"{whole - left:,} of {whole:,} windows ({100 * (whole - left) / whole:.0f}%) are lost to missing values"]
+
+
+def _unmeasured(series: Series) -> list[str]:
+    left_out = int((~series_floors.scalable(series.seasonal_error)).sum())
+    if not left_out:
+        return []
+    columns = "column" if left_out == 1 else "columns"
+    return [f"mase leaves out {left_out:,} of {series.seasonal_error.size:,} {columns}: a seasonal error of 0, or none"]
+
+
+def _levels(series: Series) -> list[str]:
+    """Targets whose mean level on test lies outside what train ever reached."""
+    found = []
+    for column, name in enumerate(series.targets):
+        for part in series.parts:
+            train, test = (_seen(series, part, which, column) for which in (0, 2))
+            if len(train) and len(test) and not train.min() <= test.mean() <= train.max():
+                whose = "" if part.id is None else f" of series {part.id!r}"
+                found.append(
+                    f"{name!r}{whose} is {test.mean():.4g} on average in test, outside train's {train.min():.4g} .. "
+                    f"{train.max():.4g}"
+                )
+                break
+    return found
+
+
+def _seen(series: Series, part: Part, split: int, column: int) -> Any:
+    low, high = part.ranges[split]
+    return series.values[low:high, column][series.observed[low:high, column]]
+
+
+def _leaks(series: Series) -> list[str]:
+    """Further columns that tell the target ahead of time: more than the target itself does."""
+    low, high = series.parts[0].ranges[0]
+    values = series.values[low : min(high, low + COMPARED)]
+    first = len(series.targets)
+    found = []
+    for column, name in enumerate((*series.past, *series.future), first):
+        is_future = column >= first + len(series.past)
+        for target, what in enumerate(series.targets):
+            for ahead in range(0 if is_future else 1, min(series.plan.horizon, len(values) - 2) + 1):
+                r = _correlation(values[: len(values) - ahead, column], values[ahead:, target])
+                own = _correlation(values[: len(values) - ahead, target], values[ahead:, target]) if ahead else 0.0
+                if abs(r) > TOLD and abs(r) > abs(own):
+                    when = "at the same time" if not ahead else f"{series.step.amount(ahead)} later"
+                    found.append(f"{name!r} all but equals {what!r} {when} (r = {r:.4f}): is it known by then?")
+                    break
+    return found
+
+
+def _correlation(first: Any, second: Any) -> float:
+    a, b = first - first.mean(), second - second.mean()
+    size = float(np.sqrt(np.square(a).sum() * np.square(b).sum()))
+    return float((a * b).sum()) / size if size > 0 else 0.0
+
+
+def _without_windows(series: Series) -> list[str]:
+    """Series too short to be in a split."""
+    if len(series.parts) == 1:
+        return []
+    found = []
+    for name, origins in zip(("train", "val", "test"), series.origins, strict=True):
+        there = np.bincount(series.part_of(origins), minlength=len(series.parts)) > 0
+        if not there.all():
+            ids = [str(part.id) for part, has in zip(series.parts, there, strict=True) if not has]
+            found.append(f"{len(ids)} of {len(series.parts)} series have no window in {name} ({_listed(ids)})")
+    return found
+
+
+def _peeks(series: Series) -> list[str]:
+    """A line over a gap ends in what is future to the windows in between."""
+    if series.options.missing != "linear":
+        return []
+    count = 0
+    for part in series.parts:
+        for low, high in part.ranges[1:]:
+            count += int((~series.observed[low:high]).sum())
+    if not count:
+        return []
+    are = "value is" if count == 1 else "values are"
+    return [f"{count:,} {are} drawn by a line in val and test: inputs there tell a little of what follows"]
