@@ -1,107 +1,133 @@
-"""Users' tables (CSV in its dialects, Parquet) as typed columns. Imports no torch."""
+"""Users' tables as typed columns: CSV in its dialects (.csv .tsv .txt, .gz of these), Parquet, a folder of its parts.
+
+    table = read(Path("load.csv"), Options())
+    table.columns["load"].values     # float64, NaN where missing
+    table.columns["date"].values     # datetime64[ns]
+
+How a text table is written is inferred from its first 64 KiB and said (`Table.said`); where it could be read in two
+ways, it is refused with the option that decides. The file is read in blocks, its columns once for all processes
+(`kept.py`). Everything refused is one sentence (BadInput, MissingData). Imports no torch.
+"""
 
 from __future__ import annotations
 
+import functools
+import os
+import shutil
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from rnnbench.datasets.own import delimited, parquet
+from rnnbench.datasets.own.columns import Column, Kind, Options, Table
+from rnnbench.datasets.own.inference import layout_of
+from rnnbench.datasets.own.kept import LEAST, Place, Read
+from rnnbench.datasets.own.times import as_time
 from rnnbench.errors import BadInput, MissingData, nearest
 from rnnbench.store.content import path_hash
 
-Kind = Literal["number", "time", "text", "other"]
+TEXT = (".csv", ".tsv", ".txt", ".tab", ".dat")
+PARQUET = (".parquet", ".pq")
+NEAR = 10_000  # files of a folder that are looked at for the one that was meant
+
+Arrays = list[NDArray[Any] | None]
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a file is written, where that is not to be inferred; None is inferred."""
+def read(
+    path: Path, options: Options | None = None, *, texts: Collection[str] = (), option: str = "dataset.path"
+) -> Table:
+    """A table as typed columns, in the order of the file.
 
-    separator: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    date_format: str | None = None
-    timezone: str | None = None
-    encoding: str | None = None
-    columns: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column. values: N float64 (NaN is missing), N datetime64[ns], or for a text asked for N str; else None.
-
-    offset: the times had an offset from UTC and are in UTC now; without one they are as they stand in the file.
+    options: how it is written, where that is not to be inferred. texts: the columns that are taken as text, and whose
+    values are wanted (ids, labels), whatever they look like; names that are not there are passed over. option: what
+    named the path, for the sentences. Raises MissingData where nothing lies there, BadInput where it is no table that
+    can be read, where an option is wrong, or where the columns take more than half of the machine's memory.
     """
-
-    name: str
-    kind: Kind
-    values: NDArray[Any] | None
-    offset: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that was read. columns: in the file's order. said: what was inferred, in words."""
-
-    path: Path
-    sha256: str
-    rows: int
-    columns: dict[str, Column]
-    said: list[str] = field(default_factory=list)
-
-    def line(self, row: int) -> int | None:
-        """The line of the file at which a row (from 0) starts, the header's being 1; None of Parquet."""
-        return None if self.path.suffix == ".parquet" or self.path.is_dir() else row + 2
+    options, path = _checked(options or Options()), Path(os.path.expanduser(path))
+    is_text = _is_text(path, option)
+    sha256 = path_hash(path, option)
+    before = _stamp(path)
+    wanted = sorted(set(texts))
+    place = Place.of(sha256, {**options.as_dict(), "texts": wanted, "parquet": not is_text})
+    large = before is None or before[0] >= LEAST
+    found = (place.read() if large else None) or _read(path, options, wanted, place if large else None, is_text)
+    if _stamp(path) != before:
+        raise BadInput(f"{path.name} is being written while it is read; try again when it is whole.")
+    line_of = functools.partial(delimited.line_of, path, found.encoding, found.separator) if is_text else None
+    return Table(path, sha256, found.rows, {each.name: each for each in found.columns}, found.said, line_of)
 
 
-def read(path: Path, options: Options, *, texts: Collection[str] = (), option: str = "dataset.path") -> Table:
-    """A table as typed columns. texts: the text columns whose values are wanted. Raises BadInput, MissingData."""
-    import pandas as pd
+def _checked(options: Options) -> Options:
+    """The same with a tuple of columns, however they were given."""
+    columns = options.columns
+    if columns is None:
+        return options
+    named = (columns,) if isinstance(columns, str) else tuple(str(each) for each in columns)
+    return Options(**{**options.as_dict(), "columns": named})
 
+
+def _is_text(path: Path, option: str) -> bool:
+    """Whether a path is a text table; else it is Parquet. Raises MissingData, BadInput."""
     if not path.exists():
-        known = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise MissingData(f"{path.name} does not exist; {nearest(path.name, known)}")
-    said = ["separator ',', UTF-8"]
-    if path.suffix == ".parquet":
-        frame, said = pd.read_parquet(path), []
-    elif path.stat().st_size == 0:
-        raise BadInput(f"{path.name} is empty.")
-    else:
-        frame = pd.read_csv(path, sep=options.separator, engine="python", decimal=options.decimal or ".")
-    columns = {name: _column(str(name), frame[name], texts) for name in frame.columns}
-    return Table(path, path_hash(path, option), len(frame), columns, said)
+        raise missing(path, option)
+    if path.is_dir():
+        return False
+    suffix = path.suffix.lower()
+    bare = Path(path.stem).suffix.lower() if suffix == ".gz" else suffix
+    if bare in TEXT:
+        return True
+    if suffix in PARQUET:
+        return False
+    what = f"{path.suffix} file" if path.suffix else "file without a suffix"
+    raise BadInput(f"{path.name} is a {what}: save it as .csv, .tsv, .txt (each also .gz) or .parquet.")
 
 
-def _column(name: str, series: Any, texts: Collection[str]) -> Column:
-    import pandas as pd
-
-    if series.dtype.kind in "iufb" and name not in texts:
-        return Column(name, "number", series.to_numpy(np.float64))
-    if name in texts:
-        return Column(name, "text", series.astype(str).to_numpy(object))
+def missing(path: Path, option: str) -> MissingData:
+    """Of a path where nothing lies: the files near it with a name like it."""
+    folder = path.parent
+    if path.is_symlink():
+        return MissingData(f"{path.name} is a link to nothing: set {option} to your file.")
+    if not folder.is_dir():
+        return MissingData(f"{path} does not exist, nor does its folder: set {option} to your file.")
     try:
-        return Column(name, "time", pd.to_datetime(series).to_numpy("datetime64[ns]"))
-    except (ValueError, TypeError):
-        return Column(name, "text", None)
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry, _ in zip(entries, range(NEAR), strict=False) if entry.name[:1] != "."]
+    except OSError:
+        names = []
+    if not names:
+        return MissingData(f"{path.name} does not exist ({folder} is empty): set {option} to your file.")
+    near = nearest(path.name, names, most=5)
+    return MissingData(f"{path.name} does not exist; {near.replace('known: ', 'its folder holds ')}")
 
 
-def as_time(column: Column, options: Options) -> Column:
-    """A column of numbers as times: YYYYMMDD, epoch seconds or milliseconds; a column of times as it is."""
-    if column.kind == "time":
-        return column
-    if column.kind != "number" or column.values is None:
-        raise BadInput(f"{column.name!r} holds no times: set dataset.date_format.")
-    days = column.values.astype(np.int64)
-    if (days < 10**8).all():
-        text = np.char.add(np.char.add(_digits(days // 10000, 4), "-"), _digits(days // 100 % 100, 2))
-        text = np.char.add(np.char.add(text, "-"), _digits(days % 100, 2))
-        return Column(column.name, "time", text.astype("datetime64[ns]"))
-    unit = "s" if (days < 10**11).all() else "ms"
-    return Column(column.name, "time", days.astype(f"datetime64[{unit}]").astype("datetime64[ns]"), offset=True)
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of a file; None of a folder."""
+    status = os.stat(path)
+    return None if path.is_dir() else (status.st_size, status.st_mtime_ns)
 
 
-def _digits(values: NDArray[np.int64], width: int) -> NDArray[np.str_]:
-    return np.char.zfill(values.astype(str), width)
+def _read(path: Path, options: Options, texts: Collection[str], place: Place | None, is_text: bool) -> Read:
+    """Read a file, and keep the reading where there is a place that can be written."""
+    folder = None if place is None else place.begin()
+    if place is not None and folder is not None:
+        try:
+            found, arrays = _reader(path, options, texts, folder, is_text).read()
+            return place.keep(folder, found, arrays)
+        except OSError:
+            pass  # the disk is full, say: it is read into memory, and not kept
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return _reader(path, options, texts, None, is_text).read()[0]
+
+
+def _reader(
+    path: Path, options: Options, texts: Collection[str], folder: Path | None, is_text: bool
+) -> delimited.Reader | parquet.Reader:
+    if is_text:
+        return delimited.Reader(layout_of(path, options, texts), options, texts, folder=folder)
+    return parquet.Reader(path, options, texts, folder=folder)
+
+
+__all__ = ["Column", "Kind", "Options", "Table", "as_time", "missing", "read"]
