@@ -1,6 +1,6 @@
 """A text table, a block at a time, to columns of numbers, times and texts. Imports no torch.
 
-pyarrow splits the text; what the cells mean follows from `inference.Layout`. A cell of another kind than its column's is
+pyarrow splits the text; what the cells mean follows from `inference.Layout`. A cell of another kind than its column is
 counted, and the first one remembered: few of them are a refusal once the column is asked for, many make it text.
 """
 
