@@ -23,7 +23,7 @@ from rnnbench.face.words import overrides_of, selection_of, side_of
         ([], {"clip": None, "peephole": True, "depth.residual": True},
          ["clip=null", "peephole=on", "depth.residual=true"]),
         ([], {"peephole": [False, True]}, ["peephole=off,on"]),
-        ([], {"dataset.path": Path("a film.npy")}, ["dataset.path='a film.npy'"]),
+        ([], {"dataset.path": Path("a film.npy")}, ['dataset.path="a film.npy"']),
         ([], {"optimizer.lr": "choice(0.1,0.01)"}, ["optimizer.lr=choice(0.1,0.01)"]),
         ([], {}, []),
     ],

@@ -49,5 +49,5 @@ def test_a_variable_that_names_no_folder_is_one_sentence(monkeypatch):
 
 
 def test_choices_come_numbers_by_value_then_names_by_letter():
-    assert list(registry.choices("depth")) == ["1", "2", "3", "4", "6", "8"]
+    assert list(registry.choices("depth")) == ["1", "2", "3", "4", "6", "8", "covering"]
     assert list(registry.choices("cell")) == sorted(registry.choices("cell"))

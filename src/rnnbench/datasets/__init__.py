@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rnnbench.datasets.moving_mnist_pp import MovingMNISTPP
     from rnnbench.datasets.music import Music
     from rnnbench.datasets.own_frames import OwnFrames
-    from rnnbench.datasets.own_series import OwnSeries
     from rnnbench.datasets.parity import Parity
     from rnnbench.datasets.radar import Radar
     from rnnbench.datasets.temporal_order import TemporalOrder
@@ -52,7 +51,6 @@ __all__ = [
     "MovingMNISTPP",
     "Music",
     "OwnFrames",
-    "OwnSeries",
     "Parity",
     "Radar",
     "Split",
@@ -76,7 +74,6 @@ _FILES = {
     "MovingMNISTPP": "moving_mnist_pp",
     "Music": "music",
     "OwnFrames": "own_frames",
-    "OwnSeries": "own_series",
     "Parity": "parity",
     "Radar": "radar",
     "TemporalOrder": "temporal_order",

@@ -81,9 +81,10 @@ def run(
 
 def taken(words: Sequence[str], config_dir: str | Path | None) -> list[str]:
     """The overrides, after the caller's own config folders have become part of the registry."""
-    from rnnbench.runs import compose, registry
+    from rnnbench.runs import compose, registry, typed_paths
 
     compose.defaults.cache_clear()  # this process may be an old one, and a yaml of the caller's have changed since
+    typed_paths.forget()
     if config_dir is not None:
         registry.add_config_dir(config_dir)
     registry.import_extra_dirs()

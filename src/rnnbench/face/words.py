@@ -54,6 +54,7 @@ def _items(words: Any, what: str) -> list[str]:
 def _value(key: str, value: Any) -> str:
     """A Python value in Hydra's grammar."""
     from rnnbench.runs.registry import GROUPS
+    from rnnbench.runs.typed_paths import is_file_option, literal
 
     if value is None:
         return "null"
@@ -62,7 +63,8 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, str | int | float):
         return str(value)
     if isinstance(value, Path):
-        return f"'{value}'"
+        return literal(str(value))
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
-        return ",".join(_value(key, each) for each in value)
+        paths = is_file_option(*key.split(".", 1)) if "." in key else False
+        return ",".join(literal(each) if paths and isinstance(each, str) else _value(key, each) for each in value)
     raise BadInput(f"{key}={value!r}: an override is a text, a number, True, False, None, or a list of these.")

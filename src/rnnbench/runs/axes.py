@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from rnnbench.datasets.film import moving_mnist_file
 from rnnbench.errors import AxisRefused, BadInput, nearest
-from rnnbench.runs import backends, registry, training_options
+from rnnbench.runs import backends, fields, registry, training_options
 from rnnbench.store.config import (
     Composed,
     Config,
@@ -57,6 +57,7 @@ def parse_count(value: Any, name: str = "params") -> int:
 
 def resolve(config: Config) -> Config:
     """The config as it is recorded: every `auto` replaced by what it stands for. Raises BadInput, AxisRefused."""
+    config = fields.settle(config)
     _check_values(config)
     check_axes(config)
     config = settle(config)

@@ -30,6 +30,7 @@ from rnnbench.nn import (
 )
 from rnnbench.runs import demand, own_source, registry, training_options
 from rnnbench.runs.axes import is_rival
+from rnnbench.runs.typed_paths import escaped
 from rnnbench.seeds import derive
 from rnnbench.store.config import Composed, Config, OptimizerNode
 from rnnbench.training import optimizers
@@ -38,7 +39,7 @@ from rnnbench.training.module import FitOptions
 
 def _make(node: Mapping[str, object], what: str, *, but: str = "meta", **extra: Any) -> Any:
     """Instantiate a config node without its key `but`; a wrong option is BadInput, not a traceback."""
-    kept = {k: v for k, v in node.items() if k != but}
+    kept = {k: _as_text(v) for k, v in node.items() if k != but}
     registry.import_extra_dirs()
     try:
         with own_source.importing(kept):
@@ -49,6 +50,15 @@ def _make(node: Mapping[str, object], what: str, *, but: str = "meta", **extra: 
             raise cause from None
         text = " ".join(str(cause or error).split())
         raise BadInput(f"{what}: {text}") from error
+
+
+def _as_text(value: Any) -> Any:
+    """A resolved value as it stands once `instantiate` has resolved it twice more: a file may be called ${seed}."""
+    if isinstance(value, Mapping):
+        return {key: _as_text(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_text(each) for each in value]
+    return escaped(escaped(value)) if isinstance(value, str) else value
 
 
 def import_own(config: Mapping[str, Any]) -> dict[str, str] | None:

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnbench.errors import BadInput, nearest
-from rnnbench.runs import hydra_groups, own_choices, registry
+from rnnbench.runs import hydra_groups, own_choices, registry, typed_paths
 from rnnbench.runs.axes import check_integer, is_number, leaves
 from rnnbench.store.config import Config
 
@@ -31,9 +31,16 @@ MOST = 1_000_000  # values that an override may list, and runs that a sweep may 
 NULLABLE = ("clip", "hidden_size", "tracker.")  # may be null though their default is not
 
 
-@functools.lru_cache(maxsize=1 << 16)  # a sweep asks for the same words again and again, at a third of a millisecond
 def parse(text: str) -> Override:
-    """One override in Hydra's grammar. Raises BadInput in one sentence."""
+    """One override in Hydra's grammar, but for the paths of files, which are taken as they are typed (`typed_paths`).
+
+    Raises BadInput in one sentence.
+    """
+    return _parse(typed_paths.as_hydra_reads(text))
+
+
+@functools.lru_cache(maxsize=1 << 16)  # a sweep asks for the same words again and again, at a third of a millisecond
+def _parse(text: str) -> Override:
     if "=" not in text[1:] and not text.startswith("~"):
         raise BadInput(f"{text!r} is no override; write key=value, e.g. cell=lstm or optimizer.lr=0.01.")
     try:
@@ -102,7 +109,8 @@ def _text(override: Override, value: Any) -> str:
     if key not in registry.GROUPS:
         if override.input_line and not override.is_sweep_override():
             return override.input_line
-        return f"{_sign(override)}{override.get_key_element().lstrip('+~')}={_literal(value)}"
+        text = f"{_sign(override)}{override.get_key_element().lstrip('+~')}={_literal(value)}"
+        return typed_paths.as_hydra_reads(text)
     if isinstance(value, QuotedString):
         value = value.text
     if isinstance(value, bool):  # `true` as the name of a choice
@@ -201,7 +209,8 @@ def last_value(overrides: Iterable[str], key: str) -> Any:
 def _check_type(override: Override, reference: Config) -> None:
     """Refuse a value that is plainly of another type than the default; Hydra would carry it deep into the run."""
     key, value = override.key_or_group, _unquoted(override.value())
-    if isinstance(value, str) and value.lower() in ("on", "off", "yes", "no"):
+    is_file = typed_paths.is_file_option(*key.split(".", 1)) if "." in key else False
+    if isinstance(value, str) and value.lower() in ("on", "off", "yes", "no") and not is_file:
         raise BadInput(
             f"{key}={value}: write true or false; {value!r} would be read as a string, and every string is true."
         )

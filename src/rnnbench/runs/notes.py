@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rnnbench import toolchain
-from rnnbench.runs import backends, processor
+from rnnbench.runs import backends, fields, processor
 from rnnbench.runs.plan import Job
 
 
 def notes(jobs: Sequence[Job]) -> list[str]:
     """What `run`, `plan` and `sweep` say of these jobs."""
-    return [*processor.notes(job.config for job in jobs), *_without_compiler(jobs)]
+    configs = [job.config for job in jobs]
+    return [*processor.notes(configs), *fields.notes(configs), *_without_compiler(jobs)]
 
 
 def _without_compiler(jobs: Sequence[Job]) -> list[str]:

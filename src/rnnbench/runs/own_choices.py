@@ -52,7 +52,7 @@ NODE: dict[str, dict[str, Allowed]] = {
         "patience": whole(1, null=True),
     },
     "depth": {
-        "layers": whole(1), "dropout": NUMBER, "residual": flag(), "norm": one_of("none", "layer"),
+        "layers": whole(1, null=True), "dropout": NUMBER, "residual": flag(), "norm": one_of("none", "layer"),
     },
     "direction": {"way": one_of(*DIRECTIONS), "merge": one_of(None, "concat", "sum")},
     "peephole": {

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnbench.runs import axes, backends, demand, inert, own_files, registry
+from rnnbench.runs import axes, backends, demand, inert, own_files, readings, registry, typed_paths
 from rnnbench.runs.compose import compose, defaults, last_value, parse
 from rnnbench.store.config import Config
 from rnnbench.store.record import Axes, run_id
@@ -59,7 +59,7 @@ def prepare(overrides: Sequence[str], *, group: str | None = None, elsewhere: bo
     elsewhere: not this machine does it, so this one's memory is not asked, nor whether it has a compiler.
 
     Raises BadInput, AxisRefused for an axis the cell or task cannot take, NotHere for one that this machine alone
-    cannot, MissingData where a file of the user's is missing.
+    cannot, MissingData where a file of the user's is missing, and all that a reader of it refuses.
     """
     asked, picked = compose(overrides)
     config = axes.resolve(asked)
@@ -69,9 +69,11 @@ def prepare(overrides: Sequence[str], *, group: str | None = None, elsewhere: bo
     options = axes.differences(config, _reference(config, picked))
     options = {k: v for k, v in options.items() if k in given or not _follows(k, picked)}
     config = own_files.with_content(config)
+    readings.of(config)  # wherever it runs: its file is here, for the id is of its content
     if not elsewhere:  # after all that is refused anywhere
         backends.check_compiler(config)
-    return Job(run_id(config), config, axes.describe(config, options), tuple(overrides), group)
+    asked_for = tuple(map(typed_paths.as_hydra_reads, overrides))  # a list of files is one only where they are
+    return Job(run_id(config), config, axes.describe(config, options), asked_for, group)
 
 
 def _reference(config: Config, picked: Mapping[str, str]) -> Config:

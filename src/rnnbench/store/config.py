@@ -70,7 +70,7 @@ class DatasetNode(TypedDict):
 
 
 class DepthNode(TypedDict):
-    """How many layers, and what is between them."""
+    """How many layers, and what is between them. layers: null of `depth=covering` until the run is planned."""
 
     layers: int
     dropout: float

@@ -8,6 +8,7 @@ as many bytes, within one tick of the clock, would look the same.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import itertools
 import json
@@ -24,6 +25,8 @@ from rnnbench.store.store import write_atomic
 TICK_NS = 2_000_000_000  # of the coarsest clock of a file system in use, FAT's
 LOOKS = 3  # at a file that is being written
 MOST_FILES = 100_000  # of a folder; beyond, it is rather a mistake than a dataset
+MOST_NAMES = 10_000  # of a folder that are looked through for one like a missing file's
+NEAR = 3  # of these that are said
 SHOWN = 12  # digits of a hash in a sentence or a protocol
 
 Stamp = list[int]  # size, mtime_ns, ctime_ns, inode
@@ -61,11 +64,21 @@ def path_hash(path: Path, option: str = "the path") -> str:
         elif os.path.lexists(path) and not os.path.islink(path):
             raise BadInput(f"{path} is neither a file nor a folder, and {option} names it.")
         else:
-            raise MissingData(f"{path} is missing: set {option} to your file.")
+            raise MissingData(_missing(path, option))
     except OSError as error:
         raise BadInput(f"{error.filename or path} cannot be read ({error.strerror}), and {option} names it.") from None
     kept.write()
     return found
+
+
+def _missing(path: Path, option: str) -> str:
+    """That nothing lies there, and what is called nearly so: a name is sooner mistyped than its file gone."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: a NUL in it
+        found = [entry.name for entry in itertools.islice(os.scandir(path.parent), MOST_NAMES)]
+        names = [name for name in found if name != path.name]  # a link that leads nowhere
+        if near := difflib.get_close_matches(path.name, sorted(names), NEAR):
+            return f"{path} does not exist; did you mean {' or '.join(str(path.parent / name) for name in near)}?"
+    return f"{path} is missing: set {option} to your file."
 
 
 def _folder_hash(folder: Path, kept: _Kept) -> str:

@@ -12,13 +12,15 @@ from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import backends, grants, registry
 from rnnbench.runs.compose import last_value
 from rnnbench.runs.plan import Job, prepare
+from rnnbench.runs.typed_paths import as_hydra_reads
 from rnnbench.store.manifests import read_manifest
 from rnnbench.store.record import FINAL
 from rnnbench.store.results import resolve_own_sweep
 from rnnbench.store.store import Store
 from rnnbench.sweeps.plan import Plan
 
-RESOLVER = re.compile(r"\$\{[^}]*:")  # ${oc.env:...}, ${oc.create:...}; not ${optimizer.lr}, another option's value
+# ${oc.env:...}, ${oc.create:...}; not ${optimizer.lr}, another option's value, nor \${a:b}, which is text
+RESOLVER = re.compile(r"(?<!\\)(\\\\)*\$\{[^}]*:")
 USUAL = ("oom", "timeout", "error", "killed")  # a run that diverged, or was pruned, would do so again
 
 
@@ -73,7 +75,7 @@ def again(
     modules of a --config-dir, a class of the record's own, a resolver.
     """
     overrides, folders = _parts(command)
-    if any(RESOLVER.search(text) for text in overrides):
+    if any(RESOLVER.search(as_hydra_reads(text)) for text in overrides):
         raise BadInput("its command has a value that is to be computed (${...:...}); give that command yourself")
     unnamed = [folder for folder in folders if Path(folder).expanduser().resolve() not in registry.extra_dirs()]
     if backend in backends.WORDS and last_value(overrides, "backend") in (None, "auto"):

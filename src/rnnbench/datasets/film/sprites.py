@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Batch, Split
-from rnnbench.datasets.film.task import FrameTask
+from rnnbench.datasets.film.task import FrameTask, Pictures
 
 UNIT = 1 << 16  # of a pixel
 RENDER_VERSION = 1  # a change of anything drawn from the same parameters is a new version

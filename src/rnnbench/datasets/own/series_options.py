@@ -8,8 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from rnnbench.datasets.base.checks import one_of, whole
-from rnnbench.datasets.own import windows
-from rnnbench.datasets.own.table import Options as TableOptions
+from rnnbench.datasets.own import table, windows
 from rnnbench.errors import BadInput, nearest
 
 CHOICES = {
@@ -106,9 +105,9 @@ class Options:
         return windows.exact_shares(self.split)
 
     @property
-    def table(self) -> TableOptions:
+    def table(self) -> table.Options:
         """How the file is written."""
-        return TableOptions(
+        return table.Options(
             separator=self.separator,
             decimal=self.decimal,
             thousands=self.thousands,

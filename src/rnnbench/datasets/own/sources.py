@@ -63,6 +63,11 @@ def locate(name: str) -> Path:
     raise BadInput(f"there is no source {shown(name)}: {nearest(str(name), [*EMBEDDED, *DOWNLOADS])}")
 
 
+def is_here(name: str) -> bool:
+    """Whether a source's file lies here, so that `locate` downloads nothing; of an unknown name, too."""
+    return name not in DOWNLOADS or DOWNLOADS[name].path.is_file()
+
+
 def _embedded(name: str, sha256: str) -> Path:
     """A file of this package, its bytes as they were released."""
     path = Path(str(files("rnnbench.datasets").joinpath("embedded", name)))

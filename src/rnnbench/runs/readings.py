@@ -1,0 +1,68 @@
+"""What lies in users' files, read while runs are planned: every refusal comes before a run is claimed. No torch.
+
+A dataset's yaml says who reads it (`meta: {reader: series}`). Each content is read once with the same options, however
+many runs are planned on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rnnbench.datasets.base.reading import Reading
+from rnnbench.store.config import Config
+from rnnbench.store.record import canonical, identified
+
+KEPT = 256  # readings of this process
+_kept: dict[str, Reading] = {}
+
+
+def of(config: Config, *, fetch: bool = False) -> Reading | None:
+    """What a planned run's dataset was read as; None of a dataset without a reader.
+
+    None as well where its file has yet to be downloaded, unless fetch: then it is. Raises what the reader raises:
+    BadInput, MissingData.
+    """
+    node: Mapping[str, Any] = config["dataset"]
+    reader = node["meta"].get("reader")
+    if reader is None or not (fetch or _is_here(node)):
+        return None
+    key = json.dumps([reader, canonical(identified(node))], sort_keys=True, default=str)
+    if key not in _kept:
+        from rnnbench.datasets.own import readers
+
+        options = {name: value for name, value in node.items() if name not in ("meta", "_target_")}
+        found = readers.reading(reader, options)
+        if len(_kept) >= KEPT:
+            _kept.clear()
+        _kept[key] = found
+    return _kept[key]
+
+
+def _is_here(node: Mapping[str, Any]) -> bool:
+    """Whether nothing has to be downloaded first."""
+    if not isinstance(source := node.get("source"), str):
+        return True
+    from rnnbench.datasets.own import sources
+
+    return sources.is_here(source)
+
+
+def lines(configs: Iterable[Config], *, fetch: bool = False) -> list[str]:
+    """What was read for these runs, in words, each reading once; its warnings behind it. fetch: see `of`."""
+    found: dict[int, Reading] = {}
+    seen: set[str] = set()
+    for config in configs:
+        node = config["dataset"]
+        if "reader" not in node["meta"] or (text := json.dumps(node, sort_keys=True, default=str)) in seen:
+            continue
+        seen.add(text)
+        if (reading := of(config, fetch=fetch)) is not None:
+            found[id(reading)] = reading
+    return [line for reading in found.values() for line in said(reading)]
+
+
+def said(reading: Reading) -> list[str]:
+    """A reading as it is printed, a line each."""
+    return [*reading.lines, *(f"warning: {sentence}" for sentence in reading.warnings)]
