@@ -53,7 +53,7 @@ def same(first: torch.nn.Module, other: torch.nn.Module) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("dataset", sorted(set(registry.choices("dataset")) - {"own_frames"}))
+@pytest.mark.parametrize("dataset", [name for name in registry.choices("dataset") if not name.startswith("own_")])
 def test_no_network_needs_its_data(dataset, tmp_path):
     frames = registry.read("dataset", dataset)["meta"]["inputs"] == "frames"
     run, model = recorded(f"cell={'convlstm' if frames else 'gru'}", f"dataset={dataset}", results=tmp_path)

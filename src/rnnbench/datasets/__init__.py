@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rnnbench.datasets.moving_mnist_pp import MovingMNISTPP
     from rnnbench.datasets.music import Music
     from rnnbench.datasets.own_frames import OwnFrames
+    from rnnbench.datasets.own_sequences import OwnSequences
     from rnnbench.datasets.parity import Parity
     from rnnbench.datasets.radar import Radar
     from rnnbench.datasets.temporal_order import TemporalOrder
@@ -51,6 +52,7 @@ __all__ = [
     "MovingMNISTPP",
     "Music",
     "OwnFrames",
+    "OwnSequences",
     "Parity",
     "Radar",
     "Split",
@@ -74,6 +76,7 @@ _FILES = {
     "MovingMNISTPP": "moving_mnist_pp",
     "Music": "music",
     "OwnFrames": "own_frames",
+    "OwnSequences": "own_sequences",
     "Parity": "parity",
     "Radar": "radar",
     "TemporalOrder": "temporal_order",

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from rnnbench.datasets.own.beside import options_beside
 from rnnbench.errors import BadInput
 from rnnbench.runs import grants, registry
 from rnnbench.store.config import Composed, Config
@@ -28,6 +29,7 @@ def with_content(config: Config) -> Config:
     for group in GROUPS:
         node = found[group]
         meta = {key: value for key, value in node["meta"].items() if key != "content"}  # nobody says it but the files
+        node = {**node, **options_beside(meta.get("reader"), node)}
         if "files" not in meta:
             _refuse_undeclared(group, node)
         elif content := _content(group, node):
@@ -54,7 +56,7 @@ def _content(group: str, node: Composed) -> dict[str, str]:
         if key not in node or key in ("meta", "_target_"):
             name = node["meta"]["name"]
             raise BadInput(f"{group}={name}: meta.files names {key!r}, which is no option of it; write those that are.")
-        if _is_ours(node) and _is_folder(node[key]):  # none of ours reads a whole folder
+        if _is_ours(node) and "reader" not in node["meta"] and _is_folder(node[key]):  # a reader says it itself
             raise BadInput(f"{group}.{key} must name a file, and {node[key]} is a folder.")
         sha256 = content_of(node[key], f"{group}.{key}")
         if sha256 is not None:

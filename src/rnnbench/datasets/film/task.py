@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor
 
+from rnnbench.datasets.base.kept_floors import kept
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.base.words import plural, sizes
-from rnnbench.datasets.film.kept_floors import kept
 from rnnbench.datasets.film.metrics import FrameMetrics
 from rnnbench.datasets.film.shown import FramesShown
 

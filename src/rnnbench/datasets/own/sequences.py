@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.words import number, plural
-from rnnbench.datasets.own import log_mel, npz, sequence_splits, sequence_tables, sources, table, ts_files, wavs
+from rnnbench.datasets.own import beside, log_mel, npz, sequence_splits, sequence_tables, sources, table, ts_files, wavs
 from rnnbench.datasets.own.gathered import Sequences, check_channels, class_names, joined
 from rnnbench.datasets.own.sequence_splits import Splitting
 from rnnbench.errors import BadInput, MissingData, listed_ids, nearest, shown
@@ -31,6 +31,7 @@ SCALES = ("standard", "none", "each")
 LONGER = ("refuse", "truncate")
 TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet")
 MOST_MEMORY = 0.5  # of the machine's, that the three splits may take
+MEL = "mel "  # how the channels of recordings are called
 CLASSES_TOLD = 20  # in the printout, with their counts
 
 
@@ -153,7 +154,7 @@ def test_path(options: Options, path: Path) -> Path | None:
     """The file with the official test set: as the option says, or NAME_TEST.ts beside NAME_TRAIN.ts."""
     if options.test_path is not None:
         return _existing(options.test_path, "test_path")
-    return ts_files.test_file(path)
+    return beside.test_file(path)
 
 
 def _existing(value: object, option: str) -> Path:
@@ -163,8 +164,8 @@ def _existing(value: object, option: str) -> Path:
         )
     path = Path(value).expanduser()
     if not path.exists():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise MissingData(f"{path.name} does not exist; {nearest(path.name, beside)}")
+        others = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise MissingData(f"{path.name} does not exist; {nearest(path.name, others)}")
     return path
 
 
@@ -222,8 +223,8 @@ def prepared(sequences: Sequences, options: Options, name: str, content: str, *,
         tuple(warnings),
         {
             "max_steps": longest,
-            "classes": classes,
-            "channels": list(sequences.channels),
+            "classes": len(classes),
+            "channels": len(sequences.channels),
             "sizes": [len(part) for part in splitting.parts],
         },
     )
@@ -348,7 +349,7 @@ def _protocol(
         *([] if options.max_steps is None else [f"max {options.max_steps} {options.longer}"]),
         *_columns(options),
         *_parsing(options),
-        *([log_mel.audio(options.audio).words()] if sequences.channels[0].startswith("mel ") else []),
+        *([log_mel.audio(options.audio).words()] if sequences.channels[0].startswith(MEL) else []),
         f"reading {READING_VERSION}",
     ]
     return ", ".join(words)
@@ -373,8 +374,9 @@ def _lines(
     """What is printed before the first update."""
     lengths = [len(x) for x in sequences.x]
     shortest, longest = min(lengths), max(lengths)
+    named = not sequences.channels[0].isdecimal() and not sequences.channels[0].startswith(MEL)  # by the user
     steps = f"{longest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
-    channels = f"{plural(len(sequences.channels), 'channel')} ({listed_ids(sequences.channels)})"
+    channels = plural(len(sequences.channels), "channel") + (f" ({listed_ids(sequences.channels)})" if named else "")
     first = f"{name}: {len(sequences.x):,} sequences of {steps} steps, {channels}, {_of_labels(sequences, classes)}"
     groups = f", {plural(len(set(sequences.groups)), 'group')}" if sequences.groups else ""
     said = f", {', '.join(sequences.said)}" if sequences.said else ""

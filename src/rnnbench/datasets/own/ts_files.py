@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from rnnbench.datasets.own.gathered import Sequences, check_channels
 from rnnbench.errors import BadInput, nearest, shown
 
-TRAIN, TEST = "_TRAIN.ts", "_TEST.ts"
-
 
 @dataclass
 class _Head:
@@ -27,14 +25,6 @@ class _Head:
     numbers: bool = False  # @targetLabel true: the labels are numbers
     equal: bool = False  # @equalLength true, which is a claim
     seen: list[str] = field(default_factory=list)
-
-
-def test_file(path: Path) -> Path | None:
-    """The file with the test set that belongs to NAME_TRAIN.ts, where it lies beside it: NAME_TEST.ts."""
-    if not path.name.endswith(TRAIN):
-        return None
-    beside = path.with_name(path.name.removesuffix(TRAIN) + TEST)
-    return beside if beside.is_file() else None
 
 
 def read(path: Path) -> Sequences:

@@ -14,6 +14,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -23,12 +24,19 @@ from rnnbench.datasets.base.spec import Data, data_hash
 from rnnbench.datasets.base.task import Task
 
 
-def kept(task: Task, data: Data, compute: Callable[[], Mapping[str, float]]) -> Mapping[str, float]:
-    """The floors of a task on its data: as they were found before, to the bit, or computed and kept."""
+def kept(
+    task: Task, data: Data, compute: Callable[[], Mapping[str, float]], *, by: str | None = None
+) -> Mapping[str, float]:
+    """The floors of a task on its data: as they were found before, to the bit, or computed and kept.
+
+    by: the installed package, other than torch, that computes them.
+    """
     file = getattr(sys.modules[type(task).__module__], "__file__", None)
     if file is None:  # typed into a prompt: there is no source to know it by
         return compute()
     what = _what(task, data, file)
+    if by is not None:
+        what[by] = version(by)
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / "floors" / f"{key}.json"
     found = _read(path, what)

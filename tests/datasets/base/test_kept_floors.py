@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rnnbench.datasets import MovingDigits
-from rnnbench.datasets.film import kept_floors
+from rnnbench.datasets.base import kept_floors
 from rnnbench.datasets.film import task as frames
 
 OPTIONS = {"size": 16, "input_steps": 3, "output_steps": 2, "train": 12, "val": 4, "test": 40}
