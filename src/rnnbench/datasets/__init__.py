@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rnnbench.datasets.music import Music
     from rnnbench.datasets.own_frames import OwnFrames
     from rnnbench.datasets.own_sequences import OwnSequences
+    from rnnbench.datasets.own_series import OwnSeries
     from rnnbench.datasets.parity import Parity
     from rnnbench.datasets.radar import Radar
     from rnnbench.datasets.temporal_order import TemporalOrder
@@ -53,6 +54,7 @@ __all__ = [
     "Music",
     "OwnFrames",
     "OwnSequences",
+    "OwnSeries",
     "Parity",
     "Radar",
     "Split",
@@ -76,6 +78,7 @@ _FILES = {
     "MovingMNISTPP": "moving_mnist_pp",
     "Music": "music",
     "OwnFrames": "own_frames",
+    "OwnSeries": "own_series",
     "OwnSequences": "own_sequences",
     "Parity": "parity",
     "Radar": "radar",

@@ -7,12 +7,13 @@ import torch
 from numpy.typing import NDArray
 
 from rnnbench.datasets.base.checks import counts, one_of, sizes_and_seed, whole
+from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Data, Split
 from rnnbench.datasets.base.splits import stratified
 from rnnbench.datasets.digits import SIZES, read_digits
 from rnnbench.datasets.film.metrics import picture_metrics
 from rnnbench.datasets.film.sprites import RENDER_VERSION, SpriteTask, draw_clips, reflected
-from rnnbench.datasets.film.task import FRAME_LOSSES, Pictures, frame_spec
+from rnnbench.datasets.film.task import FRAME_LOSSES, frame_spec
 from rnnbench.errors import BadInput
 from rnnbench.seeds import derive
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from rnnbench.datasets.base.checks import counts, one_of, sizes_and_seed
 from rnnbench.datasets.base.fetch import fetch
+from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
 from rnnbench.datasets.film import moving_mnist_file as file
 from rnnbench.datasets.film.metrics import picture_metrics
 from rnnbench.datasets.film.sprites import RENDER_VERSION, SpriteTask, draw_clips, reflected, stopped
-from rnnbench.datasets.film.task import Pictures, frame_spec
+from rnnbench.datasets.film.task import frame_spec
 from rnnbench.datasets.mnist import FILES, read_idx
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.seeds import derive

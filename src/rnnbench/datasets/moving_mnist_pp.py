@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from rnnbench.datasets.base.checks import one_of, sizes_and_seed
 from rnnbench.datasets.base.fetch import RemoteFile, fetch
+from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Batch, Data, Split
-from rnnbench.datasets.film.task import FrameTask, Pictures, frame_spec
+from rnnbench.datasets.film.task import FrameTask, frame_spec
 from rnnbench.datasets.mnist import FILES as MNIST_FILES
 from rnnbench.datasets.mnist import read_idx
 from rnnbench.seeds import derive

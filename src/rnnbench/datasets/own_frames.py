@@ -14,12 +14,13 @@ from torch import Tensor
 
 from rnnbench.datasets.base import arrays
 from rnnbench.datasets.base.checks import counts, one_of, whole
+from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Data, TaskSpec
 from rnnbench.datasets.base.words import number, sizes
 from rnnbench.datasets.film import layouts
 from rnnbench.datasets.film.films import SHARES, FilmTask, starts, time_split
 from rnnbench.datasets.film.metrics import picture_metrics
-from rnnbench.datasets.film.task import FRAME_LOSSES, Pictures, frame_spec
+from rnnbench.datasets.film.task import FRAME_LOSSES, frame_spec
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.seeds import derive
 from rnnbench.store.content import SHOWN, path_hash

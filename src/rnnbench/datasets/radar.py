@@ -15,10 +15,11 @@ from torch import Tensor
 from rnnbench.datasets.base import arrays
 from rnnbench.datasets.base.checks import counts, one_of, whole
 from rnnbench.datasets.base.fetch import RemoteFile, cache_folder, fetch
+from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Data
 from rnnbench.datasets.film.films import FilmTask, crops, starts, time_split
 from rnnbench.datasets.film.radar_files import COMMIT, FOLDER, NAME, SHA256
-from rnnbench.datasets.film.task import Pictures, frame_spec
+from rnnbench.datasets.film.task import frame_spec
 from rnnbench.errors import BadInput, MissingData
 
 SIZE, FRAMES = 256, len(SHA256)

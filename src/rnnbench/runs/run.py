@@ -24,11 +24,14 @@ from rnnbench.errors import BadInput, disk_full
 from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
 from rnnbench.runs import attempts, build, checkpoint, demand, host, own_files, own_source, registry, samples
 from rnnbench.runs.load import load_model
+from rnnbench.runs.observed import ItemOutcomes, Observed
+from rnnbench.runs.observed import keep as keep_outcomes
 from rnnbench.runs.plan import Job, prepare
 from rnnbench.runs.recording import Facts, make_record, now, write_first
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import MadeBy, ProgressLine, RunHooks, StopRequest
 from rnnbench.store.config import Config
+from rnnbench.store.outcomes import FILE as OUTCOMES_FILE
 from rnnbench.store.record import OPEN, Diagnostics, Record
 from rnnbench.store.samples import FILE as SAMPLES_FILE
 from rnnbench.store.store import Store, write_atomic
@@ -338,8 +341,11 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     """The best weights by validation, tested once, saved, diagnosed."""
     model = module.model
     model.load_state_dict(module.state.best_weights)
-    watch = samples.Watch(task, data.test)
-    tested = evaluate(model, task, data.test, precision=job.config["precision"], observe=watch.see)
+    watch, items = samples.Watch(task, data.test), ItemOutcomes(task, data.test.size)
+    observed = Observed(
+        {SAMPLES_FILE: watch.see, OUTCOMES_FILE: items}, lambda sentence: _warn(f"run {job.id}: {sentence}")
+    )
+    tested = evaluate(model, task, data.test, precision=job.config["precision"], observe=observed)
     if not abs(tested["loss"]) < float("inf"):  # false for NaN too
         raise Diverged(module.state.best_step, "the test loss", module.state.norms)
     facts["metrics"] |= {f"test/{k}": v for k, v in tested.items()}
@@ -355,6 +361,13 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
         write_atomic(folder / "diagnostics.json", json.dumps(found), sync_folder=False)
         facts["diagnostics"] |= cast(Diagnostics, summary(found))
     _keep_samples(watch, samples.Tested(model, task.spec, job.config["precision"], data.test.x.device), job, folder)
+    observed.guarded(OUTCOMES_FILE, lambda: _keep_outcomes(items, job, folder, facts))
+
+
+def _keep_outcomes(items: ItemOutcomes, job: Job, folder: Path, facts: Facts) -> None:
+    """The loss of each test item, beside the tested weights."""
+    found = items.made(job.id, facts["data_hash"], facts["spec"].metric)
+    keep_outcomes(found, folder, data_hash=facts["data_hash"], metrics=facts["metrics"])
 
 
 def _keep_samples(watch: samples.Watch, network: samples.Tested, job: Job, folder: Path) -> None:

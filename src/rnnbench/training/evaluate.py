@@ -34,13 +34,14 @@ def predict(model: nn.Module, batch: Batch, spec: TaskSpec) -> Tensor:
     return output
 
 
-def at_once(spec: TaskSpec, split: Split) -> int:
-    """How many sequences of a split fit into memory at once."""
+def at_once(task: Task, split: Split) -> int:
+    """How many items of a split fit into memory at once."""
+    spec = task.spec
     if spec.frame_shape is not None:
         pixels = spec.frame_shape[0] * spec.frame_shape[1] * spec.frame_shape[2]
         steps = (spec.input_steps or 1) + (spec.output_steps or 1)
         return max(1, min(50, PIXELS_AT_ONCE // (pixels * steps)))
-    return max(1, min(250, STEPS_AT_ONCE // split.x.shape[1]))
+    return max(1, min(250, STEPS_AT_ONCE // task.item_steps(split)))
 
 
 @torch.inference_mode()
@@ -58,7 +59,7 @@ def evaluate(
     batch_size: sequences at once; by default 250, fewer where sequences are long. observe: told of every batch, in
     order, so that a split need not be gone through twice. The model is put into eval mode and back.
     """
-    batch_size = batch_size or at_once(task.spec, split)
+    batch_size = batch_size or at_once(task, split)
     was_training = model.training
     model.eval()
     metrics = task.metrics()

@@ -76,6 +76,10 @@ class Task(ABC):
                 y = y[:, :longest]
         return Batch(x.index_select(0, index), y.index_select(0, index), lengths)
 
+    def item_steps(self, split: Split) -> int:
+        """Steps that an item of a split makes a network take, in all its rows: how many fit into memory at once."""
+        return int(split.x.shape[1])
+
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """The training loss, a scalar: the mean over the batch's sequences or valid steps."""
         from rnnbench.datasets.base.losses import LOSSES

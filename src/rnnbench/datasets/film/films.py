@@ -11,8 +11,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Batch, Split
-from rnnbench.datasets.film.task import FrameTask, Pictures
+from rnnbench.datasets.film.task import FrameTask
 from rnnbench.errors import BadInput
 
 SHARES = (0.6, 0.2, 0.2)  # of the frames outside the gaps: train, val, test

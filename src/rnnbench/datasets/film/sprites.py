@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.spec import Batch, Split
-from rnnbench.datasets.film.task import FrameTask, Pictures
+from rnnbench.datasets.film.task import FrameTask
 
 UNIT = 1 << 16  # of a pixel
 RENDER_VERSION = 1  # a change of anything drawn from the same parameters is a new version

@@ -71,6 +71,14 @@ def floors(series: Series) -> dict[str, Scores]:
     return {name: _scores(found, series) for name, found in sums.items()}
 
 
+def forecasts(series: Series, origins: NDArray[np.int64]) -> dict[str, Values]:
+    """The trivial forecasts from some origins, on the network's scale; origins x steps x targets."""
+    scaled, part = series.scaled()[:, : len(series.targets)], series.part_of(origins)
+    shape = len(origins), series.plan.horizon, len(series.targets)
+    names = [name for name in TRIVIAL if name != "seasonal" or _seasons_reach_back(series)]
+    return {name: np.broadcast_to(_forecast(name, series, scaled, origins, part, None), shape) for name in names}
+
+
 def best(scores: dict[str, Scores]) -> str:
     """The trivial predictor with the least mse."""
     return min((name for name in scores if name in TRIVIAL), key=lambda name: scores[name].mse)

@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from rnnbench.datasets.base.checks import one_of, whole
-from rnnbench.datasets.own import table, windows
+from rnnbench.datasets.own import windows
+from rnnbench.datasets.own.table import Options as TableOptions
 from rnnbench.errors import BadInput, nearest
 
 CHOICES = {
@@ -105,9 +106,9 @@ class Options:
         return windows.exact_shares(self.split)
 
     @property
-    def table(self) -> table.Options:
+    def table(self) -> TableOptions:
         """How the file is written."""
-        return table.Options(
+        return TableOptions(
             separator=self.separator,
             decimal=self.decimal,
             thousands=self.thousands,
