@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from rnnbench.errors import BadInput
 
 Kind = Literal["number", "time", "text", "other"]
 
+TIMES = ("ds", "date", "time", "datetime", "timestamp")  # as columns of times are usually called, in any case
 TEXT_SHARE = 0.05  # of a column's cells; beyond, the column is text
 
 
@@ -23,7 +24,8 @@ class Options:
 
     separator: one of `, ; tab |` or another single character. decimal, thousands: signs in numbers. date_format: of
     strptime. timezone: of times without an offset (Europe/Berlin), which are then converted to UTC. encoding: a name
-    that Python knows. columns: the columns of numbers and text that are read, None for all; times are always read.
+    that Python knows. columns: the columns of numbers that are read, None for all; of the others, times are read, what
+    is asked for as text, and what is called as times usually are.
     """
 
     separator: str | None = None
@@ -42,9 +44,10 @@ class Column:
     """A column of N rows.
 
     kind: `number` (values are N float64; missing is NaN, infinity stays), `time` (N datetime64[ns], missing is NaT),
-    `text` (an object array of N str, missing is ""; None unless it was asked for), `other` (what is no column of
-    a table: lists, structs; None). offset: the times are in UTC, for the file gives their offset or the user the zone;
-    else they are as they stand in the file. first: the first filled cell, as a sentence may show it.
+    `text` (an object array of N str, missing is ""; None unless it was asked for), `other` (None: lists and structs,
+    which are no column of a table, and numbers that `Options.columns` leaves out). offset: the times are in UTC, for
+    the file gives their offset or the user the zone; else they are as they stand in the file. first: the first filled
+    cell, as a sentence may show it.
     """
 
     def __init__(
@@ -91,6 +94,13 @@ class Table:
         The file is read once more up to it: this is for a sentence about a row, not for all rows.
         """
         return None if self.line_of is None else self.line_of(int(row))
+
+
+def is_wanted(name: str, kind: Kind, options: Options, texts: Collection[str]) -> bool:
+    """Whether a column's values are read."""
+    if name in texts or kind == "time":
+        return kind != "other"
+    return kind == "number" and (options.columns is None or name in options.columns or name.lower() in TIMES)
 
 
 def times_of(values: Any) -> NDArray[np.datetime64]:

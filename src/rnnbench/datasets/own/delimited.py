@@ -19,7 +19,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from rnnbench.datasets.own import times
-from rnnbench.datasets.own.columns import TEXT_SHARE, Column, Options
+from rnnbench.datasets.own.columns import TEXT_SHARE, Column, Kind, Options, is_wanted
 from rnnbench.datasets.own.inference import MISSING, POINT, Form, Layout, Signs, ragged, unclosed
 from rnnbench.datasets.own.kept import Growing, Read, as_words
 from rnnbench.datasets.own.stream import BLOCK, Stream, records
@@ -166,10 +166,7 @@ class Reader:
                 each.values.close()
 
     def _is_wanted(self, form: Form) -> bool:
-        if form.left_out:
-            return False
-        chosen = self.options.columns is None or form.name in self.options.columns
-        return form.name in self.texts or form.kind == "time" or (form.kind == "number" and chosen)
+        return not form.left_out and is_wanted(form.name, form.kind, self.options, self.texts)
 
     def _gather(self, gathering: dict[int, Gathering]) -> int:
         """Read all blocks; how many rows there are."""
@@ -223,7 +220,7 @@ class Reader:
             if not record.closed:
                 return unclosed(record, self.layout.path)
             if record.fields != fields:
-                return ragged(record, self._named(fields), self.layout.path, self.layout.separator)
+                return ragged(record, self._named(fields), self.layout.path)
         return BadInput(f"{self.layout.path.name} cannot be read as a table ({' '.join(error.split())}).")
 
     def _named(self, fields: int) -> int:
@@ -262,7 +259,8 @@ class Reader:
         for at, form in enumerate(forms):
             if form.left_out:
                 continue
-            column, array = Column(form.name, form.kind, None, first=form.first), None
+            unread: Kind = form.kind if form.kind == "text" else "other"
+            column, array = Column(form.name, unread, None, first=form.first), None
             if at in gathering:
                 column, array = self._column(gathering[at])
                 if column.kind == "text" and array is not None:
@@ -276,7 +274,7 @@ class Reader:
         form, values = gathered.form, gathered.values.done()
         if form.kind == "text":
             return Column(form.name, "text", as_words(values, list(gathered.words)), first=form.first), values
-        if gathered.at is not None and gathered.is_text:
+        if gathered.at is not None and gathered.is_text and form.kind == "number":
             row, text = gathered.at
             self.said.append(f"{form.name!r} is text from line {self.line(row)} on ({shown(text)})")
             return Column(form.name, "text", None, first=text), None
@@ -294,6 +292,7 @@ class Reader:
         offset, zone = time.offset, self.options.timezone
         if zone is not None and not offset:
             values, wrong = localised(values, zone, self.folder)
+            self.said.append(f"{form.name!r} from {zone} to UTC")
             offset = True
             if wrong is not None:
                 row, why = wrong
@@ -308,6 +307,9 @@ class Reader:
             if self.layout.signs == POINT and "," in text:
                 hint = "; dataset.decimal or dataset.thousands says what a comma is"
             return f"{form.name!r} is no number at line {line}: {shown(text)} (n/a and - count as missing){hint}."
+        if times.is_beyond(text):
+            years = f"times are counted from {times.YEARS[0]} to {times.YEARS[1]}"
+            return f"{form.name!r} is beyond at line {line}: {shown(text)} ({years})."
         time = form.time or times.TimeFormat(times.ISO)
         if time.code == times.ISO:
             wanted = (

@@ -87,11 +87,12 @@ def layout_of(path: Path, options: Options, texts: Collection[str]) -> Layout:
         raise BadInput(f"{path.name} is empty.")
     encoding = encoding_of(head, path, options.encoding)
     text, first_line = _as_utf8(head, encoding)
-    separator = options.separator or _separator(_records(text, whole, LOOKED_AT + 1), path)
+    separator = _separator(_lines_of(text, whole, LOOKED_AT + 1), path, options.separator)
     found = _records_of(text, whole, separator, first_line)
     names, rows = _named(found, separator, path)
     columns = _columns(rows, len(names))
-    signs = _signs(columns, names, options, path)
+    spoken = {name: filled(cells) for name, cells in zip(names, columns, strict=True) if name not in texts}
+    signs = _signs(spoken, options, path)
     _check_header(names, columns, signs, path)
     if not rows:
         raise BadInput(f"{path.name} holds names and no row.")
@@ -101,7 +102,8 @@ def layout_of(path: Path, options: Options, texts: Collection[str]) -> Layout:
         for (name, left_out), cells in zip(named, columns, strict=True)
     ]
     _check_options(forms, options, path, columns)
-    said = [f"separator {separator!r}", *signs.in_words(), "UTF-8" if encoding == "utf-8" else encoding]
+    mark = "tab" if separator == "\t" else repr(separator)
+    said = [f"separator {mark}", *signs.in_words(), "UTF-8" if encoding == "utf-8" else options.encoding or encoding]
     return Layout(path, encoding, separator, signs, tuple(forms), first_line, (*said, *said_of_names))
 
 
@@ -147,20 +149,35 @@ def _as_utf8(head: bytes, encoding: str) -> tuple[bytes, int]:
     return bare.encode("utf-8"), 1 + len(blank.splitlines())
 
 
-def _records(text: bytes, whole: bool, most: int) -> list[bytes]:
+def _is_cut(text: bytes, whole: bool) -> bool:
+    """Whether the head ends within a line."""
+    return not whole and not text.endswith((b"\n", b"\r"))
+
+
+def _lines_of(text: bytes, whole: bool, most: int) -> list[bytes]:
     """The first lines, for a look at separators."""
     lines = [line for line in text.splitlines() if line]
-    return (lines if whole or len(lines) < 2 else lines[:-1])[:most]
+    return (lines[:-1] if _is_cut(text, whole) and len(lines) > 1 else lines)[:most]
 
 
 def _records_of(text: bytes, whole: bool, separator: str, first_line: int) -> list[Record]:
     """The records of the head, without the last one where it is cut."""
     found = list(records(iter([text]), separator, first_line))
-    return found if whole or len(found) < 2 else found[:-1]
+    cut = _is_cut(text, whole) or not (whole or found[-1].closed)
+    return found[:-1] if cut and len(found) > 1 else found
 
 
-def _separator(lines: list[bytes], path: Path) -> str:
-    """The separator that gives the same number of fields, two or more, in the first records; else in most of them."""
+def _separator(lines: list[bytes], path: Path, asked: str | None) -> str:
+    """The separator that gives the same number of fields, two or more, in the first records; else in most of them.
+
+    One that is asked for has to stand in the first line, if another one does.
+    """
+    if asked is not None:
+        there = [mark for mark in SEPARATORS if mark.encode() in lines[0]]
+        if asked.encode() not in lines[0] and there:
+            first = lines[0].decode("utf-8", "replace")
+            raise BadInput(f"dataset.separator={asked!r} is not in the first line of {path.name}: {shown(first)}.")
+        return asked
     text = b"\n".join(lines)
     counts: dict[str, tuple[float, int]] = {}
     for separator in SEPARATORS:
@@ -209,11 +226,12 @@ def _named(found: list[Record], separator: str, path: Path) -> tuple[list[str], 
     rows = [cells_of(record, separator) for record in found[1:]]
     if rows and all(len(row) == len(names) + 1 and not row[-1] for row in rows):
         names = [*names, ""]
+    commas = separator == "," and bool(rows) and all(len(row) > len(names) for row in rows)
     for record, row in zip(found[1:], rows, strict=True):
         if not record.closed:
             raise unclosed(record, path)
         if len(row) != len(names) and not _is_tail(found, record, separator):
-            raise ragged(record, len(names), path, separator)
+            raise ragged(record, len(names), path, commas)
     return names, [row for row in rows if len(row) == len(names)]
 
 
@@ -223,12 +241,12 @@ def _is_tail(found: list[Record], record: Record, separator: str) -> bool:
     return all(not each.text.strip(empty) for each in found if each.line >= record.line)
 
 
-def ragged(record: Record, names: int, path: Path, separator: str) -> BadInput:
-    """Of a row with another number of fields than the header."""
+def ragged(record: Record, names: int, path: Path, commas: bool = False) -> BadInput:
+    """Of a row with another number of fields than the header. commas: every row has more, and commas between them."""
     text = (
         f"line {record.line} of {path.name} has {record.fields} field{'s' * (record.fields != 1)}, the header {names}"
     )
-    if separator == "," and record.fields > names and re.search(rb"\d,\d", record.text):
+    if commas and re.search(rb"\d,\d", record.text):
         return BadInput(f"{text}: a decimal comma needs another separator than a comma, or quotes.")
     return BadInput(f"{text}.")
 
@@ -253,22 +271,40 @@ def _share(cells: Sequence[str], signs: Signs) -> float:
     return sum(pattern.fullmatch(cell) is not None for cell in cells) / len(cells)
 
 
-def _signs(columns: list[list[str]], names: list[str], options: Options, path: Path) -> Signs:
-    """How the numbers of a file are written: the columns that a decimal point does not explain say it."""
+def _signs(spoken: dict[str, list[str]], options: Options, path: Path) -> Signs:
+    """How the numbers of a file are written, by the filled cells of its columns. Raises BadInput: they disagree."""
     if options.decimal is not None or options.thousands is not None:
         comma = options.decimal == "," or (options.decimal is None and options.thousands == ".")
-        return Signs("," if comma else ".", options.thousands)
+        signs = Signs("," if comma else ".", options.thousands)
+    else:
+        signs = _inferred(spoken, path)
+    for name, cells in spoken.items():
+        if not cells or _share(cells, signs) >= NUMBER_SHARE:
+            continue
+        other = POINT if _share(cells, POINT) >= NUMBER_SHARE else _signs_of(cells)
+        if other is not None:
+            odd = next(cell for cell in cells if not re.fullmatch(signs.pattern(), cell))
+            read_as = " and ".join(signs.in_words()) or "decimal point"
+            raise BadInput(
+                f"{odd!r} in {name!r} is no number as {path.name} is read ({read_as}): write all columns alike, or "
+                "dataset.decimal and dataset.thousands say how they are."
+            )
+    return signs
+
+
+def _inferred(spoken: dict[str, list[str]], path: Path) -> Signs:
+    """The signs of the columns that a decimal point does not explain; they are the whole file's."""
     speaking = {}
-    for name, cells in zip(names, map(filled, columns), strict=True):
-        if cells and any("," in cell or " " in cell or cell.count(".") > 1 for cell in cells):
+    for name, cells in spoken.items():
+        if any("," in cell or " " in cell or cell.count(".") > 1 for cell in cells):
             signs = _signs_of(cells)
             if signs is not None:
                 speaking[name] = (signs, cells)
     if not speaking:
         return POINT
     found = {signs for signs, _ in speaking.values()}
-    if len(found) > 1:
-        found -= {COMMA} if any(each.decimal == "," and each.thousands for each in found) else set()
+    if any(each.decimal == "," and each.thousands for each in found):
+        found.discard(COMMA)
     if len(found) > 1:
         raise BadInput(f"{_and(speaking)} of {path.name} write numbers in different ways: dataset.decimal.")
     signs = found.pop()
@@ -402,4 +438,4 @@ def check_names(names: Collection[str], options: Options) -> None:
     """Raises BadInput where a column is asked for that is not there."""
     for name in options.columns or ():
         if name not in names:
-            raise BadInput(f"no column {shown(name)}; {nearest(str(name), names)}")
+            raise BadInput(f"no column {shown(name)}; {nearest(repr(name), map(repr, names))}")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rnnbench.datasets.own import times
-from rnnbench.datasets.own.columns import Column, Kind, Options
+from rnnbench.datasets.own.columns import Column, Kind, Options, is_wanted
 from rnnbench.datasets.own.delimited import CELL, Gathering, localised, machine_limit, too_large, without_missing
 from rnnbench.datasets.own.inference import POINT, Form, check, check_names, kind_of
 from rnnbench.datasets.own.kept import Read, as_words
@@ -186,10 +186,7 @@ class Reader:
         raise times.ambiguous(first)
 
     def _is_wanted(self, form: Form) -> bool:
-        if form.left_out or form.kind == "other":
-            return False
-        chosen = self.options.columns is None or form.name in self.options.columns
-        return form.name in self.texts or form.kind == "time" or (form.kind == "number" and chosen)
+        return not form.left_out and is_wanted(form.name, form.kind, self.options, self.texts)
 
     def _gather(self, parts: list[Path], schema: Any, forms: list[Form], gathering: dict[int, Gathering]) -> None:
         if not gathering:
@@ -207,7 +204,8 @@ class Reader:
         for at, form in enumerate(forms):
             if form.left_out:
                 continue
-            column, array = Column(form.name, form.kind, None, first=form.first), None
+            unread: Kind = form.kind if form.kind == "text" else "other"
+            column, array = Column(form.name, unread, None, first=form.first), None
             if at in gathering:
                 column, array = self._column(gathering[at])
                 if column.kind == "text" and array is not None:
@@ -220,7 +218,7 @@ class Reader:
         form, values = gathered.form, gathered.values.done()
         if form.kind == "text":
             return Column(form.name, "text", as_words(values, list(gathered.words)), first=form.first), values
-        if gathered.at is not None and gathered.is_text:
+        if gathered.at is not None and gathered.is_text and form.kind == "number":
             self.said.append(f"{form.name!r} is text from row {gathered.at[0] + 1} on ({shown(gathered.at[1])})")
             return Column(form.name, "text", None, first=gathered.at[1]), None
         refusal = None
@@ -234,6 +232,7 @@ class Reader:
         offset = form.time is not None and form.time.offset
         if self.options.timezone is not None and not offset:
             values, wrong = localised(values, self.options.timezone, self.folder)
+            self.said.append(f"{form.name!r} from {self.options.timezone} to UTC")
             offset = True
             if wrong is not None:
                 refusal = refusal or f"row {wrong[0] + 1} of {self.path.name}: {wrong[1]}; write the offset."

@@ -84,7 +84,7 @@ def _every_second_is_nul(head: bytes) -> bool:
 
 
 def _not_encoded(path: Path, encoding: str, byte: int, place: str) -> str:
-    other = "cp1252" if encoding.lower().startswith("utf") else "utf-8"
+    other = {"UTF-8": "cp1252", "UTF-8 or cp1252": "latin-1"}.get(encoding, "utf-8")
     return f"{path.name} is not {encoding} (byte 0x{byte:02x} {place}): convert it, or dataset.encoding={other}."
 
 

@@ -51,7 +51,7 @@ def read(
     before = _stamp(path)
     wanted = sorted(set(texts))
     place = Place.of(sha256, {**options.as_dict(), "texts": wanted, "parquet": not is_text})
-    large = before is None or before[0] >= LEAST
+    large = path.is_dir() or os.stat(path).st_size >= LEAST
     found = (place.read() if large else None) or _read(path, options, wanted, place if large else None, is_text)
     if _stamp(path) != before:
         raise BadInput(f"{path.name} is being written while it is read; try again when it is whole.")
@@ -102,10 +102,10 @@ def missing(path: Path, option: str) -> MissingData:
     return MissingData(f"{path.name} does not exist; {near.replace('known: ', 'its folder holds ')}")
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None of a folder."""
-    status = os.stat(path)
-    return None if path.is_dir() else (status.st_size, status.st_mtime_ns)
+def _stamp(path: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of a file, or of the files in a folder."""
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    return [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files]
 
 
 def _read(path: Path, options: Options, texts: Collection[str], place: Place | None, is_text: bool) -> Read:

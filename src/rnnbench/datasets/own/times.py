@@ -238,6 +238,12 @@ def in_range(values: NDArray[Any]) -> NDArray[np.datetime64]:
     return times_of(values)
 
 
+def is_beyond(text: str) -> bool:
+    """Whether a text has a year that datetime64[ns] does not count."""
+    year = re.search(r"(?<!\d)\d{4}(?!\d)", text)
+    return year is not None and not YEARS[0] <= int(year[0]) <= YEARS[1]
+
+
 def zone_of(name: str) -> str:
     """A time zone's name. Raises BadInput where there is none of that name."""
     import zoneinfo
