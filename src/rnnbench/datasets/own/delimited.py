@@ -22,7 +22,7 @@ from rnnbench.datasets.own import times
 from rnnbench.datasets.own.columns import TEXT_SHARE, Column, Kind, Options, is_wanted
 from rnnbench.datasets.own.inference import MISSING, POINT, Form, Layout, Signs, ragged, unclosed
 from rnnbench.datasets.own.kept import Growing, Read, as_words
-from rnnbench.datasets.own.stream import BLOCK, Stream, records
+from rnnbench.datasets.own.stream import BLOCK, Stream, line_of_record, records
 from rnnbench.errors import BadInput, shown
 
 CELL = 8  # bytes of a value that is kept
@@ -40,21 +40,32 @@ def machine_limit() -> int:
 
 def numbers_of(texts: Any, signs: Signs) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
     """Texts as float64 (missing: NaN), and which are no numbers (None where all are)."""
-    if signs == POINT:
-        try:
-            return _floats(pc.cast(texts, pa.float64())), None
-        except pa.ArrowInvalid:
-            pass  # something is missing, or no number
+    values = _at_once(texts, signs)
+    if values is not None:
+        return values, None
     bare = without_missing(texts)
+    values = _at_once(bare, signs)
+    if values is not None:
+        return values, None
     right = pc.match_substring_regex(bare, f"^{signs.pattern()}$")
     wrong = pc.fill_null(pc.invert(right), False)
     bare = pc.if_else(right, bare, pa.scalar(None, pa.string()))
     if signs.thousands is not None:
         bare = pc.replace_substring(bare, signs.thousands, "")
-    if signs.decimal != ".":
-        bare = pc.replace_substring(bare, signs.decimal, ".")
-    values = _floats(_cast(bare))
+    values = _floats(_cast(pc.replace_substring(bare, signs.decimal, ".")))
     return values, _mask(wrong)
+
+
+def _at_once(texts: Any, signs: Signs) -> NDArray[np.float64] | None:
+    """The numbers, where each is one for pyarrow once its decimal sign is a point; else None."""
+    if signs.decimal != ".":
+        if pc.any(pc.match_substring(texts, ".")).as_py():
+            return None
+        texts = pc.replace_substring(texts, signs.decimal, ".")
+    try:
+        return _floats(pc.cast(texts, pa.float64()))
+    except pa.ArrowInvalid:
+        return None
 
 
 def _cast(texts: Any) -> Any:
@@ -351,7 +362,8 @@ def records_of(path: Path, encoding: str, separator: str) -> Iterator[Any]:
 
 def line_of(path: Path, encoding: str, separator: str, row: int) -> int:
     """The line at which a row (from 0) starts."""
-    found = next(itertools.islice(records_of(path, encoding, separator), row + 1, None), None)
+    with Stream(path, encoding) as stream:
+        found = line_of_record(stream, separator, row + 1)
     if found is None:
         raise BadInput(f"{path.name} has changed while it was read; try again.")
-    return int(found.line)
+    return found

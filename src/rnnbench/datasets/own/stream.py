@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import itertools
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -221,6 +222,31 @@ def records(blocks: Iterator[bytes], separator: str, first_line: int = 1) -> Ite
             yield Record(begun_at, bare, fields, not is_open)
     if begun:
         yield Record(begun_at, begun.rstrip(b"\r\n"), _fields(begun, mark)[1], False)
+
+
+def line_of_record(stream: Stream, separator: str, wanted: int) -> int | None:
+    """The line at which a record (from 0, the header) starts; None where there are fewer.
+
+    While no line is blank and no cell is quoted, a record is a line, and line ends are counted.
+    """
+    blocks, passed, rest, line = stream.blocks(), 0, b"", 0
+    for block in blocks:
+        line = line or stream.first_line
+        text = rest + block
+        whole = text[: text.rfind(b"\n") + 1]
+        count = whole.count(b"\n")
+        if not _is_plain(whole) or passed + count > wanted:
+            found = records(itertools.chain([text], blocks), separator, line)
+            return next((each.line for each in itertools.islice(found, wanted - passed, None)), None)
+        passed, line, rest = passed + count, line + count, text[len(whole) :]
+    return None
+
+
+def _is_plain(whole: bytes) -> bool:
+    """Whether each line of these is a record."""
+    if b'"' in whole or whole.startswith((b"\n", b"\r")) or b"\n\n" in whole or b"\n\r" in whole:
+        return False
+    return whole.count(b"\r") == whole.count(b"\r\n")
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -195,7 +195,29 @@ def parse(texts: Any, form: TimeFormat) -> NDArray[np.datetime64]:
             return _from_arrow(pc.cast(texts, pa.timestamp("ns", "UTC" if form.offset else None)))
         except pa.ArrowInvalid:
             pass  # some are no times, or in a rarer form of ISO 8601
-    return _by_pandas(texts, form)
+    values = _by_iso(texts, form)
+    return _by_pandas(texts, form) if values is None else values
+
+
+_PLAIN = re.compile(r"%(?P<a>[dm])(?P<sign>\W)%(?P<b>[dm])(?P=sign)%Y(?P<clock>(?:[ T]%H:%M(?::%S(?:\.%f)?)?)?)")
+_DIGITS = {"%H": r"\d\d", "%M": r"\d\d", "%S": r"\d\d", "%f": r"\d{1,9}", ".": r"\."}
+
+
+def _by_iso(texts: Any, form: TimeFormat) -> NDArray[np.datetime64] | None:
+    """The same by pyarrow, far faster, with 13.01.2024 as 2024-01-13; None where one is written otherwise."""
+    plain = _PLAIN.fullmatch(form.code)
+    if plain is None:
+        return None
+    sign = re.escape(plain["sign"])
+    clock = re.sub(r"%\w|\.", lambda each: _DIGITS[each[0]], plain["clock"])
+    date = rf"^(\d\d){sign}(\d\d){sign}(\d{{4}})"
+    if not pc.all(pc.match_substring_regex(texts, f"{date}{clock}$")).as_py():
+        return None
+    iso = pc.replace_substring_regex(texts, date, r"\3-\2-\1" if plain["a"] == "d" else r"\3-\1-\2")
+    try:
+        return _from_arrow(pc.cast(iso, pa.timestamp("ns")))
+    except pa.ArrowInvalid:
+        return None
 
 
 def _from_arrow(values: Any) -> NDArray[np.datetime64]:
