@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from rnnbench.store.samples import ORIGINS, fitted_name
 
 FORM = re.compile(r"\S+ (?P<L>\d+)->(?P<H>\d+) direct (?P<how>mixed|shared) of (?P<C>\d+), (?P<F>\d+) features, ")
 METRICS = ("mse", "mae", "mase", "smape")
+Floats = NDArray[np.float64]
 SHOWN_STEPS = 512  # of an input, at most
 
 
@@ -246,6 +248,10 @@ class OwnSeries(Task):
         """mse, mae, mase, smape and mae_raw, summed in float64."""
         return SeriesMetrics(self)
 
+    def curves(self) -> SeriesCurves:
+        """Errors by step of the forecast and by target."""
+        return SeriesCurves(self)
+
     def floors(self, data: Data) -> Mapping[str, float]:
         """`last`, `seasonal`, `mean`, `drift`, `best` and `linear` on test."""
         return series_words.floor_values(self.scores)
@@ -327,12 +333,35 @@ class SeriesMetrics:
         }
         return {"loss": found["mse"], **{name: found[name] for name in self.task.spec.metrics}}
 
-    def curves(self) -> dict[str, NDArray[np.float64]]:
+    def errors(self) -> tuple[Floats, Floats]:
         """mse and mae by step and target, H C, on train's scale."""
-        return {
-            name: self._sums[key].double().cpu().numpy() / self._windows
-            for name, key in (("mse", "square"), ("mae", "absolute"))
-        }
+        square, absolute = (self._sums[name].double().cpu().numpy() for name in ("square", "absolute"))
+        return square / self._windows, absolute / self._windows
+
+
+class SeriesCurves:
+    """Errors on test by step and by column, beside those of the floors."""
+
+    def __init__(self, task: OwnSeries) -> None:
+        self.task, self.sums = task, SeriesMetrics(task)
+
+    def see(self, index: Tensor, batch: Batch, prediction: Tensor) -> None:
+        """Add a batch."""
+        self.sums.update(prediction, batch)
+
+    def as_dict(self) -> dict[str, Any]:
+        """columns: C names; steps: mse and mae of the steps 1..H; by_column: of each target; floors: the same."""
+        floors = {name: _by_step_and_column(found.mse_by, found.mae_by) for name, found in self.task.scores.items()}
+        found = _by_step_and_column(*self.sums.errors())
+        return {"columns": list(self.task.series.targets), **found, "floors": floors}
+
+
+def _by_step_and_column(mse: Floats, mae: Floats) -> dict[str, dict[str, list[float]]]:
+    """Means over the columns, and over the steps, of what is H C."""
+    return {
+        "steps": {"mse": mse.mean(1).tolist(), "mae": mae.mean(1).tolist()},
+        "by_column": {"mse": mse.mean(0).tolist(), "mae": mae.mean(0).tolist()},
+    }
 
 
 class SeriesShown(Shown):

@@ -38,10 +38,11 @@ from rnnbench.store.store import Store, write_atomic
 from rnnbench.tracking import RunInfo, Tracker, make_tracker
 from rnnbench.training import Diverged, Interrupted, TimedOut
 from rnnbench.training.diagnostics import gradient_diagnostics, norm_statistics, summary
-from rnnbench.training.evaluate import evaluate
+from rnnbench.training.evaluate import Observer, evaluate
 from rnnbench.training.fit import fit
 from rnnbench.training.module import FitModule
 
+HORIZON_FILE = "horizon.json"  # of a forecast: its errors by step and by column
 DIAGNOSED, DIAGNOSED_CLIPS = 64, 16  # sequences, or clips of frames, that the gradient diagnostics look at
 
 
@@ -342,9 +343,10 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
     model = module.model
     model.load_state_dict(module.state.best_weights)
     watch, items = samples.Watch(task, data.test), ItemOutcomes(task, data.test.size)
-    observed = Observed(
-        {SAMPLES_FILE: watch.see, OUTCOMES_FILE: items}, lambda sentence: _warn(f"run {job.id}: {sentence}")
-    )
+    observers: dict[str, Observer] = {SAMPLES_FILE: watch.see, OUTCOMES_FILE: items}
+    if (curves := task.curves()) is not None:
+        observers[HORIZON_FILE] = curves.see
+    observed = Observed(observers, lambda sentence: _warn(f"run {job.id}: {sentence}"))
     tested = evaluate(model, task, data.test, precision=job.config["precision"], observe=observed)
     if not abs(tested["loss"]) < float("inf"):  # false for NaN too
         raise Diverged(module.state.best_step, "the test loss", module.state.norms)
@@ -362,6 +364,8 @@ def _test_once(module: FitModule, task: Any, data: Data, job: Job, folder: Path,
         facts["diagnostics"] |= cast(Diagnostics, summary(found))
     _keep_samples(watch, samples.Tested(model, task.spec, job.config["precision"], data.test.x.device), job, folder)
     observed.guarded(OUTCOMES_FILE, lambda: _keep_outcomes(items, job, folder, facts))
+    if curves is not None:
+        observed.guarded(HORIZON_FILE, lambda: write_atomic(folder / HORIZON_FILE, json.dumps(curves.as_dict())))
 
 
 def _keep_outcomes(items: ItemOutcomes, job: Job, folder: Path, facts: Facts) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
     from rnnbench.datasets.base.losses import ItemLosses
     from rnnbench.datasets.base.shown import Shown
+
+
+class Curves(Protocol):
+    """Accumulates what a test pass says step by step."""
+
+    def see(self, index: Tensor, batch: Batch, prediction: Tensor) -> None:
+        """Told of every batch in order, as an observer of the evaluation."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON keeps it."""
 
 
 class Task(ABC):
@@ -114,6 +124,10 @@ class Task(ABC):
         from rnnbench.datasets.base.shown import usual
 
         return usual(self.spec, test)
+
+    def curves(self) -> Curves | None:
+        """What a run keeps of its test by step of a forecast (horizon.json); None: nothing."""
+        return None
 
     def metrics(self) -> Metrics:
         """A fresh accumulator of `loss` and every metric of the spec."""

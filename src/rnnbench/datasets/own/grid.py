@@ -225,9 +225,10 @@ def clock_change(times: Times) -> bool:
     return bool((sunday & season & night).all())
 
 
-def clock(time: Any) -> str:
-    """A time in a sentence: `2024-01-05 03:00`, or the date alone at midnight of what has no hours."""
+def clock(time: Any, step: Step | None = None) -> str:
+    """A time in a sentence: `2024-01-05 03:00`; the date alone where steps are whole days, and it is midnight."""
     if isinstance(time, np.datetime64):
-        text = str(time.astype("datetime64[s]")).replace("T", " ")
-        return text.removesuffix(":00")
+        text = str(time.astype("datetime64[s]")).replace("T", " ").removesuffix(":00")
+        dates = step is not None and (step.kind in ("months", "alias") or (step.kind == "fixed" and step.size >= DAY))
+        return text.removesuffix(" 00:00") if dates else text
     return f"{float(time):g}"

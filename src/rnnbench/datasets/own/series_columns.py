@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnbench.datasets.own import table
 from rnnbench.datasets.own.series_options import Options
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import BadInput, listed
 
 TIMES = ("ds", "date", "time", "datetime", "timestamp")  # in any case, the first that is there
 IDS = ("unique_id", "item_id", "series")
@@ -94,7 +95,10 @@ def _named(found: table.Table, names: Sequence[str]) -> str | None:
 
 def _known(found: table.Table, name: str) -> str:
     if name not in found.columns:
-        raise BadInput(f"no column {name!r}; {nearest(repr(name), map(repr, found.columns))}")
+        near = difflib.get_close_matches(name, found.columns, n=1, cutoff=0.5)
+        raise BadInput(
+            f"no column {name!r}; did you mean {near[0]!r}?" if near else f"no column {name!r}; {listed(found.columns)}"
+        )
     return name
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +40,20 @@ class Part:
     ranges: Ranges
 
 
-@dataclass(frozen=True)
-class Loss:
-    """What was missing. rows: places in time without a row; values: cells without a number, by column; windows: all of
-    each split, before those with a missing target or an unknown input were left out."""
+class Gaps(NamedTuple):
+    """Places in time without a row: how many, in how many gaps, and after what the first is."""
 
     rows: int
-    gaps: int
-    first_gap: str
+    places: int
+    first: str
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What was missing. values: cells without a number, by column, those of `gaps` among them; longest: the most in a
+    row; windows: all of each split, before those with a missing target or an unknown input were left out."""
+
+    gaps: Gaps
     values: dict[str, int]
     longest: int
     windows: tuple[int, ...]
@@ -148,10 +154,11 @@ def from_rows(found: Rows, options: Options, name: str) -> Series:
     season = _season(step, options)
     plan = _plan(step, season, options)
     places = _places(found, groups, step)
-    _refuse_gaps(found, groups, places, step, options)
+    gaps = _gaps(found, groups, places, step)
+    _refuse_gaps(found, places, step, gaps, options)
     values = _on_grid(found, groups, places, name)
     parts = _parts(found, groups, places, step, plan, options, name)
-    return _finish(found, values, parts, options, plan, step, season, name, tuple(said))
+    return _finish(found, values, parts, gaps, options, plan, step, season, name, tuple(said))
 
 
 def _refuse_missing(found: Rows) -> None:
@@ -318,31 +325,30 @@ def _places(found: Rows, groups: list[Range], step: Step) -> list[NDArray[np.int
     return all_places
 
 
-def _refuse_gaps(
-    found: Rows, groups: list[Range], places: list[NDArray[np.int64]], step: Step, options: Options
-) -> None:
+def _refuse_gaps(found: Rows, places: list[NDArray[np.int64]], step: Step, gaps: Gaps, options: Options) -> None:
     """Places without a row are refused unless they are to be filled; and more of them than a file can mean, always."""
     rows, taken = sum(int(each[-1]) + 1 for each in places), len(found.numbers)
     if rows > FINEST * taken or rows >= grid.MOST_ROWS:
         raise BadInput(f"{step.words}, {found.time!r} takes {rows:,} rows, and {taken:,} are there: dataset.freq=auto.")
-    missing, gaps, first = _gaps(found, groups, places)
-    if missing and options.missing == "refuse":
-        are = "is" if missing == 1 else "are"
-        in_gaps = "1 gap" if gaps == 1 else f"{gaps:,} gaps, first"
-        raise BadInput(f"{step.amount(missing)} {are} missing in {in_gaps} after {first}: dataset.missing=forward.")
+    if gaps.rows and options.missing == "refuse":
+        are = "is" if gaps.rows == 1 else "are"
+        in_gaps = "1 gap" if gaps.places == 1 else f"{gaps.places:,} gaps, first"
+        raise BadInput(
+            f"{step.amount(gaps.rows)} {are} missing in {in_gaps} after {gaps.first}: dataset.missing=forward."
+        )
 
 
-def _gaps(found: Rows, groups: list[Range], places: list[NDArray[np.int64]]) -> tuple[int, int, str]:
-    """Places without a row, gaps, and after what the first of them is."""
+def _gaps(found: Rows, groups: list[Range], places: list[NDArray[np.int64]], step: Step) -> Gaps:
+    """Places without a row."""
     missing, gaps, first = 0, 0, ""
     for (low, _), each in zip(groups, places, strict=True):
         jumps = np.diff(each) - 1
         if jumps.any():
             assert found.times is not None
             whose = "" if found.ids is None else f" in series {str(found.ids[low])!r}"
-            first = first or grid.clock(found.times[low + int((jumps > 0).argmax())]) + whose
+            first = first or grid.clock(found.times[low + int((jumps > 0).argmax())], step) + whose
             missing, gaps = missing + int(jumps.sum()), gaps + int((jumps > 0).sum())
-    return missing, gaps, first
+    return Gaps(missing, gaps, first)
 
 
 def _on_grid(found: Rows, groups: list[Range], places: list[NDArray[np.int64]], name: str) -> Values:
@@ -409,6 +415,7 @@ def _finish(
     found: Rows,
     values: Values,
     parts: tuple[Part, ...],
+    gaps: Gaps,
     options: Options,
     plan: Plan,
     step: Step,
@@ -441,7 +448,7 @@ def _finish(
         fits &= windows.all_true(_anywhere(unknown), each, -plan.reach, 0)
         fits &= windows.all_true(_anywhere(unknown[:, targets + len(found.past) :]), each, 0, plan.horizon)
         origins.append(each[fits])
-    lost = _lost(found, observed, parts, step, tuple(len(each) for each in whole))
+    lost = _lost(found, observed, parts, gaps, tuple(len(each) for each in whole))
     made = Series(
         file=name,
         sha256=found.table.sha256,
@@ -492,18 +499,13 @@ def _scales(values: Values, parts: tuple[Part, ...], found: Rows, options: Optio
     return mean, std, mean
 
 
-def _lost(found: Rows, observed: Mask, parts: tuple[Part, ...], step: Step, whole: tuple[int, ...]) -> Loss:
+def _lost(found: Rows, observed: Mask, parts: tuple[Part, ...], gaps: Gaps, whole: tuple[int, ...]) -> Loss:
     """What was missing on the grid."""
-    absent = ~_anywhere(observed)
-    rows, gaps, longest, first = 0, 0, 0, ""
-    for part in parts:
-        low, high = part.rows
-        count, most, at = windows.runs(absent[low:high])
-        rows, gaps, longest = rows + int(absent[low:high].sum()), gaps + count, max(longest, most)
-        if count and not first and at > 0:
-            first = grid.clock(step.moments(part.first, at)[-1])
     cells = {name: int((~observed[:, column]).sum()) for column, name in enumerate(found.names)}
-    return Loss(rows, gaps, first, {name: count for name, count in cells.items() if count}, longest, whole)
+    longest = 0
+    for low, high in (part.rows for part in parts):
+        longest = max(longest, *(windows.longest_run(~observed[low:high, column]) for column in range(len(cells))))
+    return Loss(gaps, {name: count for name, count in cells.items() if count}, longest, whole)
 
 
 def _anywhere(mask: Mask) -> Mask:

@@ -91,7 +91,7 @@ def _what(series: Series) -> str:
     else:
         first = min(part.first for part in series.parts)
         last = max(series.times(part)[-1] for part in series.parts)
-        parts.append(f"{series.step.words}, {grid.clock(first)} .. {grid.clock(last)}")
+        parts.append(f"{series.step.words}, {grid.clock(first, series.step)} .. {grid.clock(last, series.step)}")
     named = [*series.targets, *series.past, *series.future]
     parts.append(f"{len(named)} numeric column{'s' * (len(named) != 1)} ({_listed(named)})")
     parts += series.left_out
@@ -100,18 +100,20 @@ def _what(series: Series) -> str:
 
 def _lost(series: Series) -> list[str]:
     """What was missing and what was done about it."""
-    lost = series.lost
+    lost, gaps = series.lost, series.lost.gaps
     if not lost.values:
         return []
     parts = []
-    if lost.rows:
-        unit = series.step.amount(lost.rows).split(" ", 1)
-        what = f"{unit[0]} missing {unit[1]}" if len(unit) == 2 else f"{lost.rows:,} missing rows"
-        gaps = "1 gap" if lost.gaps == 1 else f"{lost.gaps:,} gaps"
-        parts.append(f"{gaps} ({what}, first after {lost.first_gap})" if lost.first_gap else f"{gaps} ({what})")
-    cells = {name: count - lost.rows for name, count in lost.values.items() if count > lost.rows}
+    if gaps.rows:
+        unit = series.step.amount(gaps.rows).split(" ", 1)
+        what = f"{unit[0]} missing {unit[1]}" if len(unit) == 2 else f"{gaps.rows:,} missing rows"
+        where = "1 gap" if gaps.places == 1 else f"{gaps.places:,} gaps"
+        parts.append(f"{where} ({what}, first after {gaps.first})")
+    cells = {name: count - gaps.rows for name, count in lost.values.items() if count > gaps.rows}
     if cells:
-        parts.append(", ".join(f"{count:,} missing in {name}" for name, count in list(cells.items())[:LISTED]))
+        named = ", ".join(f"{count:,} missing in {name}" for name, count in list(cells.items())[:LISTED])
+        longest = f", up to {lost.longest:,} in a row" if lost.longest > 1 and not gaps.rows else ""
+        parts.append(named + longest)
     how = "inputs filled from the past" if series.options.missing == "forward" else "filled by a line"
     out = [f"{' and '.join(parts)}: {how}"]
     names = ("training", "validation", "test")
@@ -156,7 +158,7 @@ def _spans(series: Series, part: Part) -> str:
         return f"train to row {train}, val {val + 1} .. {val_end}, test from {test + 1}{to}"
 
     def at(row: int) -> str:
-        return grid.clock(times[min(max(row, 0), len(times) - 1)])
+        return grid.clock(times[min(max(row, 0), len(times) - 1)], series.step)
 
     to = "" if test_end == len(times) else f" to {at(test_end - 1)}"
     return f"train to {at(train - 1)}, val {at(val)} .. {at(val_end - 1)}, test from {at(test)}{to}"

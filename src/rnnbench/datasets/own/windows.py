@@ -147,10 +147,8 @@ def filled_linear(values: NDArray[np.float64], part: Range, ranges: Ranges, name
         block[missing] = np.interp(missing, there, block[there])
 
 
-def runs(missing: NDArray[np.bool_]) -> tuple[int, int, int]:
-    """Runs of missing rows: how many, how long the longest, where the first begins (-1 without any)."""
+def longest_run(missing: NDArray[np.bool_]) -> int:
+    """The most rows in a row that are missing."""
     edge = np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8))
-    starts, ends = np.flatnonzero(edge == 1), np.flatnonzero(edge == -1)
-    if not len(starts):
-        return 0, 0, -1
-    return len(starts), int((ends - starts).max()), int(starts[0])
+    lengths = np.flatnonzero(edge == -1) - np.flatnonzero(edge == 1)
+    return int(lengths.max()) if len(lengths) else 0
