@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -82,7 +83,7 @@ def need(offline: None) -> Callable[..., None]:
 @pytest.fixture
 def make_shipped(offline: None, tmp_path: Path) -> Callable[[Path], Task]:
     """make_shipped(path): the task of a yaml in conf/dataset, small where it is generated; own_frames gets a small
-    film. Nothing is ever downloaded."""
+    film, own_series a small table. Nothing is ever downloaded."""
 
     def make(path: Path) -> Task:
         config = yaml.safe_load(path.read_text())
@@ -92,6 +93,10 @@ def make_shipped(offline: None, tmp_path: Path) -> Callable[[Path], Task]:
         if path.stem == "own_frames":
             np.save(tmp_path / "film.npy", np.zeros((120, 16, 16), np.uint8))
             options["path"] = str(tmp_path / "film.npy")
+        if path.stem == "own_series":
+            hours = pd.date_range("2024-01-01", periods=400, freq="h")
+            pd.DataFrame({"ds": hours, "y": np.sin(np.arange(400))}).to_csv(tmp_path / "load.csv", index=False)
+            options["path"] = str(tmp_path / "load.csv")
         task: Task = getattr(datasets, config["_target_"].rpartition(".")[2])(**options)
         return task
 

@@ -91,9 +91,7 @@ class OwnSequences(Task):
             channels = int(said["channels"].replace(",", ""))
             self.spec = self._spec(protocol, channels, int(said["classes"] or 0), int(said["steps"]))
 
-    def _spec(
-        self, protocol: str, channels: int, classes: int, steps: int, labels: tuple[str, ...] = ()
-    ) -> TaskSpec:
+    def _spec(self, protocol: str, channels: int, classes: int, steps: int, labels: tuple[str, ...] = ()) -> TaskSpec:
         """classes: how many, none of a regression; labels: what they are called, where that is known."""
         classify = classes > 0
         return TaskSpec(

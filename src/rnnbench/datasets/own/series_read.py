@@ -24,6 +24,7 @@ from rnnbench.errors import BadInput
 
 READING_VERSION = 1  # of everything that makes numbers out of a file
 MOST_INPUT = 512  # steps that a network sees where nobody says how many
+YEARS = np.timedelta64(2 * 365, "D")  # of train, from which on the day of the year is told
 FINEST = 50  # rows of a grid for each of the file's
 
 Values = NDArray[np.float64]
@@ -287,19 +288,30 @@ def _plan(step: Step, season: int | None, options: Options) -> Plan:
     if options.anchor == "seasonal" and season is None:
         raise BadInput("dataset.anchor=seasonal needs a season: dataset.season=..., or dataset.anchor=last.")
     reach = max(input_steps, season or 0) if options.anchor == "seasonal" else input_steps
-    if (options.future or (options.calendar == "auto" and calendar_of(step))) and input_steps < horizon:
-        without = "dataset.calendar=none" if not options.future else "no dataset.future and dataset.calendar=none"
-        raise BadInput(
-            f"what is known of the {horizon} coming steps is shown beside the last {input_steps}, which are fewer: "
-            f"dataset.input_steps={horizon} or more, or {without}."
-        )
     return Plan(input_steps, horizon, options.shares, int(gap), borders, options.stride, reach)
 
 
-def calendar_of(step: Step) -> tuple[str, ...]:
-    """The columns of the calendar that vary with such steps."""
-    names, _ = calendar(step, None)
-    return names
+def _calendar(found: Rows, parts: tuple[Part, ...], step: Step, options: Options) -> tuple[tuple[str, ...], Values]:
+    """The columns of the calendar with their values, all series end to end."""
+    if options.calendar == "none" or found.times is None or found.times.dtype.kind != "M":
+        return (), np.empty((parts[-1].rows[1], 0))
+    moments = [step.moments(part.first, part.rows[1] - part.rows[0]) for part in parts]
+    years = False
+    for part, times in zip(parts, moments, strict=True):
+        low, high = (row - part.rows[0] for row in part.ranges[0])
+        years = years or (high > low and times[high - 1] - times[low] >= YEARS)
+    return calendar(step, np.concatenate(moments), years=years)
+
+
+def _refuse_short_input(plan: Plan, future: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """What is known of the coming rows stands beside the last H input rows."""
+    if plan.input_steps >= plan.horizon or not (future or names):
+        return
+    without = "dataset.calendar=none" if not future else "no dataset.future and dataset.calendar=none"
+    raise BadInput(
+        f"what is known of the {plan.horizon} coming steps is shown beside the last {plan.input_steps}, which are "
+        f"fewer: dataset.input_steps={plan.horizon} or more, or {without}."
+    )
 
 
 def _places(found: Rows, groups: list[Range], step: Step) -> list[NDArray[np.int64]]:
@@ -434,11 +446,8 @@ def _finish(
     unknown: Mask = np.isnan(values)  # before the first value that was seen
     for number, (low, high) in enumerate(part.rows for part in parts):
         values[low:high] = np.where(unknown[low:high], center[number], values[low:high])
-    names: tuple[str, ...] = ()
-    known = np.empty((len(values), 0))
-    if options.calendar == "auto" and found.times is not None and found.times.dtype.kind == "M":
-        moments = np.concatenate([step.moments(part.first, part.rows[1] - part.rows[0]) for part in parts])
-        names, known = calendar(step, moments)
+    names, known = _calendar(found, parts, step, options)
+    _refuse_short_input(plan, found.future, names)
     whole = [np.concatenate(each) for each in zip(*(plan.origins(p.rows, p.ranges) for p in parts), strict=True)]
     targets = len(found.targets)
     wrong = (~observed if options.missing != "linear" else unknown)[:, :targets]

@@ -40,7 +40,8 @@ def protocol(series: Series) -> str:
     """Everything that moves a number, in one string; what a network's shape depends on stands first."""
     options, plan = series.options, series.plan
     channels = f"{options.channels} of {len(series.targets)}"
-    split = "/".join(f"{share:g}".removeprefix("0") for share in map(float, plan.shares))
+    split = "/".join(str(float(share)).removeprefix("0") for share in plan.shares)
+    known = "+".join(name.removeprefix("sin_") for name in series.calendar[::2])
     if plan.borders is not None:
         split = "/".join(map(str, plan.borders)) + " rows"
     by = "by each series' time" if len(series.parts) > 1 and options.cut == "each" else "by time"
@@ -49,7 +50,7 @@ def protocol(series: Series) -> str:
         series.step.words,
         "+".join(series.targets),
         f"past {'+'.join(series.past) or '-'}",
-        f"future {'+'.join((*series.future, *(['calendar'] if series.calendar else []))) or '-'}",
+        f"future {'+'.join((*series.future, *([f'calendar({known})'] if known else []))) or '-'}",
         *([f"{len(series.parts)} series by {options.id or 'id'}"] if len(series.parts) > 1 else []),
         f"anchor {options.anchor}",
         f"split {split} {by}",
@@ -132,7 +133,8 @@ def _windows(series: Series) -> str:
     what = f"{series.step.amount(plan.horizon)} of {_listed(series.targets)}"
     seen = [*([f"past {_listed(series.past)}"] if series.past else [])]
     seen += [f"future {_listed(series.future)}"] if series.future else []
-    seen += ["the calendar"] if series.calendar else []
+    told = [name.removeprefix("sin_").replace("_", " ") for name in series.calendar[::2]]
+    seen += [f"calendar ({', '.join(told)})"] if told else []
     beside = f" with {', '.join(seen)}" if seen else ""
     counts = "/".join(f"{len(origins):,}" for origins in series.origins)
     gap = f" (gaps of {series.step.amount(plan.gap)})" if plan.gap else ""
@@ -224,7 +226,7 @@ def _unmeasured(series: Series) -> list[str]:
     left_out = int((~series_floors.scalable(series.seasonal_error)).sum())
     if not left_out:
         return []
-    columns = "column" if left_out == 1 else "columns"
+    columns = "column" if series.seasonal_error.size == 1 else "columns"
     return [f"mase leaves out {left_out:,} of {series.seasonal_error.size:,} {columns}: a seasonal error of 0, or none"]
 
 
