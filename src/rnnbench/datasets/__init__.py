@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rnnbench.datasets.own_frames import OwnFrames
     from rnnbench.datasets.own_sequences import OwnSequences
     from rnnbench.datasets.own_series import OwnSeries
+    from rnnbench.datasets.own_text import OwnText
     from rnnbench.datasets.parity import Parity
     from rnnbench.datasets.radar import Radar
     from rnnbench.datasets.temporal_order import TemporalOrder
@@ -55,6 +56,7 @@ __all__ = [
     "OwnFrames",
     "OwnSequences",
     "OwnSeries",
+    "OwnText",
     "Parity",
     "Radar",
     "Split",
@@ -80,6 +82,7 @@ _FILES = {
     "OwnFrames": "own_frames",
     "OwnSeries": "own_series",
     "OwnSequences": "own_sequences",
+    "OwnText": "own_text",
     "Parity": "parity",
     "Radar": "radar",
     "TemporalOrder": "temporal_order",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,18 @@ def save(path: Path, state: State, *, sync_folder: bool = True) -> None:
     write_atomic(path, buffer.getvalue(), sync_folder=sync_folder)
 
 
-def load(path: Path) -> State | None:
-    """Read a state onto the CPU; None where there is none, or where it cannot be read (the run then starts over)."""
+def load(path: Path, *, tell: Callable[[str], None] | None = None) -> State | None:
+    """Read a state onto the CPU; None where there is none, or where it cannot be read.
+
+    tell: is told in a sentence why a file that is there cannot be read.
+    """
     if not path.is_file():  # a pipe would be waited for
         return None
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # of a damaged file the unpickler may raise anything
+    except Exception as error:  # of a damaged file the unpickler may raise anything
+        if tell is not None:
+            text = " ".join(str(error).split())[:200]
+            tell(f"{path} cannot be read, and is left out ({type(error).__name__}: {text})")
         return None
     return state

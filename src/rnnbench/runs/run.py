@@ -242,7 +242,7 @@ def _execute(
 
 def _resumable(folder: Path, made_by: MadeBy) -> checkpoint.State | None:
     """The run's checkpoint; None where there is none, or one of other source or data: half a run of each is neither."""
-    saved = checkpoint.load(folder / checkpoint.LAST)
+    saved = checkpoint.load(folder / checkpoint.LAST, tell=lambda sentence: _warn(f"{sentence}: starting over"))
     if saved is None or not (other := _other(saved, made_by)):
         return saved
     _warn(f"{other} since the checkpoint was written: starting over")

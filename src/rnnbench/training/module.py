@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from rnnbench.datasets.base.spec import Batch, Data
 from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
-from rnnbench.training.batches import Batches, Round
-from rnnbench.training.evaluate import autocast, evaluate, predict
+from rnnbench.training.batches import Batches, Round, Streams
+from rnnbench.training.evaluate import advance, autocast, carried, carries, evaluate, predict
 from rnnbench.training.gradients import clip_to, total_norm
 from rnnbench.training.outcomes import Diverged, Interrupted, TimedOut
 
@@ -92,8 +92,11 @@ class FitModule(pl.LightningModule):
         self.schedule = make_schedule(self.optimizer) if make_schedule else None
         self.state = Progress()
         self.live = [torch.zeros_like(p, dtype=torch.bool) for p in self.params]
-        self.round = Round(Batches(task, data.train, options.batch_size, options.order_seed), options.updates,
-                           options.val_every)  # fmt: skip
+        self.carries = carries(model, task.spec)
+        self.carried: Any = None  # the state that the next update goes on from, in plain tuples; None: zeros
+        make = Streams if task.spec.carry else Batches
+        batches = make(task, data.train, options.batch_size, options.order_seed, in_context=not self.carries)
+        self.round = Round(batches, options.updates, options.val_every)
         self.started = time.monotonic()
         self._saved = self.started
         self._clock = self.started
@@ -106,6 +109,8 @@ class FitModule(pl.LightningModule):
         """One round, update by update."""
         batches = self.round.batches
         for update in updates:
+            if batches.begins(update):
+                self.carried = None
             self._update(batches.batch(update))
             self.hooks.progress(self.state.update, self._latest)
             if not self._round_is_over():  # else its validation comes first: a resumed run starts with the next round
@@ -118,7 +123,7 @@ class FitModule(pl.LightningModule):
         if self.options.input_noise:
             batch = batch._replace(x=self._noisy(batch.x))
         with autocast(self.options.precision, batch.x.device):
-            prediction = predict(model, batch, self.task.spec)
+            prediction = self._predict(batch)
         loss = self.task.loss(prediction, batch)
         if (auxiliary := getattr(model, "auxiliary", None)) is not None:
             loss = loss + auxiliary  # a term of the network's own, as PredRNN-V2's decoupling
@@ -142,6 +147,15 @@ class FitModule(pl.LightningModule):
         state.loss_sum += value
         state.norm_max = max(state.norm_max, norm)
         self.round.done = state.update
+
+    def _predict(self, batch: Batch) -> Tensor:
+        """The network's output; of a task whose streams go on, from the state after the update before, which is kept
+        without its graph."""
+        if not self.carries:
+            return predict(self.model, batch, self.task.spec)
+        prediction, state = advance(self.model, batch, self.carried)
+        self.carried = carried(state, like=self.params[0])
+        return prediction
 
     def _noisy(self, x: Tensor) -> Tensor:
         """x with Gaussian noise, a pure function of seed and update, so that a resumed run draws the same."""
@@ -215,6 +229,8 @@ class FitModule(pl.LightningModule):
             "live": self.live,
             "rng": torch.get_rng_state(),
         }
+        if self.carries:
+            state["carried"] = self.carried
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         return state
@@ -227,6 +243,8 @@ class FitModule(pl.LightningModule):
             self.schedule.load_state_dict(state["schedule"])
         self.state = Progress(**state["progress"])
         self.live = [m.to(p.device) for m, p in zip(state["live"], self.params, strict=True)]
+        if state.get("carried") is not None:
+            self.carried = carried(state["carried"], like=self.params[0])
         self.round.done = self.state.update
         torch.set_rng_state(state["rng"].cpu())
         if "cuda_rng" in state and torch.cuda.is_available():

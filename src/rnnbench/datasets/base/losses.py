@@ -26,6 +26,15 @@ def valid_steps(lengths: Tensor, steps: int) -> Tensor:
     return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
 
 
+def after_context(prediction: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
+    """A prediction at every step (B T K) and its batch without the steps that are context (`Batch.skip`)."""
+    skip = batch.skip
+    if not skip:
+        return prediction, batch
+    lengths = None if batch.lengths is None else batch.lengths - skip
+    return prediction[:, skip:], Batch(batch.x[:, skip:], batch.y[:, skip:], lengths)
+
+
 def mean_over_steps(values: Tensor, lengths: Tensor | None) -> Tensor:
     """The mean of values (B T) over the valid steps; whatever stands at padded steps does not count."""
     if lengths is None:

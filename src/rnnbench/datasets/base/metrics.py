@@ -5,6 +5,8 @@ batch moves it. A metric that is itself a loss (`mse`, `mae`, `cross_entropy`, `
 split. What is IGNORED, padding or context does not count.
 
 balanced_accuracy   the mean over classes that occur of their recall, the share of their items that were found
+bpc                 bits a symbol: the split's mean cross-entropy by ln 2
+perplexity          exp of the split's mean cross-entropy
 min_recall          the least of these recalls; a vector of K is no column of a table: the counts are in a run's samples
 macro_f1            the mean of 2 tp / (2 tp + fp + fn) over the classes that occur or were predicted
 r2                  1 - squared error / squared distance from the split's own mean, by output, then their mean; outputs
@@ -15,13 +17,14 @@ What else torchmetrics has is called by its name: `rnnbench.datasets.base.named_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from rnnbench.datasets.base.losses import IGNORED, LOSSES, counted_steps, labels, valid_steps
+from rnnbench.datasets.base.losses import IGNORED, LOSSES, after_context, counted_steps, labels, valid_steps
 from rnnbench.datasets.base.named_metrics import Accumulator, from_name, is_named
 from rnnbench.datasets.base.spec import Batch, TaskSpec
 
@@ -200,6 +203,12 @@ METRICS: dict[str, Callable[[TaskSpec], tuple[Any, Update]]] = {
 }
 
 
+OF_LOSS: dict[str, Callable[[Tensor], Tensor]] = {  # of a split's mean loss, in nats: never a mean of these by batch
+    "bpc": lambda nats: nats / math.log(2),
+    "perplexity": torch.exp,
+}
+
+
 class _Mean:
     """A weighted mean that lets NaN through: a diverged run shows NaN, not the mean of what was left.
 
@@ -242,7 +251,7 @@ class TaskMetrics:
 
     def __init__(self, spec: TaskSpec, loss: Loss, *, numbers: Update = numbers_counted) -> None:
         self.spec, self.loss = spec, loss
-        known = {*LOSSES, *METRICS}
+        known = {*LOSSES, *METRICS, *OF_LOSS}
         named = [name for name in spec.metrics if name not in known and is_named(name)]
         if unknown := [name for name in spec.metrics if name not in known and name not in named]:
             raise ValueError(f"{spec.name} asks for unknown metrics {unknown}; known: {sorted(known)}")
@@ -255,6 +264,7 @@ class TaskMetrics:
     @torch.no_grad()
     def update(self, prediction: Tensor, batch: Batch) -> None:
         """Add one batch."""
+        prediction, batch = after_context(prediction, batch)
         if self._device != prediction.device:
             self._move(prediction.device)
         for name, mean in self._means.items():
@@ -272,6 +282,8 @@ class TaskMetrics:
             raise RuntimeError("no batch was seen, so there is nothing to compute")
         values = {name: float(mean.compute()) for name, mean in self._means.items()}
         values |= {name: float(metric.compute()) for name, (metric, _) in self._others.items()}
+        mean = self._means["loss"].compute()
+        values |= {name: float(OF_LOSS[name](mean)) for name in self.spec.metrics if name in OF_LOSS}
         if self.spec.loss in self.spec.metrics:
             values[self.spec.loss] = values["loss"]
         return {name: values[name] for name in ("loss", *self.spec.metrics)}

@@ -90,11 +90,20 @@ class Task(ABC):
         """Steps that an item of a split makes a network take, in all its rows: how many fit into memory at once."""
         return int(split.x.shape[1])
 
+    def in_context(self, split: Split, index: Tensor) -> Batch:
+        """`batch` for a network that carries no state: of a task whose streams go on from batch to batch (`spec.carry`)
+        with the steps before in front, which count nowhere (`Batch.skip`, IGNORED)."""
+        return self.batch(split, index)
+
+    def streams(self, split: Split) -> int:
+        """In how many parts, one after the other in itself, a split is read in evaluation where `spec.carry`."""
+        return 1
+
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """The training loss, a scalar: the mean over the batch's sequences or valid steps."""
-        from rnnbench.datasets.base.losses import LOSSES
+        from rnnbench.datasets.base.losses import LOSSES, after_context
 
-        return LOSSES[self.spec.loss](prediction, batch)
+        return LOSSES[self.spec.loss](*after_context(prediction, batch))
 
     def item_losses(self, prediction: Tensor, batch: Batch) -> ItemLosses | None:
         """The loss of each item of a batch (an item is what `index` numbers in `batch`), which add up to the split's.

@@ -43,6 +43,21 @@ class Text:
         """The numbers of a split: 0 train, 1 val, 2 test. A view."""
         return self.ids[self.borders[split] : self.borders[split + 1]]
 
+    def numbers_of(self, written: str, *, end_of_line: bool) -> list[int]:
+        """What somebody writes in numbers. Raises BadInput on what the vocabulary does not have, where it has no
+        `<unk>`, and where nothing is left of it."""
+        read = Numbers(self.tokens, end_of_line)
+        if self.tokens == "bytes":
+            written = written.encode("utf-8", "surrogatepass").decode("latin-1")
+        ids = read.read([written], "the prompt").tolist()
+        known = {symbol: n for n, symbol in enumerate(self.symbols)}
+        numbers = [known.get(read.symbols[n], self.unknown) for n in ids]
+        missing = [read.symbols[n] for n, number in zip(ids, numbers, strict=True) if number is None]
+        if missing or not numbers:
+            what = f"{missing[0]!r}, which train does not have" if missing else "no word"
+            raise BadInput(f"dataset.sample.prompt holds {what}.")
+        return [number for number in numbers if number is not None]
+
     def encoded(self, ids: Ids) -> bytes:
         """What these numbers stand for, as bytes: UTF-8, or the bytes themselves; an unknown character is U+FFFD."""
         symbols = [REPLACED if n == self.unknown else symbol for n, symbol in enumerate(self.symbols)]

@@ -27,6 +27,7 @@ SPLIT = (0.9, 0.05, 0.05)
 LEAST = 2  # symbols of a split: one that is seen, one that is predicted
 BLOCK = 1 << 20  # bytes that are decoded together
 MOST_SYMBOLS = 1_000_000
+MOST_WRITTEN = 10_000  # characters of a sample
 LISTED = 256  # symbols that a reading names
 PTB = {"path": "ptb.train.txt", "val_path": "ptb.valid.txt", "test_path": "ptb.test.txt"}
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -115,10 +116,16 @@ def sample(given: Mapping[str, Any]) -> Sample:
         raise BadInput(f"dataset.sample has characters, temperature and prompt; got {dict(given) if given else given}.")
     found = Sample(**given)
     whole("sample.characters", found.characters, 0)
+    if found.characters > MOST_WRITTEN:
+        raise BadInput(f"dataset.sample.characters must be at most {MOST_WRITTEN:,}, not {found.characters:,}.")
     if not isinstance(found.temperature, (int, float)) or not 0 < found.temperature < 100:
         raise BadInput(f"dataset.sample.temperature must be a number above 0, not {found.temperature!r}.")
-    if found.prompt is not None and (not isinstance(found.prompt, str) or not found.prompt):
-        raise BadInput("dataset.sample.prompt must be a text, or null for the beginning of test.")
+    prompt = found.prompt
+    if prompt is not None and not (isinstance(prompt, str) and 0 < len(prompt) <= MOST_WRITTEN):
+        raise BadInput(
+            f"dataset.sample.prompt must be a text of at most {MOST_WRITTEN:,} characters, or null for the "
+            "beginning of test."
+        )
     return found
 
 
@@ -156,6 +163,15 @@ class Read:
     content: str
     returns: int = 0  # carriage returns that were kept as characters
     marked: bool = False  # a byte order mark was left out
+
+    @cached_property
+    def prompt(self) -> list[int]:
+        """What a network goes on from when it writes: the asked one, else the beginning of test. Raises BadInput."""
+        asked = sample(self.options.sample).prompt
+        if asked is None:
+            found: list[int] = self.text.part(2)[: self.options.bptt].tolist()
+            return found
+        return self.text.numbers_of(asked, end_of_line=self.options.end_of_line)
 
     @cached_property
     def floors(self) -> dict[str, float]:
@@ -235,8 +251,16 @@ def read(options: Options) -> Read:
             f"{files[0].name} holds {len(text.symbols):,} different {options.unit}s: take the most frequent with "
             "dataset.vocabulary=50000."
         )
-    returns = sum(decoder.returns for decoder in decoders)
-    return Read(text, options, files, content, returns, any(decoder.marked for decoder in decoders))
+    found = Read(
+        text,
+        options,
+        files,
+        content,
+        returns=sum(each.returns for each in decoders),
+        marked=any(each.marked for each in decoders),
+    )
+    assert found.prompt  # asked here, so that one that cannot be is refused before anything is trained
+    return found
 
 
 class _Decoder:

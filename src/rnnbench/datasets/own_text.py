@@ -1,0 +1,226 @@
+"""Your own text: the next character, word or byte, with the state carried through the whole text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnbench.datasets.base.losses import IGNORED
+from rnnbench.datasets.base.reading import Reading
+from rnnbench.datasets.base.shown import Network, Shown
+from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.task import Task
+from rnnbench.datasets.own import text
+from rnnbench.datasets.own.symbols import words_of
+from rnnbench.seeds import derive
+from rnnbench.store.samples import Samples
+from rnnbench.store.samples import Text as TextSamples
+
+VAL_STREAMS = 10  # in which validation is read side by side; test is read in one, from its beginning to its end
+FORM = re.compile(r"^(?P<content>\S+) next [a-z]+ of (?P<V>\d+), ")  # in a protocol
+
+
+class OwnText(Task):
+    """Predict each symbol of your own text from those before it.
+
+    path: a text file, cut in order by `split`; or train, with val_path and test_path. source: a text by name instead
+    (`shakespeare`; `ptb`, your own three files). tokens: `chars`, `words` or `bytes`. vocabulary: only train's so many
+    most frequent symbols, the rest is `<unk>`; null: all of train's. bptt: T, symbols that a gradient goes back over.
+    context: symbols that a network without a state is given before each chunk; null: as many as bptt. newlines: `keep`,
+    or `unix`, which makes of every other line end a newline. eos: whether a line's end is a word. sample: what a run
+    writes after its test (see `Written`): characters, temperature, prompt (null: the beginning of test).
+
+    A sequence is a chunk of T symbols and the T that follow each of them: x B T, y B T, int64; a split's last chunk may
+    be shorter. Chunks of a stream follow each other from update to update, and a network's state is carried, without
+    its gradient, from zeros at an epoch's first update. Validation is read in VAL_STREAMS streams, test in one; every
+    symbol of a split but its first is predicted once. Split.x: N 2, where a chunk begins in the text, and its length.
+
+    Metrics: `bpc`, bits a character or byte, or `perplexity` of words, of the mean over the whole split; `accuracy`.
+    Floors on test: add-one `unigram`, `bigram` and `trigram` (ngrams.py); the floor is the bigram, of words the
+    unigram. Reference: `bz2`. Raises BadInput and MissingData as `own.text.read`, when the spec is first asked for.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = text.options(options)
+        self.form: tuple[str, int] | None = None  # content and vocabulary, where a protocol has told them
+        self._on: dict[torch.device, Tensor] = {}
+
+    @cached_property
+    def read(self) -> text.Read:
+        """The text in numbers; the whole file is read."""
+        return text.read(self.options)
+
+    @cached_property
+    def spec(self) -> TaskSpec:  # type: ignore[override]
+        """Reads the file, unless a protocol has told what is in it."""
+        content, V = self.form or (self.read.content, len(self.read.text.symbols))
+        asked = self.options
+        words = asked.tokens == "words"
+        metric = "perplexity" if words else "bpc"
+        return TaskSpec(
+            name=asked.name,
+            protocol=f"{content} next {asked.unit} of {V}, {self._how()}, {metric}, reading {text.VERSION}",
+            inputs="tokens",
+            input_size=V,
+            outputs="step",
+            output_size=V,
+            loss="cross_entropy",
+            metric=metric,
+            metrics=(metric, "accuracy"),
+            goal="min",
+            floor="unigram" if words else "bigram",
+            target=None,
+            target_source="",
+            causal=True,
+            max_length=asked.seen_before + asked.bptt,
+            reference=None if words or self.form or "bz2" not in self.read.floors else "bz2",
+            carry=True,
+        )
+
+    def _how(self) -> str:
+        """Every option that moves a number, in words."""
+        asked = self.options
+        shares = "/".join(f"{share:g}".removeprefix("0") for share in asked.split)
+        how = [
+            f"{asked.encoding}, newlines {asked.newlines}" if asked.tokens != "bytes" else f"newlines {asked.newlines}",
+            *(["<eos> a line" if asked.end_of_line else "no <eos>"] if asked.tokens == "words" else []),
+            *([f"the {asked.vocabulary} most frequent"] if asked.vocabulary is not None else []),
+            "three files" if asked.given else f"split {shares} in order",
+            f"chunks of {asked.bptt}, state carried, {VAL_STREAMS} streams on val and 1 on test",
+            f"else context {asked.seen_before}",
+        ]
+        return ", ".join(how)
+
+    def recall(self, protocol: str) -> None:
+        """The vocabulary as the spec wrote it into the protocol."""
+        if found := FORM.match(protocol):
+            self.form = found["content"], int(found["V"])
+
+    def load(self) -> Data:
+        """Read the text, and note where its chunks begin."""
+        found = self.read.text
+        wide = torch.int32 if found.borders[-1] < 1 << 31 else torch.int64
+        digest = hashlib.sha256(f"{text.VERSION} {found.ids.dtype} {found.borders} {len(found.symbols)}".encode())
+        digest.update(found.ids.data)
+        stamp = torch.tensor([[int.from_bytes(digest.digest()[:8], "big") >> 1]])  # what data_hash sees of the ids
+        T = self.options.bptt
+        splits = []
+        for begin, end in zip(found.borders, found.borders[1:], strict=False):
+            starts = torch.arange(begin, end - 1, T, dtype=wide)
+            x = torch.stack([starts, (end - 1 - starts).clamp(max=T)], 1)
+            splits.append(Split(x, stamp.expand(len(x), 1)))
+        return Data(*splits)
+
+    def batch(self, split: Split, index: Tensor) -> Batch:
+        """Chunks and what follows each of their symbols, int64, B T."""
+        start, length = split.x.index_select(0, index).long().unbind(1)
+        return self._cut(start, length)
+
+    def in_context(self, split: Split, index: Tensor) -> Batch:
+        """Chunks with the symbols of their split before them, as many as there are up to `context`."""
+        start, length = split.x.index_select(0, index).long().unbind(1)
+        before = (start - split.x[0, 0]).clamp(max=self.options.seen_before)
+        found = self._cut(start - before, length + before)
+        skip = int(before.min())
+        if bool((before > skip).any()):  # at a split's beginning some chunks have less before them than others
+            at = torch.arange(found.y.shape[1], device=before.device)
+            found = found._replace(y=found.y.masked_fill(at < before[:, None], IGNORED))
+        return found._replace(skip=skip)
+
+    def _cut(self, start: Tensor, length: Tensor) -> Batch:
+        """Symbols from each start on, B, and those that follow them."""
+        ids = self._ids(start.device)
+        T = int(length.max())
+        at = start[:, None] + torch.arange(T + 1, device=start.device)
+        symbols = ids[at.clamp(max=len(ids) - 1)].long()
+        return Batch(symbols[:, :-1], symbols[:, 1:], None if bool((length == T).all()) else length)
+
+    def _ids(self, device: torch.device) -> Tensor:
+        """The whole text on a device, once on each."""
+        if device not in self._on:
+            self._on[device] = torch.from_numpy(self.read.text.ids).to(device)
+        return self._on[device]
+
+    def item_steps(self, split: Split) -> int:
+        """A chunk with its context."""
+        return self.options.seen_before + self.options.bptt
+
+    def streams(self, split: Split) -> int:
+        """VAL_STREAMS of validation, 1 of test."""
+        return VAL_STREAMS if int(split.x[0, 0]) == self.read.text.borders[1] else 1
+
+    def floors(self, data: Data) -> Mapping[str, float]:
+        """The n-gram models and the compressor (`own.ngrams`), in the main metric on test."""
+        return self.read.floors
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return text.reading_of(self.read)
+
+    def reading(self) -> Reading:
+        """What was read of the file."""
+        return self._reading
+
+    def summary(self, data: Data) -> str:
+        """`1,115,394 characters, 65 different; 15,686/872/872 chunks of 64`."""
+        found = self.read.text
+        chunks = "/".join(f"{split.size:,}" for split in data)
+        return (
+            f"{len(found.ids):,} {self.options.unit}s, {len(found.symbols):,} different; {chunks} chunks of "
+            f"{self.options.bptt}"
+        )
+
+    def shown(self, test: Split) -> Shown | None:
+        """What the network writes."""
+        return Written(self) if text.sample(self.options.sample).characters else None
+
+
+class Written(Shown):
+    """A text that a network writes: symbol by symbol drawn from what it predicts, at a temperature.
+
+    A recurrent network goes on from its state; another is given its context anew for every symbol. What is drawn
+    depends on the run and on nothing else.
+    """
+
+    whole = False
+
+    def __init__(self, task: OwnText) -> None:
+        self.task = task
+
+    def samples(self, run: str, network: Network) -> Samples | None:
+        """The prompt and what the network goes on with."""
+        asked, found = text.sample(self.task.options.sample), self.task.read.text
+        seen = list(self.task.read.prompt)
+        rng = np.random.default_rng(derive(0, "sample", run))
+        drawn: list[int] = []
+        state, written = None, 0
+        x = torch.tensor([seen], device=network.device)
+        recurrent = True
+        while written < asked.characters:
+            if recurrent:
+                try:
+                    prediction, state = network.step(x, state)
+                except ValueError:  # it carries no state
+                    recurrent = False
+            if not recurrent:
+                before = (seen + drawn)[-self.task.options.seen_before - 1 :]
+                prediction = network(Batch(torch.tensor([before], device=network.device), torch.empty(0)))
+            symbol = drawn_from(prediction[0, -1], asked.temperature, rng.random())
+            drawn.append(symbol)
+            written += len(found.symbols[symbol]) + 1 if found.tokens == "words" else 1
+            x = torch.tensor([[symbol]], device=network.device)
+        prompt, sample = (words_of(found.tokens, [found.symbols[n] for n in part]) for part in (seen, drawn))
+        return TextSamples(run, prompt, sample, f"temperature {asked.temperature:g}")
+
+
+def drawn_from(logits: Tensor, temperature: float, at: float) -> int:
+    """The symbol at a place in [0, 1) of softmax(logits / temperature), V, in float64."""
+    shares = (logits.double() / temperature).softmax(-1).cumsum(-1).cpu()
+    return min(int((shares <= at * shares[-1]).sum()), len(shares) - 1)
