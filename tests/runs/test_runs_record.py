@@ -522,13 +522,16 @@ def test_interrupted_again_and_again(tmp_path, unbroken):
 
 
 @pytest.mark.parametrize("damage", [b"", b"torn", None])
-def test_with_a_damaged_checkpoint_it_starts_over(tmp_path, unbroken, damage):
+def test_with_a_damaged_checkpoint_it_says_so_and_starts_over(tmp_path, unbroken, damage, capsys):
     made, kept = job(*OPTIONS), store(tmp_path)
     with pytest.raises(Interrupted):
         runs.attempt(made, kept, stop=StopAt(7))
     path = kept.folder(made.id) / "last.ckpt"
     path.write_bytes(path.read_bytes()[:-1000] if damage is None else damage)
     check_equal(kept, made, runs.attempt(made, kept), unbroken)
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt" in line]
+    assert said.startswith(f"rnnbench: {path} cannot be read, and is left out (")
+    assert said.endswith("): starting over")
 
 
 def test_with_a_checkpoint_of_other_source_it_starts_over(tmp_path, unbroken, capsys):

@@ -17,6 +17,7 @@ from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.shown import Network, Shown
 from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
+from rnnbench.datasets.base.words import sizes
 from rnnbench.datasets.own import text
 from rnnbench.datasets.own.symbols import words_of
 from rnnbench.seeds import derive
@@ -171,7 +172,7 @@ class OwnText(Task):
     def summary(self, data: Data) -> str:
         """`1,115,394 characters, 65 different; 15,686/872/872 chunks of 64`."""
         found = self.read.text
-        chunks = "/".join(f"{split.size:,}" for split in data)
+        chunks = sizes(data)
         return (
             f"{len(found.ids):,} {self.options.unit}s, {len(found.symbols):,} different; {chunks} chunks of "
             f"{self.options.bptt}"

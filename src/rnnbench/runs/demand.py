@@ -116,7 +116,7 @@ def _steps(config: Config) -> tuple[int, tuple[str, ...]]:
     """Steps of the longest training sequence, as far as the options of our datasets tell, and which do."""
     if not _is_ours(config):
         return 1, ()
-    names = ("T", "longest_train", "input_steps", "output_steps")
+    names = ("T", "longest_train", "input_steps", "output_steps", "bptt")
     found = [(name, size) for name in names for size in _count(config, "dataset", name)]
     return max(1, sum(size for _, size in found)), tuple(f"dataset.{name}" for name, _ in found)
 

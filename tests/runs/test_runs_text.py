@@ -1,0 +1,135 @@
+"""Runs on a text: every listed cell, killed and resumed to the bit, refused in a sentence, loaded again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+
+import pytest
+import torch
+from runs_tools import but_times, job, outcomes, store
+
+from rnnbench.errors import AxisRefused, BadInput
+from rnnbench.runs import checkpoint, load, registry, run
+from rnnbench.runs.watch import RunHooks
+from rnnbench.store import samples
+from rnnbench.training import Interrupted
+
+NOVEL = "".join("the cat sat on a mat, "[n * n * n % 101 % 22] for n in range(1500))
+ENTRIES = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
+DENSE = sorted(name for name, meta in ENTRIES.items() if meta["operator"] == "dense" or not meta.get("recurrent", True))
+OPTIONS = ("dataset=own_text", "dataset.bptt=8", "budget.batch_size=6", "encoder_size=6", "hidden_size=6")
+
+
+@pytest.fixture
+def novel(tmp_path):
+    path = tmp_path / "novel.txt"
+    path.write_text(NOVEL)
+    return path
+
+
+def on(novel, *more):
+    return job(*OPTIONS, f"dataset.path={novel}", *more)
+
+
+def done(made, kept):
+    """The record and the best weights of a run."""
+    record = run.attempt(made, kept)
+    assert record["status"] == "ok", record["reason"]
+    return record, checkpoint.load(kept.folder(made.id) / checkpoint.BEST)
+
+
+def runs_whole(cell, novel, folder):
+    kept = store(folder)
+    made = on(novel, f"cell={cell}", "budget.updates=4", "budget.val_every=2", "dataset.sample.characters=12")
+    record, _ = done(made, kept)
+    assert record["metrics"]["test/bpc"] == pytest.approx(record["metrics"]["test/loss"] / 0.6931471805599453, rel=1e-6)
+    assert set(record["floors"]) == {"unigram", "bigram", "trigram", "bz2"}
+    shown = samples.read(kept.folder(made.id) / samples.FILE)
+    assert (shown.kind, len(shown.sample)) == ("text", 12)
+    assert shown.prompt == NOVEL[1425 : 1425 + 8]
+    assert record["dataset"]["reading"]["facts"]["sizes"] == [1350, 75, 75]
+    novel.rename(folder / "elsewhere.txt")
+    model = load.load_model(made.id, results=folder)
+    assert sum(p.numel() for p in model.parameters()) == record["params"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "cell", [*random.Random(8).sample([c for c in DENSE if ENTRIES[c].get("recurrent", True)], 1), "tcn"]
+)
+def test_a_listed_cell_runs_on_a_text(cell, novel, tmp_path):
+    runs_whole(cell, novel, tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", DENSE)
+def test_every_listed_cell_runs_on_a_text(cell, novel, tmp_path):
+    runs_whole(cell, novel, tmp_path / "store")
+
+
+@contextlib.contextmanager
+def at_update(update, act):
+    """Within the block the hooks of every run act after update n."""
+    progress = RunHooks.progress
+
+    def watched(self, done, row):
+        progress(self, done, row)
+        if done == update:
+            act()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunHooks, "progress", watched)
+        yield
+
+
+def equal(found, expected):
+    assert but_times(found[0]) == but_times(expected[0])
+    assert all(torch.equal(found[1][name], weight) for name, weight in expected[1].items())
+
+
+@pytest.mark.integration
+def test_killed_within_an_epoch_and_resumed_is_to_the_bit_the_unbroken_run(novel, tmp_path):
+    made = on(novel, "harness.checkpoint_seconds=0", "depth=2", "cell=lstm")
+    expected = done(made, store(tmp_path / "whole"))
+
+    asked = store(tmp_path / "asked")
+    with at_update(7, lambda: signal.raise_signal(signal.SIGTERM)), pytest.raises(Interrupted, match="SIGTERM"):
+        run.attempt(made, asked)
+    saved = checkpoint.load(asked.folder(made.id) / checkpoint.LAST)
+    assert saved["progress"]["update"] == 7
+    assert [len(layer) for layer in saved["carried"]] == [2, 2]
+    equal(done(made, asked), expected)
+
+    killed = store(tmp_path / "killed")
+    if not (pid := os.fork()):
+        with at_update(8, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            run.attempt(made, killed)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    saved = checkpoint.load(killed.folder(made.id) / checkpoint.LAST)
+    assert saved["progress"]["update"] == 5  # the last validation
+    equal(done(made, killed), expected)
+    assert outcomes(killed.folder(made.id))[-1] == "ok"
+
+
+@pytest.mark.parametrize("way", ["backward", "bidirectional"])
+def test_a_network_that_sees_the_symbols_to_come_is_refused(novel, way):
+    with pytest.raises(AxisRefused, match="would see the very steps"):
+        on(novel, f"direction={way}")
+
+
+def test_the_id_is_of_the_text_and_not_of_its_place(novel, tmp_path):
+    other = tmp_path / "the same.txt"
+    other.write_text(NOVEL)
+    assert on(novel).id == on(other).id
+    other.write_text(NOVEL + "!")
+    assert on(novel).id != on(other).id
+
+
+def test_what_is_no_text_is_refused_in_one_sentence(novel, tmp_path):
+    novel.write_bytes(b"caf\xe9" * 100)
+    with pytest.raises(BadInput, match=r"novel.txt is not UTF-8 \(byte 0xe9 at 3\)"):
+        run.attempt(on(novel), store(tmp_path / "store"))
