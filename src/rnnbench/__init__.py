@@ -28,7 +28,7 @@ from rnnbench._version import __version__ as __version__
 if TYPE_CHECKING:
     from rnnbench.errors import AxisRefused, BadInput, MissingData
     from rnnbench.face.loading import load_data, load_model
-    from rnnbench.face.reading import compare, curves, leaderboard, records, tables
+    from rnnbench.face.reading import compare, curves, leaderboard, outcomes, records, tables
     from rnnbench.face.running import plan, run, sweep
     from rnnbench.face.studies import ablation, claims, search
     from rnnbench.store.record import RecordError
@@ -48,6 +48,7 @@ __all__ = [
     "leaderboard",
     "load_data",
     "load_model",
+    "outcomes",
     "plan",
     "records",
     "run",
@@ -61,7 +62,7 @@ _ROOMS = {
     "store.record": ("RecordError",),
     "training.outcomes": ("Interrupted",),
     "face.running": ("plan", "run", "sweep"),
-    "face.reading": ("compare", "curves", "leaderboard", "records", "tables"),
+    "face.reading": ("compare", "curves", "leaderboard", "outcomes", "records", "tables"),
     "face.studies": ("ablation", "claims", "search"),
     "face.loading": ("load_data", "load_model"),
 }

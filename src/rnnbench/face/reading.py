@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,8 +18,14 @@ from rnnbench.face.words import Words
 if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Table
     from rnnbench.store.curves import Curves
+    from rnnbench.store.outcomes import Outcomes
 
+RUN = ["id", "dataset", "label", "seed"]  # what says in a long frame which run a row is of
 CURVES = {"id": "str", "dataset": "str", "label": "str", "seed": "Int64", "step": "Int64"}
+OUTCOMES = {
+    "id": "str", "dataset": "str", "label": "str", "seed": "Int64", "item": "Int64", "loss": "float64",
+    "count": "Int64", "right": "boolean",
+}  # fmt: skip
 
 
 def records(*selection: Words, results: str | Path | None = None) -> pd.DataFrame:
@@ -181,6 +187,44 @@ def curves(*selection: Words, results: str | Path | None = None) -> pd.DataFrame
         for place in found.places:  # of several that have a run, the one named first
             histories = place.curves((wanted & place.ids) - histories.keys()) | histories
         return _long(found.frame, histories)
+
+
+def outcomes(*selection: Words, results: str | Path | None = None) -> pd.DataFrame:
+    """How every run did on every item of its test split, a row a run and item: id, dataset, label, seed, item, loss,
+    count, right.
+
+    item: its place in the test split, a sequence, window, clip or chunk of text; the same one of all runs of one
+    data_hash. loss: its mean over what the item counts, missing where that is nothing; count: how much that is (steps,
+    symbols; else 1): the mean of the losses by count is the run's test/loss. right: missing where an item is neither
+    right nor wrong.
+
+    ``outcomes("dataset=digits").pivot_table("loss", "item", ["label", "seed"])``. Words and errors as `records`. Runs
+    of versions that kept no outcomes have no rows, nor have those whose file does not belong to their record.
+    """
+    with undisturbed(torch=False):
+        found = selected(selection, results, may_be_empty=True)[0]
+        wanted = set(found.frame["id"])
+        kept: dict[str, Outcomes] = {}
+        for place in found.places:  # of several that have a run, the one named first
+            kept = place.outcomes((wanted & place.ids) - kept.keys()) | kept
+        return _by_item(found.frame, kept)
+
+
+def _by_item(runs: pd.DataFrame, kept: Mapping[str, Outcomes]) -> pd.DataFrame:
+    """The outcomes of a runs frame, one run under the other."""
+    parts = [_of_run(each, kept[each["id"]]) for each in runs[RUN].to_dict("records") if each["id"] in kept]
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in OUTCOMES.items()})
+    return pd.concat(parts, ignore_index=True).astype(OUTCOMES)
+
+
+def _of_run(run: Mapping[Hashable, Any], of: Outcomes) -> pd.DataFrame:
+    right = pd.array([pd.NA] * of.items if of.right is None else of.right, dtype="boolean")
+    right[of.count == 0] = pd.NA
+    columns = {"item": range(of.items), "loss": of.loss, "count": of.count, "right": right}
+    return pd.DataFrame(dict.fromkeys(RUN) | columns, columns=list(OUTCOMES)).assign(
+        **{str(k): v for k, v in run.items()}
+    )
 
 
 def _long(runs: pd.DataFrame, histories: Curves) -> pd.DataFrame:

@@ -168,8 +168,12 @@ def read_run(path: Path, record: Record) -> Outcomes:
     if (mine := found.get(str(record["id"]))) is None:
         raise BadInput(f"{path} has no outcomes of run {record['id']}.")
     if why := mine.objection(record):
-        raise BadInput(f"{path} does not belong to the record of run {record['id']}: {why}.")
+        raise BadInput(_foreign(path, record, why))
     return mine
+
+
+def _foreign(path: Path, record: Record, why: str) -> str:
+    return f"{path} does not belong to the record of run {record['id']}: {why}."
 
 
 def gather(source: Store | Path, records: Iterable[Record]) -> tuple[dict[str, Outcomes], dict[str, str]]:
@@ -199,7 +203,7 @@ def gather(source: Store | Path, records: Iterable[Record]) -> tuple[dict[str, O
         if (mine := there.get(record["id"])) is None:
             continue
         if why := mine.objection(record):
-            problems[f"{path}, run {record['id']}"] = f"its outcomes do not belong to the record: {why}"
+            problems[f"{path}, run {record['id']}"] = _foreign(path, record, why)
         else:
             found[record["id"]] = mine
     return found, problems
@@ -212,8 +216,7 @@ def read_published(folder: Path, records: Iterable[Record]) -> dict[str, Outcome
     """
     found, problems = gather(folder, records)
     if problems:
-        path, why = next(iter(problems.items()))
-        raise BadInput(why if path in why else f"{path}: {why}.")
+        raise BadInput(next(iter(problems.values())))
     return found
 
 

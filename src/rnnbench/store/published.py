@@ -4,6 +4,7 @@
 
     records.jsonl      one record a line, by id: the result      sweep.json    its head, see `PublishedHead`
     curves.jsonl       histories, where a table needs them       samples/      predictions, of networks for frames
+    outcomes.npz       the loss of each test item of its runs
 
 All else in such a folder is derived from these (`reports.publish`).
 """
@@ -27,13 +28,23 @@ from rnnbench.store.record import Record, RecordError
 RECORDS, HEAD = "records.jsonl", "sweep.json"
 
 
+class FrozenOutcomes(TypedDict):
+    """What a published set says of its outcomes by test item. runs: how many have some; sha256: of the file; left_out:
+    its bytes, where they were too many to keep."""
+
+    runs: int
+    sha256: NotRequired[str]
+    left_out: NotRequired[int]
+
+
 class PublishedHead(TypedDict):
     """What a published set says of itself.
 
     name: its own. command: makes its runs again. skipped: cells that were never started. not_run: what had no record
     when it was frozen, by entry. ablation, search: as in the sweep's `Manifest`. samples: the sha256 of the samples
-    that it keeps, by run, in the order in which they are shown. sweeps, claims: of the set of claims, the runs of each
-    experiment, and the claims as they were worded. runs: its ids, put there by who reads the records; not in the file.
+    that it keeps, by run, in the order in which they are shown. outcomes: what it keeps of the items of test. sweeps,
+    claims: of the set of claims, the runs of each experiment, and the claims as they were worded. runs: its ids, put
+    there by who reads the records; not in the file.
     """
 
     name: str
@@ -43,6 +54,7 @@ class PublishedHead(TypedDict):
     ablation: NotRequired[Experiment | None]
     search: NotRequired[SearchRules]
     samples: NotRequired[dict[str, str]]
+    outcomes: NotRequired[FrozenOutcomes]
     sweeps: NotRequired[dict[str, list[str]]]
     claims: NotRequired[list[Composed]]
     runs: NotRequired[list[str]]
@@ -126,7 +138,9 @@ def _is_head(content: Mapping[str, object]) -> bool:
         fits(content, PUBLISHED_HEAD)
         and is_search(content.get("search", {}))
         and are_skipped(content.get("skipped", []))
-        and all(map(_has_no_null, (content.get(key, {}) for key in ("not_run", "samples", "sweeps", "claims"))))
+        and all(
+            map(_has_no_null, (content.get(key, {}) for key in ("not_run", "samples", "outcomes", "sweeps", "claims")))
+        )
     )
 
 

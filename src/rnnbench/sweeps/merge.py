@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rnnbench.errors import UNWRITABLE, BadInput, shown
 from rnnbench.runs import attempts
+from rnnbench.store import outcomes as outcomes_file
 from rnnbench.store import record as records
 from rnnbench.store.files import LARGEST_TABLE, read_regular
 from rnnbench.store.gathered import the_record
@@ -29,6 +30,7 @@ from rnnbench.store.manifests import (
     read_manifest_file,
     skipped_cells,
 )
+from rnnbench.store.outcomes import Outcomes
 from rnnbench.store.published import HEAD, RECORDS, PublishedHead, read_head, read_what_can_be
 from rnnbench.store.record import Record
 from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep, resolve
@@ -149,7 +151,7 @@ def _merge_run(store: Store, place: Run, found: Merged, unfinished: bool) -> Non
         return
     record = the_record(place)
     if _wanted(store, record, place.where, found):
-        _copy_record(store, record, place.where, found)
+        _copy_record(store, record, place.where, found, _outcomes(place.where, [record], found))
 
 
 def _merge_runs(store: Store, other: Store, runs: Iterable[str], found: Merged, unfinished: bool) -> None:
@@ -240,7 +242,7 @@ def _merge_unfinished(store: Store, folder: Path, found: Merged, wanted: bool) -
         _copy(store, folder, folder.name)
 
 
-def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None = None) -> None:
+def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str | bytes] | None = None) -> None:
     """A run folder, or these files as one, under its name at once."""
     temporary = store.root / f".merge-{run}-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -249,8 +251,8 @@ def _copy(store: Store, folder: Path, run: str, files: Mapping[str, str] | None 
             _copy_tree(folder, temporary)
         else:
             temporary.mkdir()
-            for name, text in files.items():
-                write_atomic(temporary / name, text)
+            for name, content in files.items():
+                write_atomic(temporary / name, content)
         _sync(temporary)
         os.rename(temporary, store.folder(run))
     except OSError:
@@ -310,12 +312,13 @@ def _sync(folder: Path) -> None:
 
 
 def _merge_published(store: Store, folder: Path, found: Merged) -> None:
-    """A published set: a record each, without weights, curves or attempts, and its manifest."""
+    """A published set: a record each with its outcomes, without weights, curves or attempts; and its manifest."""
     if not all(_is_plain(folder / name, found) for name in (RECORDS, HEAD)):
         return
     runs = []
     good, problems = read_what_can_be(folder)
     found.problems += [f"{folder}: {problem}" for problem in problems.values()]
+    outcomes = _outcomes(folder, good.values(), found)
     for run, record in good.items():
         try:
             _check(record, run)
@@ -324,7 +327,7 @@ def _merge_published(store: Store, folder: Path, found: Merged) -> None:
             continue
         runs.append(run)
         if _wanted(store, record, folder, found):
-            _copy_record(store, record, folder, found)
+            _copy_record(store, record, folder, found, outcomes)
     try:
         _join_manifest(store, read_head(folder)["name"], _as_manifest(read_head(folder), runs), found)
     except (BadInput, ValueError) as error:
@@ -341,10 +344,24 @@ def _as_manifest(head: PublishedHead, runs: list[str]) -> Manifest:
     return manifest
 
 
-def _copy_record(store: Store, record: Record, folder: Path, found: Merged) -> None:
-    """A run of a published set: its record, and a note on where it comes from."""
+def _outcomes(folder: Path, wanted: Iterable[Record], found: Merged) -> dict[str, Outcomes]:
+    """What a published set has of its runs' test items; names what cannot be read, or belongs to no such record."""
+    if not _is_plain(folder / outcomes_file.FILE, found):
+        return {}
+    good, problems = outcomes_file.gather(folder, wanted)
+    found.problems += problems.values()
+    return good
+
+
+def _copy_record(
+    store: Store, record: Record, folder: Path, found: Merged, outcomes: Mapping[str, Outcomes]
+) -> None:  # fmt: skip
+    """A run of a published set: its record, its outcomes where there are some, and a note on where it comes from."""
     note = {"from": str(folder), "weights": False, "why": "a published set holds records, no weights or curves"}
-    _copy(store, folder, record["id"], {NOTE: json.dumps(note) + "\n", "record.json": records.dumps(record)})
+    files: dict[str, str | bytes] = {NOTE: json.dumps(note) + "\n", "record.json": records.dumps(record)}
+    if (mine := outcomes.get(record["id"])) is not None:
+        files[outcomes_file.FILE] = outcomes_file.dumps([mine])
+    _copy(store, folder, record["id"], files)
     found.copied += 1
     found.frozen += 1
 

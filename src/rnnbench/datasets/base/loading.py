@@ -14,10 +14,12 @@ from torch import Tensor
 
 from rnnbench.datasets.base import losses
 from rnnbench.datasets.base.losses import IGNORED, valid_steps
+from rnnbench.datasets.base.named_metrics import is_named
 from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
 
+TRIED = 64  # sequences that metrics are tried on
 AT_ONCE = 1024  # sequences that are fed together
 VALUES_AT_ONCE = 1 << 20  # that are looked at together: bounds the memory, and stays in the processor's cache
 INPUT_AXES = {"features": ("step", "channel"), "tokens": ("step",), "frames": ("step", "channel", "row", "column")}
@@ -47,6 +49,18 @@ def check(task: Task, data: Data) -> None:
         check_pictures(task, pictures)
     if type(task).loss is Task.loss:  # else only the task knows what its targets are
         _check_targets(task, data)
+    if any(map(is_named, task.spec.metrics)):
+        _try_metrics(task, data.val)
+
+
+def _try_metrics(task: Task, split: Split) -> None:
+    """Metrics of torchmetrics' are asked about a few sequences for which a network would give zeros: what torchmetrics
+    refuses, it refuses before anything is trained."""
+    batch = task.batch(split, torch.arange(min(split.size, TRIED)))
+    classes = task.spec.loss == CLASSES
+    metrics = task.metrics()
+    metrics.update(torch.zeros(*batch.y.shape, task.spec.output_size) if classes else torch.zeros(batch.y.shape), batch)
+    metrics.compute()
 
 
 def check_pictures(task: Task, pictures: Tensor) -> None:

@@ -247,13 +247,15 @@ def is_named(name: str) -> bool:
 
 
 def from_name(name: str) -> NamedMetric:
-    """The metric of a canonical name, as a spec has it: what `resolve` made it from."""
+    """The metric of a canonical name, as a spec has it: what `resolve` made. A goal that torchmetrics does not know is
+    told by the spec, and `max` here."""
     match = _CANONICAL.fullmatch(name)
     if match is None:
         raise ValueError(f"{name!r} is no metric of torchmetrics")
     arguments = dict(_argument(text) for text in match[2].split(" ")) if match[2] else {}
     of: Literal["classes", "numbers"] = "numbers" if match[1] in NUMBERS else "classes"
-    return resolve({"name": match[1], "goal": "max", **arguments}, of=of, classes=2 if _two(match[1]) else None)
+    known = NUMBERS.get(match[1]) or CLASSES.get(match[1]) or TWO_CLASSES[_two(match[1])]
+    return resolve({"name": match[1], "goal": known.goal or "max", **arguments}, of=of)
 
 
 def _argument(text: str) -> tuple[str, Any]:

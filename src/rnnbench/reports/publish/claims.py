@@ -14,6 +14,7 @@ from rnnbench.errors import BadInput
 from rnnbench.reports.claims.command import CLAIMS, needs_history, own_runs
 from rnnbench.reports.claims.wording import Claim, Node, read_claims
 from rnnbench.reports.publish.freeze import folder_of, write_set
+from rnnbench.reports.publish.outcomes import freeze_outcomes
 from rnnbench.store.manifests import SkippedCells, not_run, read_manifest
 from rnnbench.store.published import PublishedHead, own_published
 from rnnbench.store.record import Record
@@ -48,7 +49,10 @@ def publish_claims(store: Store, content: Node, *, partial: bool = False) -> Pat
     if not found or (gathered.missing and not partial):
         raise BadInput(_lacking(gathered.missing, some=bool(found)))
     curves_of = _with_history(claims, gathered.runs)
-    return write_set(folder_of(store, CLAIMS), _head(gathered, content), found, curves=store, curves_of=curves_of)
+    folder, head = folder_of(store, CLAIMS), _head(gathered, content)
+    if outcomes := freeze_outcomes(store, found, folder):
+        head["outcomes"] = outcomes
+    return write_set(folder, head, found, curves=store, curves_of=curves_of)
 
 
 def _gather(store: Store, names: Iterable[str]) -> _Gathered:

@@ -13,6 +13,7 @@ from rnnbench.reports.boards.all_tables import all_tables
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_figure import board_link
 from rnnbench.reports.boards.leaderboard_table import leaderboard_table
+from rnnbench.reports.publish.outcomes import changed_outcomes, outcome_lines
 from rnnbench.reports.publish.predictions import changed, links
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.searched import with_searches
@@ -37,7 +38,7 @@ def verify(folder: Path) -> list[str]:
         names = derive(folder, Path(fresh))
         found = [name for name in names if read_if_regular(folder / name) != (Path(fresh) / name).read_bytes()]
     extra = sorted({f"tables/{path.name}" for path in (folder / "tables").glob("*")} - set(names))
-    return found + extra + changed(folder)
+    return found + extra + changed(folder) + changed_outcomes(folder)
 
 
 def frame_of(head: PublishedHead, found: Iterable[Record]) -> pd.DataFrame:
@@ -102,6 +103,7 @@ def _readme(head: PublishedHead, found: Iterable[Record], pictures: Iterable[str
         "",
         "The table is [leaderboard.md](leaderboard.md), others are in [tables.md](tables.md); every number of theirs "
         "comes from [records.jsonl](records.jsonl).",
+        *outcome_lines(head, len(found)),
         *["The verdicts on the claims: [claims.md](claims.md)."] * ("claims" in head),
         *["The search: [search.md](search.md), its trials in [search_trials.csv](search_trials.csv)."]
         * ("search" in head),

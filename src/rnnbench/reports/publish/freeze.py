@@ -6,6 +6,7 @@
     tables.md, tables/ what `rnnbench tables` says of them       figures/                drawn from the same
     README.md          the command, commit, machine and versions, read from the records
     samples/           of networks that predict frames: what the figures of predictions are drawn from
+    outcomes.npz       the loss of each test item of its runs, where they are not too large (publish/outcomes.py)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from rnnbench.errors import BadInput
 from rnnbench.reports.boards.leaderboard_figure import draw_board
 from rnnbench.reports.publish.derive import derive, frame_of
+from rnnbench.reports.publish.outcomes import freeze_outcomes
 from rnnbench.reports.publish.predictions import draw_frozen, freeze
 from rnnbench.store.curves import write_curves
 from rnnbench.store.door import refused
@@ -56,6 +58,8 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
     folder = folder_of(store, name)
     if samples := freeze(store, found.values(), folder):
         head["samples"] = samples
+    if outcomes := freeze_outcomes(store, found, folder):
+        head["outcomes"] = outcomes
     return write_set(folder, head, found, curves=store if "ablation" in head else None)
 
 

@@ -14,6 +14,8 @@ from rnnbench.reports.selection.frame import records_frame, store_frame
 from rnnbench.store.curves import Curves, read_curves
 from rnnbench.store.gathered import the_record
 from rnnbench.store.manifests import read_manifest, read_manifests
+from rnnbench.store.outcomes import Outcomes
+from rnnbench.store.outcomes import gather as gather_outcomes
 from rnnbench.store.published import Head, PublishedHead, frozen_samples, read_head, read_what_can_be
 from rnnbench.store.record import Record, RecordError
 from rnnbench.store.results import Found, PublishedSet, Run, Runs, Sweep
@@ -63,6 +65,11 @@ class Place:
     def curves(self, runs: Iterable[str]) -> Curves:
         """Histories by id."""
         return read_curves(self.where, runs)
+
+    def outcomes(self, runs: Iterable[str]) -> dict[str, Outcomes]:
+        """The outcomes by test item of those runs that have some; what does not belong to its record is left out."""
+        found = (record for run in sorted(set(runs)) if (record := self.read(run)) is not None)
+        return gather_outcomes(self.where, found)[0]
 
     def samples(self, run: str) -> Path:
         """A run's samples file, there or not."""
