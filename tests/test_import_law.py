@@ -57,6 +57,8 @@ MAY_IMPORT_INSIDE: dict[str, dict[str, set[str]]] = {
         "film": {"base"},
         "own": {"base"},
         ANY_OTHER: {"base", "film", "own"},  # a dataset's file
+        "fsdd": {"base", "own", "own_sequences"},  # these two are read as users' sequences are
+        "uea": {"base", "own", "own_sequences"},
         "moving_digits": {"base", "film", "digits"},  # these three draw their films from another's images
         "moving_mnist": {"base", "film", "mnist"},
         "moving_mnist_pp": {"base", "film", "mnist"},

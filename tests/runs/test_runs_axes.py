@@ -18,7 +18,8 @@ from rnnbench.runs.plan import prepare
 ENTRIES = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
 CELLS = {name: meta for name, meta in ENTRIES.items() if meta.get("recurrent", True)}
 DENSE = [name for name, meta in CELLS.items() if meta["operator"] == "dense"]
-OF_FILES = ("own_", "ptb", "shakespeare")  # datasets whose vocabulary or columns lie in a file that may not be here
+# Datasets whose vocabulary, columns or classes lie in a file that may not be here.
+OF_FILES = ("own_", "fsdd", "ptb", "shakespeare", "uea")
 FRAMES = ("cell=convlstm", "dataset=moving_digits")
 PEEPHOLES = {name: registry.read("peephole", name) for name in registry.choices("peephole")}
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnnbench.datasets.copy_memory import CopyMemory
     from rnnbench.datasets.digits import Digits
     from rnnbench.datasets.dyck import Dyck
+    from rnnbench.datasets.fsdd import FSDD
     from rnnbench.datasets.japanese_vowels import JapaneseVowels
     from rnnbench.datasets.mnist import MNIST
     from rnnbench.datasets.mnist1d import MNIST1D
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
     from rnnbench.datasets.parity import Parity
     from rnnbench.datasets.radar import Radar
     from rnnbench.datasets.temporal_order import TemporalOrder
+    from rnnbench.datasets.uea import UEA
 
 __all__ = [
+    "FSDD",
     "MNIST",
     "MNIST1D",
+    "UEA",
     "Adding",
     "AnBn",
     "Batch",
@@ -67,6 +71,7 @@ __all__ = [
 ]
 
 _FILES = {
+    "FSDD": "fsdd",
     "MNIST": "mnist",
     "MNIST1D": "mnist1d",
     "Adding": "adding",
@@ -86,6 +91,7 @@ _FILES = {
     "Parity": "parity",
     "Radar": "radar",
     "TemporalOrder": "temporal_order",
+    "UEA": "uea",
 }
 
 

@@ -14,6 +14,7 @@ from rnnbench.datasets.base.fetch import RemoteFile, fetch
 from rnnbench.datasets.base.spec import Data, Split, TaskSpec
 from rnnbench.datasets.base.splits import class_floors, stratified
 from rnnbench.datasets.base.task import Task
+from rnnbench.datasets.own import ts_files
 from rnnbench.seeds import derive
 
 CHANNELS, CLASSES, LONGEST = 12, 9, 29
@@ -79,21 +80,10 @@ class JapaneseVowels(Task):
 
 
 def read_ts(path: Path) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
-    """A UEA .ts file: its cases, each T F, and their classes numbered in the order of the header's @classLabel.
-
-    A case is one line, `channel:channel:...:class`, and a channel is its values, separated by commas; T may differ.
-    """
-    names: list[str] = []
-    cases, labels = [], []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        line = line.strip()
-        if line.lower().startswith("@classlabel"):
-            names = line.split()[2:]  # after the name of the field and `true`
-        elif line and line[0] not in "#@":
-            *channels, label = line.split(":")
-            cases.append(np.array([channel.split(",") for channel in channels], dtype=np.float64).T)
-            labels.append(names.index(label))
-    return cases, np.array(labels, dtype=np.int64)
+    """A UEA .ts file: its cases, each T F, and their classes numbered in the order of the header's @classLabel."""
+    names = ts_files.classes(path)
+    read = ts_files.read(path)
+    return read.x, np.array([names.index(label) for label in read.labels], dtype=np.int64)
 
 
 def _pad(

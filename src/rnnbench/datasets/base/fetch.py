@@ -19,11 +19,14 @@ _verified: set[tuple[str, int, int, str]] = set()  # path, bytes, mtime, sha256:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file with its sha256 and the addresses that serve it, best first."""
+    """A file with its sha256 and the addresses that serve it, best first.
+
+    sha256: None of an archive that its server packs anew as it likes: whoever opens it checks what is in it.
+    """
 
     folder: str
     name: str
-    sha256: str
+    sha256: str | None
     urls: tuple[str, ...]
 
     @property
@@ -51,7 +54,8 @@ def fetch(file: RemoteFile) -> Path:
     try:
         if not path.exists():
             _download(file, path)
-        _verify(file, path)
+        if file.sha256 is not None:
+            _verify(path, file.sha256)
     except OSError as error:
         raise MissingData(
             f"{path} cannot be read ({error.strerror or error}): make it readable, or delete it."
@@ -59,16 +63,16 @@ def fetch(file: RemoteFile) -> Path:
     return path
 
 
-def _verify(file: RemoteFile, path: Path) -> None:
+def _verify(path: Path, sha256: str) -> None:
     stat = path.stat()
-    key = (str(path), stat.st_size, stat.st_mtime_ns, file.sha256)
+    key = (str(path), stat.st_size, stat.st_mtime_ns, sha256)
     if key in _verified:
         return
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != file.sha256:
+    if found != sha256:
         raise MissingData(
-            f"{path} is corrupt (sha256 {found[:12]}... instead of {file.sha256[:12]}...): "
+            f"{path} is corrupt (sha256 {found[:12]}... instead of {sha256[:12]}...): "
             "delete the file and run again to fetch it anew."
         )
     _verified.add(key)
@@ -82,10 +86,11 @@ def _download(file: RemoteFile, path: Path) -> None:
     level = logger.level
     logger.setLevel(logging.WARNING)
     failures = []
+    known = None if file.sha256 is None else f"sha256:{file.sha256}"
     try:
         for url in file.urls:
             try:
-                pooch.retrieve(url, known_hash=f"sha256:{file.sha256}", fname=file.name, path=path.parent)
+                pooch.retrieve(url, known_hash=known, fname=file.name, path=path.parent)
                 return
             except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
                 failures.append(f"{url.split('/')[2]}: {_reason(error)}")

@@ -56,16 +56,21 @@ def _part(path: Path, held: list[str], ending: str) -> Sequences:
     return Sequences(cut, y, names, [str(channel) for channel in range(x.shape[2])], groups)
 
 
-def _numbers(path: Path, name: str) -> NDArray[Any]:
-    """The sequences, N T C."""
+def _read(path: Path, name: str, instead: str, *, texts: bool = False) -> NDArray[Any]:
+    """One array of the file, never a pickle."""
     try:
-        x = arrays.read(path, name)
+        return arrays.read(path, name, texts=texts)
     except BadInput as error:
-        if "Object arrays" in str(error) or "holds object" in str(error):
+        if "holds object" in str(error):
             raise BadInput(
-                f"{path.name}: {name} holds objects (a pickle), which are never opened: pad it and give lengths."
+                f"{path.name}: {name} holds objects (a pickle), which are never opened: {instead}."
             ) from None
         raise
+
+
+def _numbers(path: Path, name: str) -> NDArray[Any]:
+    """The sequences, N T C."""
+    x = _read(path, name, "pad it and give lengths")
     if x.ndim == 2:
         x = x[:, :, None]
     if x.ndim != 3 or 0 in x.shape:
@@ -77,7 +82,7 @@ def _numbers(path: Path, name: str) -> NDArray[Any]:
 
 def _texts(path: Path, name: str) -> list[str]:
     """Labels or groups, one a sequence, as texts."""
-    values = arrays.read(path, name, texts=True)
+    values = _read(path, name, "save numbers or texts", texts=True)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:

@@ -61,7 +61,8 @@ def read(
     found = as_sequences(zip(files, sounds, strict=True), labels, groups, audio)
     others = sum(1 for path in folder.rglob("*") if path.suffix.lower() == ".wav") - len(set(paths))
     if others > 0:
-        said.append(f"{others:,} wav files that {LABELS} does not name are left out")
+        are = "file that {} does not name is" if others == 1 else "files that {} does not name are"
+        said.append(f"{others:,} wav {are.format(LABELS)} left out")
     found.said[:0] = said
     return found
 

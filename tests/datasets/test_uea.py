@@ -1,0 +1,66 @@
+"""Sets of the archives by name: from the cache folder, by checksum where they are known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnbench.datasets import UEA, japanese_vowels, uea
+from rnnbench.errors import BadInput, MissingData
+
+
+def lay(cache: Path, name: str, train: list[str], test: list[str]) -> None:
+    (cache / "uea_ucr").mkdir(exist_ok=True)
+    for part, rows in (("TRAIN", train), ("TEST", test)):
+        (cache / "uea_ucr" / f"{name}_{part}.ts").write_text("\n".join(["@classLabel true up down", "@data", *rows]))
+
+
+ROWS = [f"{n},{n + 1},{n * n}:{'up' if n % 2 else 'down'}" for n in range(24)]
+
+
+def test_files_of_the_cache_folder_are_read_by_name(cache: Path, offline: None) -> None:
+    lay(cache, "Mine", ROWS[:16], ROWS[16:])
+    task = UEA("Mine")
+    assert [split.size for split in task.load()] == [14, 2, 8]
+    assert task.spec.labels == ("down", "up")
+    assert task.spec.name == "uea"
+    assert task.spec.protocol.startswith("Mine ")
+    assert [name.split()[-1] for name in task.content.parts[2].names] == ["Mine_TEST.ts"] * 8
+    lay(cache, "Mine", ROWS[:16], ROWS[16:23])
+    assert UEA("Mine").spec.protocol != task.spec.protocol
+
+
+def test_equal_sequences_of_a_published_split_are_told(cache: Path, offline: None) -> None:
+    lay(cache, "Twice", ROWS[:16], [*ROWS[16:], ROWS[3], ROWS[4]])
+    (warning,) = UEA("Twice").reading().warnings
+    assert "case 4 of Twice_TRAIN.ts" in warning
+    assert "case 9 of Twice_TEST.ts (test) hold the same values, as 1 more do" in warning
+
+
+def test_what_is_not_there_is_said_with_the_way_to_it(cache: Path, offline: None) -> None:
+    with pytest.raises(
+        MissingData, match=r"Heartbeat_TRAIN\.ts is missing, and Heartbeat is none of the sets that are "
+    ):
+        UEA("Heartbeat").load()
+    with pytest.raises(MissingData, match=r"BasicMotions_TRAIN\.ts is missing and could not be downloaded"):
+        UEA().load()
+    lay(cache, "GunPoint", ROWS[:16], ROWS[16:])
+    with pytest.raises(MissingData, match=r"GunPoint_TRAIN\.ts is corrupt"):
+        UEA("GunPoint").load()
+    for name in ("../x", "", None):
+        with pytest.raises(BadInput, match=r"dataset\.name must name a set"):
+            UEA(name)
+
+
+@pytest.mark.data
+def test_japanese_vowels_is_the_same_test_set(need) -> None:
+    need(*japanese_vowels.FILES.values())
+    found = UEA("JapaneseVowels").content
+    cases, labels = japanese_vowels.read_ts(Path(os.environ["RNNBENCH_DATA"]) / "uea_ucr" / "JapaneseVowels_TEST.ts")
+    assert np.array_equal(found.parts[2].y, labels)
+    assert found.parts[2].lengths.tolist() == [len(case) for case in cases]
+    assert [len(part.x) for part in found.parts] == [237, 33, 370]
+    assert uea.KNOWN["JapaneseVowels"] == tuple(file.sha256 for file in japanese_vowels.FILES.values())
