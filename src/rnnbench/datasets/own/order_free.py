@@ -2,8 +2,8 @@
 
 What it reaches needs no recurrence. It is fitted to all that is not tested, train and validation, for it has nothing to
 choose. Features are standardised by these (ddof 0, 0 counting as 1); the regression is multinomial with an L2 penalty,
-C = 1, by L-BFGS to scikit-learn's tolerance of 1e-4 (a tighter one moves one answer in 250 on FSDD's
-speakers): no seed, the same bits from the same data.
+C = 1, by L-BFGS to scikit-learn's tolerance of 1e-4 (a tighter one moves one answer in 250 on FSDD's speakers): no
+seed, the same bits from the same data.
 """
 
 from __future__ import annotations
