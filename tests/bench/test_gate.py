@@ -112,16 +112,19 @@ def test_it_runs_backends_directions_peepholes_and_kinds_of_forecasts(made):
     assert len({job.axes["peephole"] for job in made.jobs}) >= 7
 
 
-def test_the_film_is_the_same_everywhere(tmp_path):
-    gate.write_film(tmp_path / "build" / "film.npy")
+def test_users_files_are_the_same_everywhere(tmp_path):
+    gate.write_files(tmp_path / "build")
     film = np.load(tmp_path / "build" / "film.npy")
     assert (film.shape, film.dtype) == ((60, 16, 16), np.uint8)
     assert (int(film.sum()), int(film[7, 3, 3]), int(film[0, 0, 15])) == (716_800, 12, 60)
     assert len({frame.tobytes() for frame in film}) > 10
-    content = hashlib.sha256((tmp_path / "build" / "film.npy").read_bytes()).hexdigest()
-    assert content == "648735ee62229bd01fa97da57c1e8e4d4f91852b5f53e30808b419f001c829ad", (
-        "it is part of the ids of the baseline's own_frames"
-    )
+    contents = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "build").iterdir()}
+    assert contents == {
+        "film.npy": "648735ee62229bd01fa97da57c1e8e4d4f91852b5f53e30808b419f001c829ad",
+        "sequences.csv": "80e1188037e58ad338aaf9f15db7f35b1a9b678e06b4b580e0ec75a107a7c659",
+        "series.csv": "f50d524498c3c52681dd0b9aac108e4046401c848ed5431278bff29f02a6b896",
+        "text.txt": "854d6bb367d238f67cc033a2a3d7842cd5a92ade5c62224b51e144b3de586e1b",
+    }, "they are part of the ids of the baseline"
 
 
 def test_a_clean_source_with_equal_bits_is_noted_for_what_it_ran(runs, baseline, written, capsys):
@@ -257,7 +260,7 @@ def test_runs_whose_ids_have_come_to_tell_what_is_in_their_film_are_not_gone(
     runs, publishing, written, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    gate.write_film(tmp_path / "build" / "gate" / "film.npy")
+    gate.write_files(tmp_path / "build" / "gate")
     before = {run: record for run, record in runs.items() if record["dataset"]["name"] == "own_frames"}
     moved = {}
     for run, record in before.items():
