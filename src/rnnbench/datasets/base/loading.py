@@ -223,16 +223,19 @@ def _check_targets(task: Task, data: Data) -> None:
 def _fed_targets(task: Task, split: Split) -> Iterator[tuple[int, Batch]]:
     """Every sequence's target as a network is scored on it, with the index of the first of each part.
 
-    As it is stored, where the ends of the split show that it is fed so; else batch by batch.
+    As it is stored, where the ends of the split show that it is fed so; else batch by batch, and of numbers, of which
+    any will do, the ends alone: there may be a million windows of one series.
     """
     ends = torch.tensor([0, split.size - 1])
     stored, fed = Task.batch(task, split, ends), task.batch(split, ends)
     if fed.y.shape == stored.y.shape and bool((fed.y == stored.y).all()):
         for start, y in _parts(split.y):
             yield start, Batch(y, y, None if split.lengths is None else split.lengths[start : start + len(y)])
-    else:
+    elif task.spec.loss in (CLASSES, SHARES):
         for index in torch.arange(split.size).split(AT_ONCE):
             yield int(index[0]), task.batch(split, index)
+    else:
+        yield 0, fed
 
 
 def _check_target_shape(where: str, spec: TaskSpec, batch: Batch) -> None:

@@ -19,7 +19,7 @@ BEST, REFERENCE = "best", "linear"
 RIDGE = 1e-3
 MOST_FITTED = 250_000  # windows x channels that the linear model is fitted on, evenly spread
 LONGEST_FITTED = 2000  # input steps; beyond, no linear model
-VALUES_AT_ONCE = 1 << 20
+VALUES_AT_ONCE = 1 << 17  # a chunk stays in the processor's cache
 
 Values = NDArray[np.float64]
 
@@ -133,8 +133,9 @@ def _add(sums: _Sums, forecast: Values, truth: Values, series: Series, part: NDA
     absolute = np.abs(error)
     sums.square += np.square(error).sum(0)
     sums.absolute += absolute.sum(0)
-    np.add.at(sums.of_part, part, absolute.sum(1))
-    np.add.at(sums.count_of_part, part, truth.shape[1])
+    which, first = np.unique(part, return_index=True)  # origins are in the order of their series
+    sums.of_part[which] += np.add.reduceat(absolute.sum(1), first, axis=0)
+    sums.count_of_part[which] += np.diff(first, append=len(part))[:, None] * truth.shape[1]
     raw = absolute * std
     size = np.abs(forecast * std + mean) + np.abs(truth * std + mean)
     sums.symmetric += float(np.divide(2 * raw, size, out=np.zeros_like(raw), where=size > 0).sum())
