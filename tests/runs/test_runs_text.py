@@ -11,7 +11,7 @@ import pytest
 import torch
 from runs_tools import but_times, job, outcomes, store
 
-from rnnbench.errors import AxisRefused, BadInput
+from rnnbench.errors import AxisRefused, BadInput, MissingData
 from rnnbench.runs import checkpoint, load, registry, run
 from rnnbench.runs.watch import RunHooks
 from rnnbench.store import samples
@@ -133,3 +133,16 @@ def test_what_is_no_text_is_refused_in_one_sentence(novel, tmp_path):
     novel.write_bytes(b"caf\xe9" * 100)
     with pytest.raises(BadInput, match=r"novel.txt is not UTF-8 \(byte 0xe9 at 3\)"):
         run.attempt(on(novel), store(tmp_path / "store"))
+
+
+def test_the_penn_treebanks_files_are_a_part_of_the_id(tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
+    with pytest.raises(MissingData, match=r"ptb.train.txt is missing, and may not be passed on"):
+        job("dataset=ptb")
+    (tmp_path / "ptb").mkdir()
+    for name in ("train", "valid", "test"):
+        (tmp_path / "ptb" / f"ptb.{name}.txt").write_text(" no it was n't black monday \n" * 60)
+    first = job("dataset=ptb")
+    assert set(first.config["dataset"]["meta"]["content"]) == {"path", "val_path", "test_path"}
+    (tmp_path / "ptb" / "ptb.test.txt").write_text(" it was black monday \n" * 60)
+    assert job("dataset=ptb").id != first.id

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from rnnbench.datasets.film import moving_mnist_file
+from rnnbench.datasets.own import sources
 from rnnbench.errors import AxisRefused, BadInput, nearest
 from rnnbench.runs import backends, fields, registry, training_options
 from rnnbench.store.config import (
@@ -104,8 +105,12 @@ def settle(config: Config) -> Config:
 
 
 def _dataset(node: DatasetNode) -> DatasetNode:
-    """The dataset as it is recorded: which of Moving MNIST's two test sets `auto` is, for they do not compare."""
+    """The dataset as it is recorded: which of Moving MNIST's two test sets `auto` is, for they do not compare; and a
+    source that stands for files of the user's own as these files, whose content is a part of the id."""
     options: Composed = {**node}
+    own = sources.own_files(str(options.get("source"))) if "reader" in node["meta"] else {}
+    if own and all(file.is_file() for file in own.values()) and all(options.get(key) is None for key in own):
+        options |= {"source": None, **{key: str(file) for key, file in own.items()}}
     if node["meta"]["name"] == "moving_mnist":
         steps, clips = [options["input_steps"], options["output_steps"]], options["test"]
         if all(isinstance(n, int) for n in (*steps, clips or 0)):  # else its task refuses it

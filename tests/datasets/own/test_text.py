@@ -203,7 +203,7 @@ def test_a_byte_order_mark_is_left_out_and_a_near_name_is_named(tmp_path):
 
 def test_the_penn_treebank_is_the_users_own_three_files(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
-    with pytest.raises(MissingData, match=r"ptb.train.txt is missing, and the Penn Treebank may not be passed on"):
+    with pytest.raises(MissingData, match=r"ptb.train.txt is missing, and may not be passed on"):
         reading({"source": "ptb", "tokens": "words"})
     (tmp_path / "ptb").mkdir()
     for name in ("train", "valid", "test"):

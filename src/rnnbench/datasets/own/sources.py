@@ -9,7 +9,7 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
-from rnnbench.datasets.base.fetch import RemoteFile, fetch
+from rnnbench.datasets.base.fetch import RemoteFile, cache_folder, fetch
 from rnnbench.errors import BadInput, MissingData, nearest, shown
 
 # In rnnbench/datasets/embedded: file name, sha256.
@@ -48,6 +48,18 @@ DOWNLOADS = {
         "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
 }
+
+
+# Files that may not be passed on: everybody puts their own into the cache folder. Folder, then option -> file name.
+BRING_YOUR_OWN = {
+    "ptb": ("ptb", {"path": "ptb.train.txt", "val_path": "ptb.valid.txt", "test_path": "ptb.test.txt"}),
+}
+
+
+def own_files(name: str) -> dict[str, Path]:
+    """The user's own files that a source's name stands for, by option, whether they are there or not; else none."""
+    folder, names = BRING_YOUR_OWN.get(name, ("", {}))
+    return {option: cache_folder() / folder / file for option, file in names.items()}
 
 
 def locate(name: str) -> Path:

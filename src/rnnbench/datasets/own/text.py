@@ -27,9 +27,9 @@ SPLIT = (0.9, 0.05, 0.05)
 LEAST = 2  # symbols of a split: one that is seen, one that is predicted
 BLOCK = 1 << 20  # bytes that are decoded together
 MOST_SYMBOLS = 1_000_000
+MANY_SYMBOLS = 30_000
 MOST_WRITTEN = 10_000  # characters of a sample
 LISTED = 256  # symbols that a reading names
-PTB = {"path": "ptb.train.txt", "val_path": "ptb.valid.txt", "test_path": "ptb.test.txt"}
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 PATHS = ("path", "val_path", "test_path")
 
@@ -72,7 +72,7 @@ class Options:
     @property
     def given(self) -> bool:
         """Whether validation and test are files of their own."""
-        return self.source == "ptb" or self.val_path is not None
+        return self.source in sources.BRING_YOUR_OWN or self.val_path is not None
 
     @property
     def seen_before(self) -> int:
@@ -199,18 +199,14 @@ def files_of(options: Options) -> tuple[Path, ...]:
 
 def _source_files(source: str) -> tuple[Path, ...]:
     """The file that is fetched once; of the Penn Treebank the user's own three, which nobody serves."""
-    if source != "ptb":
-        return (sources.locate(source),)
-    from rnnbench.datasets.base.fetch import cache_folder
-
-    folder = cache_folder() / "ptb"
-    for name in PTB.values():
-        if not (folder / name).is_file():
+    own = sources.own_files(source)
+    for file in own.values():
+        if not file.is_file():
             raise MissingData(
-                f"{folder / name} is missing, and the Penn Treebank may not be passed on: put {', '.join(PTB.values())}"
-                " there, or use dataset=own_text with dataset.path, dataset.val_path and dataset.test_path."
+                f"{file} is missing, and may not be passed on: put {', '.join(each.name for each in own.values())} "
+                "there, or use dataset=own_text with dataset.path, dataset.val_path and dataset.test_path."
             )
-    return tuple(folder / name for name in PTB.values())
+    return tuple(own.values()) or (sources.locate(source),)
 
 
 def _file(path: object, option: str) -> Path:
@@ -365,8 +361,13 @@ def reading_of(read: Read) -> Reading:
 
 
 def _warnings(read: Read) -> Iterator[str]:
-    """`<unk>` in test: what no network can name there."""
+    """A vocabulary that takes its time, and `<unk>` in test: what no network can name there."""
     text = read.text
+    if len(text.symbols) > MANY_SYMBOLS:
+        yield (
+            f"{len(text.symbols):,} different {read.options.unit}s: a network has as many outputs at every step; "
+            "dataset.vocabulary=10000 takes the most frequent"
+        )
     if text.unknown is None:
         return
     share = float((text.part(2) == text.unknown).mean())
