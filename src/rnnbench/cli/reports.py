@@ -1,10 +1,10 @@
-"""Commands that read records: leaderboard, ablation, frames, publish, verify."""
+"""Commands that read records: leaderboard, ablation, predictions, publish, verify."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """leaderboard, ablation, frames, publish and verify."""
+    """leaderboard, ablation, predictions, frames, publish and verify."""
     board = commands.add(
         "leaderboard",
         _leaderboard,
@@ -39,18 +39,17 @@ def add(commands: Commands) -> None:
     study.add_argument("name", metavar="NAME", help="the sweep or experiment, a published set, or a folder of either")
     study.add_argument("--output", metavar="DIR", help="where the files go (default: tables/ablation_NAME/)")
     study.add_argument("--no-figures", action="store_true", help="tables only")
-    frames = commands.add(
-        "frames", _frames, "Draw what networks predict on test clips: DATASET.png and .gif of a sweep or a run."
-    )
-    frames.add_argument("name", metavar="NAME", help="a sweep, published set or folder, or the beginning of a run's id")
-    frames.add_argument(
-        "-o", "--output", metavar="FOLDER",
-        help="where the files go (default: tables/frames_NAME/; figures/ of a published set)",
+    _add_predictions(
+        commands, "predictions", _predictions,
+        "Draw what networks predict on test: forecasts, confusion matrices, points, texts, clips; DATASET.png and more "
+        "of a sweep or a run.",
+        "clips, forecasts or other items a picture shows",
     )  # fmt: skip
-    frames.add_argument("--clips", type=positive, metavar="N", help="how many test clips (default: 2; at most 4)")
-    frames.add_argument(
-        "--seed", type=whole, metavar="S", help="which run of each entry (default: the smallest seed that ended ok)"
-    )
+    _add_predictions(
+        commands, "frames", _frames,
+        "As predictions, of networks that predict frames only: DATASET.png and .gif of a sweep or a run.",
+        "test clips (default: 2; at most 4)",
+    )  # fmt: skip
     publish = commands.add(
         "publish", _publish, "Freeze a finished sweep's records and tables in results/published/NAME/."
     )
@@ -62,6 +61,21 @@ def add(commands: Commands) -> None:
     )
     verify.add_argument(
         "names", nargs="*", metavar="NAME", help="published sets or their folders (default: all of your own)"
+    )
+
+
+def _add_predictions(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], what: str, counted: str
+) -> None:
+    parser = commands.add(name, run, what)
+    parser.add_argument("name", metavar="NAME", help="a sweep, published set or folder, or the beginning of a run's id")
+    parser.add_argument(
+        "-o", "--output", metavar="FOLDER",
+        help=f"where the files go (default: tables/{name}_NAME/; figures/ of a published set)",
+    )  # fmt: skip
+    parser.add_argument("--clips", type=positive, metavar="N", help=f"how many {counted}")
+    parser.add_argument(
+        "--seed", type=whole, metavar="S", help="which run of each entry (default: the smallest seed that ended ok)"
     )
 
 
@@ -104,12 +118,20 @@ def _ablation(args: argparse.Namespace) -> int:
     return show_report(store, args.name, shown, remarks)
 
 
+def _predictions(args: argparse.Namespace) -> int:
+    return _draw(args, frames_only=False)
+
+
 def _frames(args: argparse.Namespace) -> int:
+    return _draw(args, frames_only=True)
+
+
+def _draw(args: argparse.Namespace, *, frames_only: bool) -> int:
     from rnnbench.reports.predictions.command import ask, draw_asked
     from rnnbench.store.store import Store
 
     store = Store.open(args.results)
-    asked = ask(store, args.name, args.seed)
+    asked = ask(store, args.name, args.seed, frames_only=frames_only)
     files, remarks = draw_asked(
         asked, args.output, clips=args.clips, problems=_make_samples(asked.store, asked.missing)
     )  # fmt: skip

@@ -3,7 +3,7 @@
 ::
 
     records.jsonl      one record a line, by id: the result      sweep.json    its head, see `PublishedHead`
-    curves.jsonl       histories, where a table needs them       samples/      predictions, of networks for frames
+    curves.jsonl       histories, where a table needs them       samples/      predictions, of one seed an entry
     outcomes.npz       the loss of each test item of its runs
 
 All else in such a folder is derived from these (`reports.publish`).
@@ -42,9 +42,10 @@ class PublishedHead(TypedDict):
 
     name: its own. command: makes its runs again. skipped: cells that were never started. not_run: what had no record
     when it was frozen, by entry. ablation, search: as in the sweep's `Manifest`. samples: the sha256 of the samples
-    that it keeps, by run, in the order in which they are shown. outcomes: what it keeps of the items of test. sweeps,
-    claims: of the set of claims, the runs of each experiment, and the claims as they were worded. runs: its ids, put
-    there by who reads the records; not in the file.
+    that it keeps, by run, in the order in which they are shown; sample_kinds: what those are that are no frames, by run
+    (`store.samples`). outcomes: what it keeps of the items of test. sweeps, claims: of the set of claims, the runs of
+    each experiment, and the claims as they were worded. runs: its ids, put there by who reads the records; not in the
+    file.
     """
 
     name: str
@@ -54,6 +55,7 @@ class PublishedHead(TypedDict):
     ablation: NotRequired[Experiment | None]
     search: NotRequired[SearchRules]
     samples: NotRequired[dict[str, str]]
+    sample_kinds: NotRequired[dict[str, str]]
     outcomes: NotRequired[FrozenOutcomes]
     sweeps: NotRequired[dict[str, list[str]]]
     claims: NotRequired[list[Composed]]
@@ -132,15 +134,16 @@ def read_head(folder: Path) -> PublishedHead:
     return cast(PublishedHead, {"name": folder.resolve().name, "command": "", "skipped": [], **content})
 
 
+PARTS = ("not_run", "samples", "sample_kinds", "outcomes", "sweeps", "claims")  # none of whose values is null
+
+
 def _is_head(content: Mapping[str, object]) -> bool:
     """Whether what was read has the keys of a head, each of its kind; an old or a small set may lack some."""
     return (
         fits(content, PUBLISHED_HEAD)
         and is_search(content.get("search", {}))
         and are_skipped(content.get("skipped", []))
-        and all(
-            map(_has_no_null, (content.get(key, {}) for key in ("not_run", "samples", "outcomes", "sweeps", "claims")))
-        )
+        and all(_has_no_null(content.get(key, {})) for key in PARTS)
     )
 
 

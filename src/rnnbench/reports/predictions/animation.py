@@ -17,7 +17,7 @@ import numpy as np
 from rnnbench.reports.figures import ACCENT, BASE, WARN
 from rnnbench.reports.predictions.pixels import Look, time_text
 from rnnbench.reports.predictions.sheets import Row, Sheet
-from rnnbench.store.samples import Bytes
+from rnnbench.store.samples import Bytes, Frames
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -80,7 +80,7 @@ def _palette(sheet: Sheet, clips: int) -> Bytes:
     """One palette for all frames, 256 x 3: shades of the clips' colours, and of the words and lines around them."""
     shown = sheet.shown
     if shown.truth.shape[2] == 3:
-        own = _own_colours([shown.input, *(r.samples.prediction for r in sheet.rows if r.samples), shown.truth], clips)
+        own = _own_colours([shown.input, *(samples.prediction for _, samples in sheet.of(Frames)), shown.truth], clips)
     else:
         look = Look.of(shown, clips)
         own = look.palette[np.linspace(0, look.end, SHADES).round().astype(int)]
@@ -124,7 +124,7 @@ class _Stage:
         self.input = self.look.coloured(shown.input[:clips], side)  # clips T h w 3
         self.truth = self.look.coloured(shown.truth[:clips], side)
         self.coming = [
-            None if row.samples is None else self.look.coloured(row.samples.prediction[:clips], side)
+            self.look.coloured(row.samples.prediction[:clips], side) if isinstance(row.samples, Frames) else None
             for row in sheet.rows
         ]
         self.h, self.w = self.input.shape[2:4]

@@ -14,7 +14,7 @@ from rnnbench.reports.figures import ACCENT, BASE, DOTS, WARN, new_figure
 from rnnbench.reports.predictions.pixels import Look, picked, time_text
 from rnnbench.reports.predictions.sheets import Sheet
 from rnnbench.reports.tables.numbers import short
-from rnnbench.store.samples import Bytes
+from rnnbench.store.samples import Bytes, Frames
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ def _block(page: _Page, y: int, sheet: Sheet, look: Look, clip: int, before: lis
     y += LINE + h + GAP
     for row in sheet.rows:
         _label(page, y, h, row.label, row.note if row.samples is not None else "")
-        if row.samples is not None:
+        if isinstance(row.samples, Frames):
             _strip(page, y, row.samples.prediction[clip], after, None, look)
         else:
             page.text(LEFT, y + h / 2, row.note, colour=WARN)

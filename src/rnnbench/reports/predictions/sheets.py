@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -18,10 +18,11 @@ from rnnbench.reports.tables.numbers import known, short
 from rnnbench.store.published import frozen_samples
 from rnnbench.store.record import Record
 from rnnbench.store.rows import part, parts
-from rnnbench.store.samples import Frames, read
+from rnnbench.store.samples import Frames, Samples, read
 
 # Runs meet in one picture where these are equal: then they were tested on the same clips.
 SAME_CLIPS = ("dataset", "dataset_version", "protocol", "data_hash")
+S = TypeVar("S", bound=Samples)
 TOLD_APART_BY = ("training", "budget", "updates", "hidden_size", "options", "precision", "backend", "device_kind")
 
 
@@ -35,7 +36,7 @@ class Row:
     label: str
     run: str | None
     note: str
-    samples: Frames | None = None
+    samples: Samples | None = None
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,37 @@ class Sheet:
     rows: tuple[Row, ...]
 
     @property
-    def shown(self) -> Frames:
+    def first(self) -> Samples:
         """The samples that input and truth are drawn from; every row has the same."""
         return next(row.samples for row in self.rows if row.samples is not None)
+
+    @property
+    def kind(self) -> str:
+        """Of which kind its samples are; every row's are of the same."""
+        return self.first.kind
+
+    def of(self, kind: type[S]) -> list[tuple[Row, S]]:
+        """The rows that have something to show, each with its samples of a kind."""
+        return [(row, row.samples) for row in self.rows if isinstance(row.samples, kind)]
+
+    @property
+    def shown(self) -> Frames:
+        """The clips that input and truth are drawn from, of a sheet of frames."""
+        return self.of(Frames)[0][1]
 
 
 def of_frames(record: Record) -> bool:
     """Whether a run predicts frames."""
-    return part(part(part(record, "config"), "dataset"), "meta").get("outputs") == "frames"
+    return _meta(record).get("outputs") == "frames"
+
+
+def shared(record: Record) -> bool:
+    """Whether a run's data may be shown to others: `meta: {share: false}` in a dataset's yaml says that it may not."""
+    return _meta(record).get("share") is not False
+
+
+def _meta(record: Record) -> Mapping[str, Any]:
+    return part(part(part(record, "config"), "dataset"), "meta")
 
 
 def choose(records: Iterable[Record], seed: int | None = None, *, kept: Collection[str] | None = None) -> list[Sheet]:
@@ -65,7 +89,7 @@ def choose(records: Iterable[Record], seed: int | None = None, *, kept: Collecti
     none the smallest of each. A picture that would show no run at all is left out. kept: the runs whose samples there
     are, where others cannot be made (a published set).
     """
-    unique = {str(record["id"]): record for record in records if of_frames(record)}
+    unique = {str(record["id"]): record for record in records}
     if not unique:
         return []
     frame = fill_unknown(records_frame(unique.values())).set_index("id").loc[list(unique)].reset_index()
@@ -170,7 +194,7 @@ def with_samples(sheets: Iterable[Sheet], path: Callable[[str], Path]) -> tuple[
     filled, remarks = [], []
     for sheet in sheets:
         rows: list[Row] = []
-        first: Frames | None = None
+        first: Samples | None = None
         for row in sheet.rows:
             if row.run is None:
                 rows.append(row)
@@ -185,7 +209,7 @@ def with_samples(sheets: Iterable[Sheet], path: Callable[[str], Path]) -> tuple[
     return filled, remarks
 
 
-def _read(path: Path, run: str, first: Frames | None) -> tuple[Frames | None, str]:
+def _read(path: Path, run: str, first: Samples | None) -> tuple[Samples | None, str]:
     """(samples, "") or (None, what is wrong with them)."""
     if not path.exists():
         return None, f"{path} is missing."
@@ -195,16 +219,15 @@ def _read(path: Path, run: str, first: Frames | None) -> tuple[Frames | None, st
         return None, str(error)
     if samples.run != run:
         return None, f"{path} is of run {samples.run}: delete it, and it is made anew."
-    if not isinstance(samples, Frames):
-        return None, f"{path} shows {samples.kind}, not frames: delete it, and it is made anew."
     if first is not None and not samples.same_items(first):
-        return None, f"{path} shows other clips than the rest: delete the samples of all, and they are made anew."
+        what = "clips" if isinstance(first, Frames) else "items"
+        return None, f"{path} shows other {what} than the rest: delete the samples of all, and they are made anew."
     return samples, ""
 
 
 def seeds_shown(records: Iterable[Record]) -> Sequence[int]:
-    """The seeds with which runs that predict frames ended ok."""
-    ok = [record for record in records if of_frames(record) and record["status"] == "ok"]
+    """The seeds with which runs ended ok."""
+    ok = [record for record in records if record["status"] == "ok"]
     return sorted({int(record["seed"]) for record in ok if record["seed"] is not None})
 
 

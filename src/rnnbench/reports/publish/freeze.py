@@ -5,7 +5,7 @@
     records.jsonl      one record a line, by id: the result      leaderboard.md, .csv    rebuilt from it by `verify`
     tables.md, tables/ what `rnnbench tables` says of them       figures/                drawn from the same
     README.md          the command, commit, machine and versions, read from the records
-    samples/           of networks that predict frames: what the figures of predictions are drawn from
+    samples/           what networks predicted on test, one seed an entry: figures of predictions are drawn from it
     outcomes.npz       the loss of each test item of its runs, where they are not too large (publish/outcomes.py)
 """
 
@@ -56,8 +56,11 @@ def publish(store: Store, name: str, *, sweep: str | None = None, partial: bool 
     if lacking:
         head["not_run"] = not_run(manifest, found)
     folder = folder_of(store, name)
-    if samples := freeze(store, found.values(), folder):
+    samples, kinds = freeze(store, found.values(), folder)
+    if samples:
         head["samples"] = samples
+    if kinds:
+        head["sample_kinds"] = kinds
     if outcomes := freeze_outcomes(store, found, folder):
         head["outcomes"] = outcomes
     return write_set(folder, head, found, curves=store if "ablation" in head else None)

@@ -1,4 +1,4 @@
-// What networks predict: pictures that fit the page, and on request in their own size.
+// What networks predict: pictures that fit the page, and on request in their own size; texts as they are.
 function picture(sheet) {
   const image = h('img', { class: 'picture', src: sheet.png, alt: sheet.text, width: sheet.width, height: sheet.height });
   const box = sideways(image, `Picture of ${sheet.dataset}`);
@@ -31,9 +31,16 @@ function picture(sheet) {
   return [button, box];
 }
 
+// How networks go on after a prompt. A text is text: no character of it is markup.
+function texts(sheet) {
+  const prompt = sheet.prompt ? [h('p', {}, 'Prompt:'), h('pre', { class: 'sample' }, sheet.prompt)] : [];
+  const how = sheet.how ? [h('p', {}, `Drawn with ${sheet.how}.`)] : [];
+  return [...how, ...prompt, ...sheet.texts.map((each) => h('div', {}, h('h4', {}, each.label), h('pre', { class: 'sample' }, each.text)))];
+}
+
 function framesSection() {
   const { sheets, remarks: said } = DATA.frames;
   if (!sheets.length && !said.length) return;
-  section('frames', 'Predictions', 'Test clips, evenly spread and chosen by nobody; one seed an entry. Pixels are drawn as they are. Where a picture is made smaller, a click shows it in full size.',
-    sheets.map((sheet) => h('div', {}, h('h3', {}, sheet.dataset), remarks(sheet.terms), picture(sheet))), remarks(said));
+  section('frames', 'Predictions', 'On test, one seed an entry: matrices of classes count the whole split; clips, forecasts and points are evenly spread over it and chosen by nobody. Pixels of clips are drawn as they are. Where a picture is made smaller, a click shows it in full size.',
+    sheets.map((sheet) => h('div', {}, h('h3', {}, sheet.dataset), remarks(sheet.terms), sheet.texts ? texts(sheet) : picture(sheet))), remarks(said));
 }
