@@ -37,7 +37,7 @@ def confusion(sheet: Sheet) -> Figure:
     high = math.ceil(len(rows) / wide)
     side = WIDTH / wide
     letters = max(map(len, labels)) if K <= WITH_NAMES else 4
-    height = min(side, 0.42 * K + 1.3) + 0.035 * letters + 0.35
+    height = min(side - 0.55 * (wide > 1), 0.42 * K + 1.3) + 0.035 * letters + 0.35
     figure, below = headed(sheet, "which class is taken for which", high * height + 0.1)
     grid = below.subplots(high, wide, squeeze=False)
     for n, axes in enumerate(grid.flat):

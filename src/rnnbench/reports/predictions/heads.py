@@ -63,6 +63,6 @@ def _legend(above: SubFigure, handles: Sequence[Handle], columns: int) -> None:
         for name, style in handles
     ]
     above.legend(
-        handles=made, loc="lower left", bbox_to_anchor=((EDGE - 0.05) / WIDTH, 0.0), ncols=columns, fontsize=9, frameon=False,
-        borderaxespad=0.2, handlelength=2.2, labelspacing=0.3,
+        handles=made, loc="lower left", bbox_to_anchor=((EDGE - 0.05) / WIDTH, 0.0), ncols=columns, fontsize=9,
+        frameon=False, borderaxespad=0.2, handlelength=2.2, labelspacing=0.3,
     )  # fmt: skip

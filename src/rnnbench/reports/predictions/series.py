@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLUMNS, PANELS = 4, 8  # columns of the data, and panels, that a picture shows unless more are asked for
 HEIGHT = 1.9  # inches of a row of panels
 BEFORE = 3  # horizons of input that are drawn
-ROOM = 0.35  # of the shown range, by which trivial forecasts may widen it
+ROOM = 0.35  # of the range of data and networks, by which a trivial forecast may widen it; one farther away leaves it
 FLOOR_STYLES: tuple[dict[str, Any], ...] = tuple(
     {"color": colour, "linewidth": 1.0, "linestyle": style}
     for colour in ("#8c8c8c", "#b89b6a")
@@ -57,7 +57,9 @@ def forecasts(sheet: Sheet, items: int | None = None) -> Figure:
 def _what(shown: Series, columns: int) -> str:
     left = len(shown.columns) - columns
     more = f" (the first {columns} of {columns + left} columns)" if left else ""
-    return f"forecasts on test{more}" if shown.input.shape[1] else f"predictions on test{more}"
+    if not shown.input.shape[1]:
+        return f"predictions on test{more}"
+    return f"forecasts on test{more}" + "; trivial ones far away leave their panel" * bool(shown.floor_names)
 
 
 def _style(n: int) -> dict[str, Any]:
@@ -101,17 +103,18 @@ def _clock(shown: Series, times: NDArray[np.int64]) -> NDArray[Any]:
 
 
 def _limit(axes: Axes, kept: list[NDArray[np.float32]], floors: NDArray[np.float32]) -> None:
-    """The y axis holds the data and every network; a trivial forecast far away may leave it, so that they are seen."""
+    """The y axis holds the data and every network, and the trivial forecasts that are not far away from them."""
     values = np.concatenate([part.ravel() for part in kept]).astype(float)
     values = values[np.isfinite(values)]
     if not values.size:
         return
     low, high = float(values.min()), float(values.max())
     size = (high - low) or abs(high) or 1.0
-    outer = floors.astype(float)[np.isfinite(floors)]
-    if outer.size:
-        low = min(low, max(float(outer.min()), low - ROOM * size))
-        high = max(high, min(float(outer.max()), high + ROOM * size))
+    least, most = low - ROOM * size, high + ROOM * size
+    for floor in floors.astype(float):
+        near = floor[np.isfinite(floor)]
+        if near.size and least <= near.min() and near.max() <= most:
+            low, high = min(low, float(near.min())), max(high, float(near.max()))
     axes.set_ylim(low - 0.06 * size, high + 0.06 * size)
 
 
