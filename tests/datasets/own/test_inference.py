@@ -158,6 +158,12 @@ REFUSED = {
         {"timezone": "Europe/Berln"},
         "no time zone 'Europe/Berln' (dataset.timezone); did you mean",
     ),
+    "offsets": (
+        "d,a\n2024-01-01T00:00Z,1\n",
+        {"timezone": "Europe/Berlin"},
+        "dataset.timezone cannot act: 'd' of x.csv has offsets from UTC.",
+    ),
+    "rare encoding": ("d,\xe9\n1,2\n".encode("latin-1"), {"encoding": "idna"}, "x.csv is not idna"),
     "columns": ("load,b\n1x,2\n", {"columns": ("laod",)}, "no column 'laod'; did you mean 'load'?"),
     "by spaces": ("d load\n1 2\n3 4\n", {}, "the columns of x.csv are separated by spaces: save it with , ; tab or |."),
 }

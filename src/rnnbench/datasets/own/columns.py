@@ -103,6 +103,13 @@ def is_wanted(name: str, kind: Kind, options: Options, texts: Collection[str]) -
     return kind == "number" and (options.columns is None or name in options.columns or name.lower() in TIMES)
 
 
+def refuse_zone(path: Path, columns: Collection[Column], options: Options) -> None:
+    """Raises BadInput where a time zone is given and no time needs one. columns: before any became UTC by it."""
+    times = [column for column in columns if column.kind == "time"]
+    if options.timezone is not None and times and all(column.offset for column in times):
+        raise BadInput(f"dataset.timezone cannot act: {times[0].name!r} of {path.name} has offsets from UTC.")
+
+
 def times_of(values: Any) -> NDArray[np.datetime64]:
     """An array as datetime64[ns]."""
     return np.asarray(values, dtype="datetime64[ns]")

@@ -19,13 +19,14 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from rnnbench.datasets.own import times
-from rnnbench.datasets.own.columns import TEXT_SHARE, Column, Kind, Options, is_wanted
+from rnnbench.datasets.own.columns import TEXT_SHARE, Column, Kind, Options, is_wanted, refuse_zone
 from rnnbench.datasets.own.inference import MISSING, POINT, Form, Layout, Signs, ragged, unclosed
 from rnnbench.datasets.own.kept import Growing, Read, as_words
 from rnnbench.datasets.own.stream import BLOCK, Stream, line_of_record, records
 from rnnbench.errors import BadInput, shown
 
 CELL = 8  # bytes of a value that is kept
+WORD = 200  # and of a distinct word, with what Python needs to find it
 
 
 def machine_limit() -> int:
@@ -159,6 +160,7 @@ class Reader:
     limit: int | None = None
     folder: Path | None = None  # for the columns' files; None keeps them in memory
     said: list[str] = field(default_factory=list)
+    localised: bool = False  # whether the time zone that was given acted
 
     def read(self) -> tuple[Read, list[NDArray[Any] | None]]:
         """The reading, and the arrays as they are kept (words as numbers). Raises BadInput, OSError of the folder."""
@@ -185,7 +187,8 @@ class Reader:
         limit = machine_limit() if self.limit is None else self.limit
         for batch in self.blocks(sorted(gathering)):
             rows += batch.num_rows
-            if rows * CELL * len(gathering) > limit:
+            words = sum(len(column.words) for column in gathering.values())
+            if rows * CELL * len(gathering) + words * WORD > limit:
                 raise too_large(self.layout.path, len(gathering), limit)
             for at, column in gathering.items():
                 column.append(batch.column(f"c{at}"))
@@ -278,6 +281,8 @@ class Reader:
                     words[form.name] = list(gathering[at].words)
             columns.append(column)
             arrays.append(array)
+        if not self.localised:
+            refuse_zone(self.layout.path, columns, self.options)
         said = [*self.layout.said, *self.said]
         return Read(rows, columns, said, self.layout.encoding, self.layout.separator, words), arrays
 
@@ -304,7 +309,7 @@ class Reader:
         if zone is not None and not offset:
             values, wrong = localised(values, zone, self.folder)
             self.said.append(f"{form.name!r} from {zone} to UTC")
-            offset = True
+            offset = self.localised = True
             if wrong is not None:
                 row, why = wrong
                 refusal = refusal or f"line {self.line(row)} of {self.layout.path.name}: {why}; write the offset."

@@ -142,8 +142,8 @@ def _as_utf8(head: bytes, encoding: str) -> tuple[bytes, int]:
 
     try:
         text = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)().decode(head)
-    except UnicodeDecodeError:
-        text = head.decode(encoding, "replace")  # the stream says it, with the line
+    except UnicodeError:
+        text = head.decode("latin-1")  # the stream says what is wrong, with the line
     bare = text.lstrip("\r\n")
     blank = text[: len(text) - len(bare)].encode()
     return bare.encode("utf-8"), 1 + len(blank.splitlines())

@@ -56,7 +56,7 @@ class Growing:
 
     def __init__(self, kind: Kind, file: Path | None = None) -> None:
         self.dtype = np.dtype(DTYPES[kind])
-        self.parts: list[NDArray[Any]] = []
+        self.room = np.empty(0, self.dtype)  # pages of it that no row fills are never touched
         self.rows = 0
         self.path = file
         self.file: IO[bytes] | None = None
@@ -66,18 +66,23 @@ class Growing:
 
     def append(self, values: NDArray[Any]) -> None:
         values = np.ascontiguousarray(values, dtype=self.dtype)
-        self.rows += len(values)
         if self.file is None:
-            self.parts.append(values)
+            self._make_room(self.rows + len(values))
+            self.room[self.rows : self.rows + len(values)] = values
         else:
             self.file.write(values.data if self.dtype.kind != "M" else values.view(np.int64).data)
+        self.rows += len(values)
+
+    def _make_room(self, rows: int) -> None:
+        if rows > len(self.room):
+            larger = np.empty(max(rows, 2 * len(self.room)), self.dtype)
+            larger[: self.rows] = self.room[: self.rows]
+            self.room = larger
 
     def done(self) -> NDArray[Any]:
-        """All values. The parts in memory are let go."""
+        """All values."""
         if self.file is None or self.path is None:
-            whole = np.concatenate(self.parts) if self.parts else np.empty(0, self.dtype)
-            self.parts = []
-            return whole
+            return self.room[: self.rows]
         self.file.seek(0)
         self._header()
         self.close()

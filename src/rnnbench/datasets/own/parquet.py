@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rnnbench.datasets.own import times
-from rnnbench.datasets.own.columns import Column, Kind, Options, is_wanted
-from rnnbench.datasets.own.delimited import CELL, Gathering, localised, machine_limit, too_large, without_missing
+from rnnbench.datasets.own.columns import Column, Kind, Options, is_wanted, refuse_zone
+from rnnbench.datasets.own.delimited import CELL, WORD, Gathering, localised, machine_limit, too_large, without_missing
 from rnnbench.datasets.own.inference import POINT, Form, check, check_names, kind_of
 from rnnbench.datasets.own.kept import Read, as_words
 from rnnbench.errors import BadInput, shown
@@ -94,11 +94,12 @@ class Reader:
     limit: int | None = None
     folder: Path | None = None
     said: list[str] = field(default_factory=list)
+    localised: bool = False  # whether the time zone that was given acted
 
     def read(self) -> tuple[Read, list[NDArray[Any] | None]]:
         """The reading, and the arrays as they are kept. Raises BadInput, OSError of the folder."""
         check(self.options)
-        for name in ("separator", "encoding"):
+        for name in ("separator", "decimal", "thousands", "encoding"):
             if getattr(self.options, name) is not None:
                 raise BadInput(f"dataset.{name} cannot act on {self.path.name}, which is Parquet.")
         parts = parts_of(self.path)
@@ -114,7 +115,7 @@ class Reader:
         files = {at: None if self.folder is None else self.folder / f"{at}.npy" for at in wanted}
         gathering = {at: Gathering(forms[at], POINT, files[at]) for at in wanted}
         try:
-            self._gather(parts, schema, forms, gathering)
+            self._gather(parts, schema, forms, gathering, limit)
             return self._finished(rows, forms, gathering)
         finally:
             for column in gathering.values():
@@ -188,10 +189,15 @@ class Reader:
     def _is_wanted(self, form: Form) -> bool:
         return not form.left_out and is_wanted(form.name, form.kind, self.options, self.texts)
 
-    def _gather(self, parts: list[Path], schema: Any, forms: list[Form], gathering: dict[int, Gathering]) -> None:
+    def _gather(
+        self, parts: list[Path], schema: Any, forms: list[Form], gathering: dict[int, Gathering], limit: int
+    ) -> None:
         if not gathering:
             return
         for batch in self._batches(parts, [schema.names[at] for at in gathering]):
+            words = sum(len(column.words) for column in gathering.values())
+            if words * WORD > limit:
+                raise too_large(self.path, len(gathering), limit)
             for at, column in gathering.items():
                 _append(column, batch.column(schema.names[at]), forms[at])
 
@@ -212,6 +218,8 @@ class Reader:
                     words[form.name] = list(gathering[at].words)
             columns.append(column)
             arrays.append(array)
+        if not self.localised:
+            refuse_zone(self.path, columns, self.options)
         return Read(rows, columns, self.said, words=words), arrays
 
     def _column(self, gathered: Gathering) -> tuple[Column, NDArray[Any] | None]:
@@ -233,7 +241,7 @@ class Reader:
         if self.options.timezone is not None and not offset:
             values, wrong = localised(values, self.options.timezone, self.folder)
             self.said.append(f"{form.name!r} from {self.options.timezone} to UTC")
-            offset = True
+            offset = self.localised = True
             if wrong is not None:
                 refusal = refusal or f"row {wrong[0] + 1} of {self.path.name}: {wrong[1]}; write the offset."
         return Column(form.name, "time", values, offset, refusal, form.first), values

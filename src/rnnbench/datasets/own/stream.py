@@ -73,6 +73,7 @@ def _known(encoding: str) -> str:
     try:
         info = codecs.lookup(encoding)
         "".encode(encoding)  # hex and the like are codecs, too, but of no text
+        codecs.getincrementaldecoder(encoding)
     except (LookupError, ValueError, TypeError):
         raise BadInput(f"dataset.encoding={shown(encoding)} is no encoding: utf-8, cp1252, latin-1, ...") from None
     return info.name
@@ -179,6 +180,8 @@ class Stream:
             line = self.first_line + self._newlines + error.object[: error.start].count(b"\n")
             name = self.encoding.upper() if self.encoding == "utf-8" else self.encoding
             raise BadInput(_not_encoded(self.path, name, error.object[error.start], f"in line {line}")) from None
+        except UnicodeError as error:  # of rare encodings, which do not say where
+            raise BadInput(f"{self.path.name} is not {self.encoding} ({error}): dataset.encoding=utf-8?") from None
 
     def _check(self, text: bytes) -> None:
         """Refuse what no table has; count lines and quotes."""
