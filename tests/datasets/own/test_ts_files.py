@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rnnbench.datasets.own import beside, ts_files
 from rnnbench.errors import BadInput
 
-HEAD = "# a comment: with colons\n@problemName x\n@timestamps false\n@classLabel true up down\n@data\n"
+HEAD = "# a comment: with colons\n%# another\n@problemName x\n@timestamps false\n@classLabel true up down\n@data\n"
 
 
 def write(folder: Path, text: str, name: str = "x.ts") -> Path:

@@ -164,9 +164,10 @@ def _one_each(
     one, many = words
     labels = []
     for name, index in rows.items():
-        different = list(dict.fromkeys(values[row] for row in index.tolist()))
+        members = sorted(index.tolist())
+        different = list(dict.fromkeys(values[row] for row in members))
         if "" in different:
-            row = next(row for row in index.tolist() if not values[row])
+            row = next(row for row in members if not values[row])
             where = _at(found, row) if len(different) > 1 else ""
             raise BadInput(f"{path.name}: sequence {name!r} has no {one}{where}.")
         if len(different) > 1:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from rnnbench.datasets.own.gathered import Sequences, check_channels
 from rnnbench.errors import BadInput, nearest, shown
 
+COMMENT = "#%"  # how a line begins that says nothing
+
 
 @dataclass
 class _Head:
@@ -35,7 +37,7 @@ def read(path: Path) -> Sequences:
     for text in _lines(path):
         if text.startswith("@"):
             _key(path, head, text)
-        elif text[0] != "#":
+        elif text[0] not in COMMENT:
             values, label = _case(path, head, text, len(cases) + 1)
             cases.append(values)
             labels.append(label)
