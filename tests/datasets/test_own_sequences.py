@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import cohen_kappa_score
 
 from rnnbench.datasets import OwnSequences, data_hash, own_sequences
 from rnnbench.datasets.base import kept_floors, loading
@@ -47,6 +48,38 @@ def test_what_a_network_sees(packed, cache: Path, evaluate) -> None:
     assert (
         task.reading().lines[0].startswith("data.npz: 40 sequences of 4 to 7 steps, 3 channels, 2 classes (0 20, 1 20)")
     )
+
+
+def test_metrics_of_torchmetrics_are_chosen_by_name_and_floors_are_in_the_main_one(
+    packed, cache: Path, evaluate
+) -> None:
+    task, _ = packed(np.arange(42) % 3 == 0, metrics=["accuracy", "BinaryAUROC"], metric="CohenKappa")
+    data, spec = loading.load(task), task.spec
+    assert (spec.metric, spec.metrics, spec.goal) == ("CohenKappa", ("accuracy", "BinaryAUROC", "CohenKappa"), "max")
+    assert spec.target is None
+    floors = task.floors(data)
+    assert floors["majority"] == 0.0, "one answer to all agrees with the truth as often as by chance"
+    train, val, test = (order_free.mean_and_std(split.x.numpy(), split.lengths.tolist()) for split in data)
+    labels = torch.cat([data.train.y, data.val.y]).numpy()
+    said = order_free.predicted(np.concatenate([train, val]), labels, test)
+    assert floors["order_free"] == pytest.approx(cohen_kappa_score(data.test.y.numpy(), said))
+    values = evaluate(task, data.test, lambda batch: torch.eye(2)[batch.y])
+    assert [values[name] for name in spec.metrics] == [1, 1, 1]
+    with pytest.raises(BadInput, match="BinaryAUROC is for two classes, and there are 3"):
+        packed(np.arange(42) % 3, metrics=["BinaryAUROC"])[0].content  # noqa: B018
+    with pytest.raises(BadInput, match="did you mean CohenKappa"):
+        packed(np.arange(42) % 3, metrics=["CohenKapa"])
+
+
+def test_numbers_are_measured_by_name_too(packed, cache: Path) -> None:
+    y = np.random.default_rng(1).normal(size=40)
+    task, _ = packed(
+        y, task="regress", metrics=["mse", "SymmetricMeanAbsolutePercentageError"], metric="mae", scale="none"
+    )
+    data, spec = loading.load(task), task.spec
+    assert (spec.metric, spec.goal, spec.target) == ("mae", "min", 0.0)
+    mean = float(data.train.y.double().mean())
+    assert task.floors(data)["mean"] == pytest.approx(np.abs(data.test.y.double().numpy() - mean).mean(), rel=1e-6)
 
 
 def test_floors_are_what_constant_answers_reach(packed, cache: Path, evaluate) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
 
 from rnnbench.datasets.base.kept_floors import kept
+from rnnbench.datasets.base.measured import measured
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.spec import Data, Split, TaskSpec
 from rnnbench.datasets.base.splits import class_floors
@@ -22,6 +25,11 @@ from rnnbench.datasets.own.sequences import Found, Scaled
 FORM = re.compile(
     r"(?P<channels>[\d,]+) channels?, (?:(?P<classes>\d+) classes|regression), up to (?P<steps>\d+) steps"
 )
+
+
+SURE = 30.0  # the logit of a floor's class, where the others have 0
+PERFECT = (0.0, "a perfect prediction")
+TARGETS = {"accuracy": (1.0, "perfect accuracy"), "mse": PERFECT, "mae": PERFECT}  # by the main metric
 
 
 class OwnSequences(Task):
@@ -36,8 +44,9 @@ class OwnSequences(Task):
 
     x: B T C, float32, zeros after the end; y: N classes, or N 1 numbers, standardised by train unless scale=none;
     lengths: N where they differ. Metrics `accuracy`, `macro_f1`, `balanced_accuracy`, `min_recall`, or `mse`, `mae`,
-    `r2`. Floors `majority` and `chance`, or `mean`; reference `order_free`. Raises BadInput on wrong options or data,
-    MissingData on a missing file, when the spec is first asked for.
+    `r2`; metrics, metric: others, and the main one, also by torchmetrics' names (`datasets.base.named_metrics`). Floors
+    `majority` and `chance`, or `mean`; reference `order_free`. Raises BadInput on wrong options or data, MissingData on
+    a missing file, when the spec is first asked for.
     """
 
     def __init__(
@@ -65,10 +74,12 @@ class OwnSequences(Task):
         encoding: str | None = None,
         name: str = "own_sequences",
         source: str | None = None,
+        metrics: Sequence[Any] | None = None,
+        metric: str | None = None,
     ) -> None:
         self.options = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         self.name = name
-        sequences.options_of(self.options)
+        self.asked = sequences.options_of(self.options)
 
     def found(self) -> Found:
         """What was read of the file."""
@@ -94,6 +105,8 @@ class OwnSequences(Task):
     def _spec(self, protocol: str, channels: int, classes: int, steps: int, labels: tuple[str, ...] = ()) -> TaskSpec:
         """classes: how many, none of a regression; labels: what they are called, where that is known."""
         classify = classes > 0
+        chosen = self.asked.measured(classes)
+        target = TARGETS.get(chosen.metric)
         return TaskSpec(
             name=self.name,
             protocol=protocol,
@@ -102,12 +115,12 @@ class OwnSequences(Task):
             outputs="sequence",
             output_size=classes if classify else 1,
             loss="cross_entropy" if classify else "mse",
-            metric="accuracy" if classify else "mse",
-            metrics=("accuracy", "macro_f1", "balanced_accuracy", "min_recall") if classify else ("mse", "mae", "r2"),
-            goal="max" if classify else "min",
+            metric=chosen.metric,
+            metrics=chosen.metrics,
+            goal=chosen.goal,
             floor="majority" if classify else "mean",
-            target=1.0 if classify else 0.0,
-            target_source="perfect accuracy" if classify else "a perfect prediction",
+            target=target[0] if target else None,
+            target_source=target[1] if target else "",
             max_length=steps,
             reference="order_free",
             labels=labels,
@@ -130,12 +143,29 @@ class OwnSequences(Task):
         seen = np.concatenate([train, val])  # the reference has nothing to choose by validation, so it learns from it
         y, more, wanted = (split.y.numpy() for split in data)
         if self.spec.loss == "cross_entropy":
-            right = order_free.predicted(seen, np.concatenate([y, more]), test) == wanted
+            answers = order_free.predicted(seen, np.concatenate([y, more]), test)
+            if self.spec.metric != "accuracy":
+                return self._class_floors_otherwise(data, torch.from_numpy(answers).long())
+            right = answers == wanted
             return {**class_floors(self.spec.output_size, data.train.y, data.test.y), "order_free": float(right.mean())}
         y, more, wanted = (part[:, 0].astype(np.float64) for part in (y, more, wanted))
         fitted = order_free.fitted_numbers(seen, np.concatenate([y, more]), test)
+        if self.spec.metric != "mse":
+            return self._measured(data, {"mean": np.full(len(wanted), y.mean()), "order_free": fitted})
         errors = {"mean": y.mean() - wanted, "order_free": fitted - wanted}
         return {name: float(np.square(error).mean()) for name, error in errors.items()}
+
+    def _class_floors_otherwise(self, data: Data, fitted: Tensor) -> dict[str, float]:
+        """The floors in another metric than accuracy: as a network's that is sure of the same classes."""
+        K = self.spec.output_size
+        most = torch.full((data.test.size,), int(data.train.y.bincount(minlength=K).argmax()))
+        return self._measured(data, {"majority": SURE * one_hot(most, K), "order_free": SURE * one_hot(fitted, K)})
+
+    def _measured(self, data: Data, said: Mapping[str, Any]) -> dict[str, float]:
+        """The main metric on test of what predictors say, N K logits or N numbers."""
+        shape = (data.test.size, self.spec.output_size)
+        values = {name: torch.as_tensor(each).float().reshape(shape) for name, each in said.items()}
+        return {name: measured(self, data.test, each)[self.spec.metric] for name, each in values.items()}
 
 
 def _tensors(part: Scaled) -> Split:

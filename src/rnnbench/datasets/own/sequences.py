@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnbench.datasets.base import named_metrics
 from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.words import number, plural
@@ -33,6 +34,13 @@ TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet")
 MOST_MEMORY = 0.5  # of the machine's, that the three splits may take
 MEL = "mel "  # how the channels of recordings are called
 CLASSES_TOLD = 20  # in the printout, with their counts
+
+
+# The task's own metrics, the main one first.
+OF_CLASSES: dict[str, named_metrics.Goal] = {
+    "accuracy": "max", "macro_f1": "max", "balanced_accuracy": "max", "min_recall": "max",
+}  # fmt: skip
+OF_NUMBERS: dict[str, named_metrics.Goal] = {"mse": "min", "mae": "min", "r2": "max"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,14 @@ class Options:
     encoding: str | None = None
     name: str = "own_sequences"
     source: str | None = None
+    metrics: tuple[Any, ...] | None = None
+    metric: str | None = None
+
+    def measured(self, classes: int | None = None) -> named_metrics.Chosen:
+        """What the options ask to be measured. classes: how many there are, where that is known."""
+        if self.task == "classify":
+            return named_metrics.choose(self.metrics, self.metric, OF_CLASSES, of="classes", classes=classes)
+        return named_metrics.choose(self.metrics, self.metric, OF_NUMBERS, of="numbers")
 
     def written(self) -> table.Options:
         """How a table is written."""
@@ -110,6 +126,7 @@ def check(options: Options) -> None:
     one_of("task", options.task, TASKS)
     one_of("scale", options.scale, SCALES)
     one_of("longer", options.longer, LONGER)
+    options.measured()
     whole("data_seed", options.data_seed, 0)
     if options.max_steps is not None:
         whole("max_steps", options.max_steps, 1)
@@ -208,6 +225,7 @@ def prepared(sequences: Sequences, options: Options, name: str, content: str, *,
         sequences, shares, options.data_seed, classes=classify, test_group=options.test_group, strict=strict
     )
     classes = class_names(sequences.labels) if classify else []
+    options.measured(len(classes))
     longest = max(len(x) for x in sequences.x)
     _check_memory(sequences, longest, name)
     mean, std = _statistics([sequences.x[i] for i in splitting.parts[0].tolist()])
