@@ -36,15 +36,18 @@ help:  ## this list
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch .venv/.ready
 
-demo: .venv  ## train a small leaderboard on embedded data, print it, write its report page (about 3 minutes on 2 cores)
+demo: .venv  ## train a small leaderboard and a forecast on embedded data, print them, write a report page (3 minutes on 2 cores)
 	@$(BIN)/rnnbench sweep experiment=quickstart
+	@$(BIN)/rnnbench sweep experiment=quickstart_forecast
 	@$(BIN)/rnnbench leaderboard
+	@$(BIN)/rnnbench predictions quickstart_forecast
 	@$(BIN)/rnnbench report
 	@echo
 	@echo "Open results/tables/report.html in a browser: the leaderboard with every run, its curves and its failures."
 	@echo "Next: $(BIN)/rnnbench list axes"
 	@echo "      $(BIN)/rnnbench run cell=lstm peephole=on depth=2 direction=bidirectional dataset=digits seed=0"
 	@echo "      $(BIN)/rnnbench sweep cell=gru,mgu dataset=adding \"seed=range(3)\"   (then: leaderboard, show RUN)"
+	@echo "      $(BIN)/rnnbench sweep experiment=own_series dataset.path=YOURS.csv"
 
 test: .venv  ## every test but the slow and the GPU ones (under 15 minutes)
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu"
