@@ -9,12 +9,13 @@ import signal
 
 import pytest
 import torch
-from runs_tools import but_times, job, outcomes, store
+from runs_tools import but_times, job, store
+from runs_tools import outcomes as ends
 
 from rnnbench.errors import AxisRefused, BadInput, MissingData
 from rnnbench.runs import checkpoint, load, registry, run
 from rnnbench.runs.watch import RunHooks
-from rnnbench.store import samples
+from rnnbench.store import outcomes, samples
 from rnnbench.training import Interrupted
 
 NOVEL = "".join("the cat sat on a mat, "[n * n * n % 101 % 22] for n in range(1500))
@@ -51,6 +52,8 @@ def runs_whole(cell, novel, folder):
     assert (shown.kind, len(shown.sample)) == ("text", 12)
     assert shown.prompt == NOVEL[1425 : 1425 + 8]
     assert record["dataset"]["reading"]["facts"]["sizes"] == [1350, 75, 75]
+    items = outcomes.read_run(kept.folder(made.id) / outcomes.FILE, record)
+    assert items.count.tolist() == [8] * 9 + [2]  # of the 75 symbols of test all but the first
     novel.rename(folder / "elsewhere.txt")
     model = load.load_model(made.id, results=folder)
     assert sum(p.numel() for p in model.parameters()) == record["params"]
@@ -112,7 +115,7 @@ def test_killed_within_an_epoch_and_resumed_is_to_the_bit_the_unbroken_run(novel
     saved = checkpoint.load(killed.folder(made.id) / checkpoint.LAST)
     assert saved["progress"]["update"] == 5  # the last validation
     equal(done(made, killed), expected)
-    assert outcomes(killed.folder(made.id))[-1] == "ok"
+    assert ends(killed.folder(made.id))[-1] == "ok"
 
 
 @pytest.mark.parametrize("way", ["backward", "bidirectional"])

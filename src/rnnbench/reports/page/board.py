@@ -27,7 +27,7 @@ RUNS = 50  # of one entry that are listed, failed ones first
 RUNS_IN_ALL = 20_000  # a page stays one that a browser opens at once
 CONFIGS = 1_500  # entries whose config is kept for comparison: each takes reading a record
 COSTS = ("train_seconds", "params")
-NEVER_NEGATIVE = frozenset({"mse", "mae", "rmse", "nll", "error", "perplexity"})
+NEVER_NEGATIVE = frozenset({"mse", "mae", "rmse", "nll", "error", "perplexity", "bpc"})
 RUN_COLUMNS = ("id", "seed", "status", "reason", "value", "val", "best_step", "train_seconds", "commit", "device")
 
 Runs = Mapping[str, np.ndarray]  # some runs: their columns by name
