@@ -218,6 +218,15 @@ def test_an_experiment_knows_its_sizes():
     assert plan(["experiment=convlstm_peephole", "budget=smoke", "seed=5"]).jobs[0].seed == 5
 
 
+@pytest.mark.parametrize(
+    ("name", "dataset", "entries", "seeds"), [("quickstart_forecast", "co2", 2, 3), ("mnist1d", "mnist1d", 12, 3)]
+)
+def test_experiments_on_data_of_the_package(name, dataset, entries, seeds):
+    made = plan([f"experiment={name}"])
+    assert {job.dataset for job in made.jobs} == {dataset}
+    assert (len(made.jobs), len({job.seed for job in made.jobs}), made.skipped) == (entries * seeds, seeds, [])
+
+
 def test_sweeps_are_not_watched_unless_asked(lab):
     def trackers(*overrides):
         return [job.config["tracker"]["name"] for job in plan(overrides).jobs]
