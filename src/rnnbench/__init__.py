@@ -12,6 +12,8 @@ From Python, everything is data::
     rb.ablation("convlstm_peephole"), rb.search("odyssey"), rb.claims()
     model = rb.load_model(record["id"])                           # a finished run's network with its weights
     data = rb.load_data("adding", T=100)                          # a dataset's splits, spec and floors
+    rb.read_data("load.csv").lines                                # what is in a file of your own, and what to run
+    rb.sweep(experiment="own_series", data=frame)                 # your own data, from a file or from memory
 
 A notebook shows each answer as a table, ``rich.print`` shows it on a terminal. What cannot be done raises `BadInput`,
 one sentence with the fix. docs/python.md is the tour. The networks are a library of their own that needs torch only:
@@ -27,6 +29,7 @@ from rnnbench._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from rnnbench.errors import AxisRefused, BadInput, MissingData
+    from rnnbench.face.data import read_data
     from rnnbench.face.loading import load_data, load_model
     from rnnbench.face.reading import compare, curves, leaderboard, outcomes, records, tables
     from rnnbench.face.running import plan, run, sweep
@@ -50,6 +53,7 @@ __all__ = [
     "load_model",
     "outcomes",
     "plan",
+    "read_data",
     "records",
     "run",
     "search",
@@ -61,6 +65,7 @@ _ROOMS = {
     "errors": ("AxisRefused", "BadInput", "MissingData"),
     "store.record": ("RecordError",),
     "training.outcomes": ("Interrupted",),
+    "face.data": ("read_data",),
     "face.running": ("plan", "run", "sweep"),
     "face.reading": ("compare", "curves", "leaderboard", "outcomes", "records", "tables"),
     "face.studies": ("ablation", "claims", "search"),

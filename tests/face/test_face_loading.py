@@ -269,7 +269,7 @@ def test_overrides_of_the_dataset_are_words_or_keywords(words):
 
 def test_what_a_network_is_fed_may_differ_from_what_is_kept():
     data = rnnbench.load_data("moving_digits", train=3, val=2, test=2)
-    x, y, lengths = data.train.batch([0])
+    x, y, lengths, _ = data.train.batch([0])
     assert x.shape == (1, 10, 1, *data.spec.frame_shape[1:])
     assert (x.dtype, y.shape[:2], lengths) == (torch.float32, (1, 10), None)
 

@@ -45,6 +45,7 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from rnnbench.reports.show import run_summary
+    from rnnbench.runs import readings
     from rnnbench.runs.host import room_for_torch
     from rnnbench.runs.notes import notes
     from rnnbench.runs.plan import prepare
@@ -61,6 +62,8 @@ def _run(args: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     for sentence in notes([job] if known is None else []):
         print(f"note: {sentence}", file=sys.stderr)
+    if known is None:
+        readings.of(job.config, fetch=True)  # what has to be downloaded is refused before the run is claimed, too
     record = known or _do(job, store)
     if isinstance(record, int):
         return record

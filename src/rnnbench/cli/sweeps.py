@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, Parser, pairs, positive
+from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, Parser, console, pairs, positive
 from rnnbench.cli.stores import add_listing, show_plan
 from rnnbench.errors import BadInput
 
 if TYPE_CHECKING:
+    from rnnbench.sweeps.outcomes import Result
     from rnnbench.sweeps.plan import Plan
 
+LONGEST_BOARD = 60  # rows that are printed at the end of a sweep
 MORE_EXIT = "A sweep that --limit ends with runs left over exits with 130, one that failures or a full disk end with 1."
 
 
@@ -162,12 +164,13 @@ def _sweep(args: argparse.Namespace) -> int:
         return show_plan(made, args, [state for state, asked in again.items() if asked])
     for line in skipped_lines(made.skip_reasons()):
         print(line, file=sys.stderr)
-    for sentence in made.notes():
-        print(f"note: {sentence}", file=sys.stderr)
+    for sentence in [*made.readings(fetch=not elsewhere(args)), *(f"note: {note}" for note in made.notes())]:
+        print(sentence, file=sys.stderr)
     if args.detach:
         _check(made, args, args.stale)
         return detach(args, made.key)
-    return _run(made, args, retry_failed=args.retry_failed, stale=None if rerun else args.stale, rerun=rerun)
+    again = {"retry_failed": args.retry_failed, "stale": None if rerun else args.stale, "rerun": rerun}
+    return _run(made, args, board=True, **again)
 
 
 def _check(made: Plan, args: argparse.Namespace, choice: str | None) -> None:
@@ -181,13 +184,32 @@ def _check(made: Plan, args: argparse.Namespace, choice: str | None) -> None:
         stale.settle(Store.open(args.results), [job.id for job in made.jobs])
 
 
-def _run(made: Plan, args: argparse.Namespace, **more: Any) -> int:
+def _run(made: Plan, args: argparse.Namespace, *, board: bool = False, **more: Any) -> int:
+    """Do a plan. board: print the leaderboard of its runs behind."""
     from rnnbench.sweeps.sweep import Sweep
 
     result = Sweep(made, args.results, **engine(args), **more).run()
     for line in result.summary(made):
         print(line, file=sys.stderr)
+    if board and not result.interrupted:
+        _print_board(made, result)
     return result.exit_code
+
+
+def _print_board(made: Plan, result: Result) -> None:
+    """The leaderboard of a sweep that has ended, where it has results; of a long one the command that prints it."""
+    from rnnbench.reports.boards.leaderboard import leaderboard
+    from rnnbench.reports.boards.leaderboard_table import leaderboard_table
+    from rnnbench.reports.selection.frame import records_frame
+    from rnnbench.reports.tables.terminal import to_rich
+
+    if not any(record["status"] == "ok" for record in result.records.values()):
+        return
+    made_board = leaderboard(records_frame(result.records.values()))
+    if len(made_board) > LONGEST_BOARD:
+        print(f"rnnbench leaderboard {made.key} ranks its {len(made_board)} entries", file=sys.stderr)
+    else:
+        console().print(to_rich(leaderboard_table(made_board)))
 
 
 def detach(args: argparse.Namespace, name: str) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from rnnbench.errors import BadInput
+from rnnbench.face.handed import HandedOver, handed
 from rnnbench.face.surroundings import undisturbed
 from rnnbench.face.views import View, section, table
 from rnnbench.face.words import Words, overrides_of
@@ -41,6 +42,7 @@ def run(
     config_dir: str | Path | None = None,
     retry: bool = False,
     rerun: bool = False,
+    data: HandedOver | None = None,
     **named: Any,
 ) -> Record:
     """Train and test one network in this process, and return its record.
@@ -52,7 +54,8 @@ def run(
     look at ``status`` and ``reason``. There is no tracker unless one is named.
 
     results: the store; default RNNBENCH_RESULTS, else ``results/``. config_dir: a folder with cells or datasets of your
-    own. retry: do a failed or stale run again; its old record is set aside. rerun: the same of any recorded run.
+    own. retry: do a failed or stale run again; its old record is set aside. rerun: the same of any recorded run. data:
+    of your own, from memory or a path; see `sweep`.
 
     Raises BadInput on what cannot be done, MissingData where a dataset's file is missing, Interrupted at a Ctrl-C (the
     checkpoint is written, and the same call resumes), runs.attempts.TakenOver where this process was suspended and
@@ -62,17 +65,18 @@ def run(
     if retry and rerun:
         raise BadInput("rerun=True does a recorded run again, however it ended; leave retry out.")
     with undisturbed(torch=True):
-        from rnnbench.runs import registry
+        from rnnbench.runs import readings, registry
         from rnnbench.runs.plan import prepare
         from rnnbench.runs.run import attempt
         from rnnbench.store.store import Store
         from rnnbench.sweeps.stale import recorded
 
-        words = taken(words, config_dir)
+        words = handed(taken(words, config_dir), data)
         registry.refuse_experiment(words, 'rnnbench.sweep("{}")', "`rnnbench tune {}` on the command line")
         job, store = prepare(untracked(words)), Store.open(results)
         record, stale = recorded(job, store, retry=retry, rerun=rerun)
         if record is None:
+            readings.of(job.config, fetch=True)
             return attempt(job, store)
     if stale:
         warnings.warn(f"run {job.id} is stale: {stale}; retry=True does it again", stacklevel=2)
@@ -134,11 +138,13 @@ def plan(
     config_dir: str | Path | None = None,
     name: str | None = None,
     workers: int | None = None,
+    data: HandedOver | None = None,
     **named: Any,
 ) -> Plan:
     """What `sweep` with the same words would do, run by run, and what it costs by past records. Runs nothing.
 
-    results, config_dir, name: as of `sweep`. workers: runs at once, for the ETA; default: the cores. Raises BadInput.
+    results, config_dir, name, data: as of `sweep`. workers: runs at once, for the ETA; default: the cores. Raises
+    BadInput.
     """
     words = overrides_of(overrides, named)
     _at_least_one(workers=workers)
@@ -148,7 +154,7 @@ def plan(
         from rnnbench.sweeps.plan import plan as planned
         from rnnbench.sweeps.sweep import available_cores
 
-        made = planned(taken(words, config_dir), name=name)
+        made = planned(handed(taken(words, config_dir), data), name=name)
         found = look_ahead(made, Store.open(results), workers or available_cores())
         said = as_data(found)
         kept = ("name", "command", "counts", "todo", "workers", "eta_seconds", "core_hours", "unknown")
@@ -211,6 +217,7 @@ def sweep(
     executor: Literal["local", "ray", "slurm"] = "local",
     executor_options: Mapping[str, str] | None = None,
     progress: bool = False,
+    data: HandedOver | None = None,
     **named: Any,
 ) -> SweepResult:
     """Do every run of a grid that is not recorded yet, each in a process of its own; the same call resumes.
@@ -226,6 +233,11 @@ def sweep(
     memory ("4G"): of each run; limit ("4h", "200runs"), max_failures: of the sweep. gpus, per_gpu: which GPUs, and runs
     at once on each. executor, executor_options: where the runs are done. progress: show it on the error stream as the
     command does; without, nothing is printed.
+
+    data: your own, ``sweep(experiment="own_series", data=frame)``: a path; a DataFrame (dataset=own_series unless words
+    name another), arrays by name as a npz holds them (own_sequences), a text of several lines or a list of texts
+    (own_text). What is in memory is written once to the user's cache, by its content, and dataset.path names that file.
+    What was read of it stands in `remarks`.
 
     Raises BadInput before anything runs; a run that fails is in `failures`.
     """
@@ -244,7 +256,8 @@ def sweep(
         from rnnbench.sweeps.sweep import Sweep
 
         passive_threads()  # of the workers, which are started with this environment, as the command's are
-        made = planned(taken(words, config_dir), name=name, elsewhere=executor != "local")
+        made = planned(handed(taken(words, config_dir), data), name=name, elsewhere=executor != "local")
+        read = made.readings(fetch=executor == "local")
         options = dict(executor_options or {})
         check_options(executor, options, gpus, per_gpu)
         limits = Limits(
@@ -257,7 +270,7 @@ def sweep(
             made, results, workers=workers, retry_failed=retry_failed, limits=limits, gpus=gpus, per_gpu=per_gpu,
             executor=executor, options=options, stale=stale, rerun=rerun,
         )  # fmt: skip
-        return _ended(made, _done(doing, progress))
+        return _ended(made, _done(doing, progress), read)
 
 
 def _at_least_one(**counts: int | None) -> None:
@@ -280,9 +293,9 @@ def _done(doing: Sweep, progress: bool) -> Result:
         raise BadInput(said) from None
 
 
-def _ended(made: Made, result: Result) -> SweepResult:
+def _ended(made: Made, result: Result, read: Sequence[str]) -> SweepResult:
     skipped = made.skip_reasons()
-    remarks = [*skipped_lines(skipped), *made.notes(), *result.remarks]
+    remarks = [*read, *skipped_lines(skipped), *made.notes(), *result.remarks]
     if result.stopped:
         remarks.append(f"stopped: {result.stopped}")
     return SweepResult(

@@ -1,7 +1,7 @@
 """What lies in users' files, read while runs are planned: every refusal comes before a run is claimed. No torch.
 
-A dataset's yaml says who reads it (`meta: {reader: series}`). Each content is read once with the same options, however
-many runs are planned on it.
+A dataset's yaml says who reads it (`meta: {reader: series}`). A file is read once with the same options and the same
+content, however many runs are planned on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.store.config import Config
-from rnnbench.store.record import canonical, identified
+from rnnbench.store.record import canonical
 
 KEPT = 256  # readings of this process
 _kept: dict[str, Reading] = {}
@@ -28,7 +28,7 @@ def of(config: Config, *, fetch: bool = False) -> Reading | None:
     reader = node["meta"].get("reader")
     if reader is None or not (fetch or _is_here(node)):
         return None
-    key = json.dumps([reader, canonical(identified(node))], sort_keys=True, default=str)
+    key = json.dumps(canonical(node), sort_keys=True, default=str)  # the path as well: what was read names it
     if key not in _kept:
         from rnnbench.datasets.own import readers
 

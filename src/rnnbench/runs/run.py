@@ -22,7 +22,7 @@ from rnnbench.datasets.base.spec import Data, Split, data_hash
 from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput, disk_full
 from rnnbench.nn import Cell, Rival, count_params, count_state, flops_per_step
-from rnnbench.runs import attempts, build, checkpoint, demand, host, own_files, own_source, registry, samples
+from rnnbench.runs import attempts, build, checkpoint, demand, host, own_files, own_source, readings, registry, samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.observed import ItemOutcomes, Observed
 from rnnbench.runs.observed import keep as keep_outcomes
@@ -212,7 +212,9 @@ def _execute(
     _measure_network(model, _longest(task, data.train), facts)
     _write_config(job, folder)
     if told:  # not before the network could be made: a refusal is the only sentence then
-        print(f"{task.spec.name}: {task.summary(data)}", file=sys.stderr, flush=True)
+        reading = facts["reading"]
+        lines = [f"{task.spec.name}: {task.summary(data)}"] if reading is None else readings.said(reading)
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
     _stop_where_asked(stop)
     made_by: MadeBy = {
         "source_hash": source_hash(), "own_source": facts["own_source"], "data_hash": facts["data_hash"],

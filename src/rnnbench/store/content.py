@@ -26,7 +26,7 @@ TICK_NS = 2_000_000_000  # of the coarsest clock of a file system in use, FAT's
 LOOKS = 3  # at a file that is being written
 MOST_FILES = 100_000  # of a folder; beyond, it is rather a mistake than a dataset
 MOST_NAMES = 10_000  # of a folder that are looked through for one like a missing file's
-NEAR = 3  # of these that are said
+NEAR, ALIKE = 3, 0.75  # so many of these are said, which are alike by so much
 SHOWN = 12  # digits of a hash in a sentence or a protocol
 
 Stamp = list[int]  # size, mtime_ns, ctime_ns, inode
@@ -76,7 +76,7 @@ def _missing(path: Path, option: str) -> str:
     with contextlib.suppress(OSError, ValueError):  # ValueError: a NUL in it
         found = [entry.name for entry in itertools.islice(os.scandir(path.parent), MOST_NAMES)]
         names = [name for name in found if name != path.name]  # a link that leads nowhere
-        if near := difflib.get_close_matches(path.name, sorted(names), NEAR):
+        if near := difflib.get_close_matches(path.name, sorted(names), NEAR, ALIKE):
             return f"{path} does not exist; did you mean {' or '.join(str(path.parent / name) for name in near)}?"
     return f"{path} is missing: set {option} to your file."
 

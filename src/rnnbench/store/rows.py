@@ -45,7 +45,7 @@ COLUMNS: dict[str, str] = {
     "peak_memory_mb": "float64", "device": "str", "device_kind": "str", "precision": "str", "backend": "str",
     "threads": "Int64", "host": "str", "commit": "str", "dirty": "boolean", "source_hash": "str", "torch": "str",
     "toolchain": "str", "attempts": "Int64", "started": TIME, "finished": TIME, "own_source": "str", "files": "str",
-    "id_lacks": "str",
+    "id_lacks": "str", "floors": "str",
 }  # fmt: skip
 
 
@@ -88,8 +88,21 @@ def row(record: Record) -> Row:
         "own_source": _own_source(record.get("own_source")),
         "files": _files(config.get("dataset")),
         "id_lacks": _id_lacks(record, config),
+        "floors": _floors(record),
     }
     return plain | _of_axes(axes) | derived
+
+
+def _floors(record: Record) -> str | None:
+    """The floors by name and which is the reference, as JSON, of a record that has them shown one by one.
+
+    Those are the ones whose data was read for the run, or that name a reference. Elsewhere a table has the one floor.
+    """
+    dataset, floors = part(record, "dataset"), part(record, "floors")
+    numbers = {str(name): value for name, value in floors.items() if number(value) == number(value)}
+    if not numbers or not (dataset.get("reading") or dataset.get("reference")):
+        return None
+    return compact_json({"floors": numbers, "reference": dataset.get("reference")})
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:

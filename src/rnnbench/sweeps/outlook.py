@@ -134,6 +134,7 @@ def summary(outlook: Outlook) -> list[str]:
         elif state in ADVICE:
             lines.append(f"  {state}: {ADVICE[state]}")
     lines += [f"  skipped: {k} cell{'s' * (k != 1)}: {reason}" for reason, k in plan.skip_reasons().items()]
+    lines += [f"  {line}" for line in plan.readings()]
     lines += [f"  note: {sentence}" for sentence in plan.notes()]
     lines += [f"  {remark}" for remark in outlook.remarks]
     return [*lines, _cost(outlook)]
@@ -201,7 +202,7 @@ def as_data(outlook: Outlook) -> dict[str, Any]:
     return {
         "name": plan.name, "command": plan.command, "counts": outlook.counts,
         "skipped": [{"reason": reason, "cells": n} for reason, n in plan.skip_reasons().items()],
-        "notes": plan.notes(),
+        "notes": plan.notes(), "readings": plan.readings(),
         "todo": len(outlook.todo), "workers": outlook.workers, "eta_seconds": made.eta(outlook.workers),
         "core_hours": made.core_seconds / 3600 if made.known else None, "unknown": made.unknown,
         "estimated_from": made.rests_on() or None, "remarks": list(outlook.remarks), "runs": as_rows(outlook),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnbench.errors import AxisRefused, BadInput, NotHere
-from rnnbench.runs import registry
+from rnnbench.runs import readings, registry
 from rnnbench.runs.axes import check_integer, is_whole
 from rnnbench.runs.compose import expand, key_of, last_value, parse
 from rnnbench.runs.notes import notes
@@ -84,6 +84,13 @@ class Plan:
                 f"{ONE_BACKEND}; backend=... chooses another."
             )
         return said
+
+    def readings(self, *, fetch: bool = False) -> list[str]:
+        """What was read of users' files for its runs, in words, each reading once. fetch: what is yet to download, too.
+
+        Raises BadInput where a file that is fetched cannot be used as its options ask, MissingData where it cannot be.
+        """
+        return readings.lines((job.config for job in self.jobs), fetch=fetch)
 
     @property
     def key(self) -> str:

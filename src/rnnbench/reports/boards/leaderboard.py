@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnbench.reports.boards.floors import floors_of, key_of, with_floors
 from rnnbench.reports.selection.axes import AXES, axis_words
 from rnnbench.reports.selection.chosen import ROW, choose
 from rnnbench.reports.selection.coverage import coverage, failures, fill_unknown
@@ -72,6 +73,9 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know (`stale`
       runs are counted where frame has such a column: of those that are `sweeps.stale`)
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
+
+    Where records keep their floors by name, each is a row as well (`boards.floors`): settings is `floor`, or `fitted`
+    of the reference, and rank, entry and n are missing.
     """
     runs = fill_unknown(frame.sort_values("id"))
     runs = choose(runs[[name for name in USED if name in runs]])
@@ -80,7 +84,12 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     table = typed_frame(_with_machines(rows), COLUMNS)
     for column in ("floor", "floor_name", "target"):
         table[column] = table[column].fillna(_in_block(table, column))
-    blocks = [_ranked(_told_apart(block)) for _, block in table.groupby(list(BLOCK), dropna=False, sort=True)]
+    known = floors_of(frame)
+    blocks = []
+    for _, block in table.groupby(list(BLOCK), dropna=False, sort=True):
+        ranked = _ranked(_told_apart(block))
+        said = known.get(key_of(ranked.iloc[0]))
+        blocks.append(ranked if said is None else with_floors(ranked, said))
     return pd.concat(blocks, ignore_index=True) if blocks else table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from rnnbench.reports.boards.floors import entries
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.figures import ACCENT, BASE, WARN, log_ticks, new_figure, plain, save
 from rnnbench.reports.selection.blocks import blocks, title
@@ -55,7 +56,7 @@ def draw_board(folder: Path, frame: pd.DataFrame) -> Path | None:
 
 
 def _panels(frame: pd.DataFrame) -> list[pd.DataFrame]:
-    parts = [block for block in blocks(leaderboard(frame)) if block["mean"].notna().any()]
+    parts = [block for block in blocks(entries(leaderboard(frame))) if block["mean"].notna().any()]
     return parts if sum(map(len, parts)) <= MOST_ROWS and len(parts) <= MOST_PANELS else []
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from rnnbench.reports.boards.floors import FITTED, FLOOR, is_floor
+from rnnbench.reports.boards.floors import LEGEND as FLOORS_LEGEND
 from rnnbench.reports.boards.leaderboard import OTHER_MACHINE
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.tables.labels import dotted, text_or
@@ -33,7 +35,8 @@ def leaderboard_table(board: pd.DataFrame, name: str = "leaderboard") -> Table:
     results = [_value(row) for _, row in board.iterrows()]
     frame = board.copy()
     frame.insert(list(frame.columns).index("mean"), "result", pd.Series(results, index=frame.index, dtype="str"))
-    return Table(name, frame, [_section(block) for block in blocks(board)], LEGEND, LEFT)
+    legend = f"{LEGEND} {FLOORS_LEGEND}" if is_floor(board).any() else LEGEND
+    return Table(name, frame, [_section(block) for block in blocks(board)], legend, LEFT)
 
 
 def _section(block: pd.DataFrame) -> Section:
@@ -51,7 +54,7 @@ def _cells(row: pd.Series[Any], metric: str) -> Cells:
         "entry": row["label"],
         "dataset": text_or(row["dataset"], ""),
         metric: marked(_value(row), row["mark"], row["standing"]),
-        "n": str(row["n"]),
+        "n": text_or(row["n"], ""),
         "floor": short(row["floor"]),
         "score": "" if pd.isna(row["score"]) else f"{row['score']:.3f}",
         "params": count(row["params"]),
@@ -81,14 +84,15 @@ def settings(row: pd.Series[Any]) -> str:
 
 
 def remarks(block: pd.DataFrame) -> list[str]:
-    """One line for each row with failures, notes or settings of its own: "LSTM: adam, optimizer.lr=0.01; 1 oom".
+    """One line for each entry with failures, notes or settings of its own: "LSTM: adam, optimizer.lr=0.01; 1 oom".
 
     What is to be said of every row alike is said once.
     """
-    shared = block["notes"].iloc[0] if len(block) > 1 and block["notes"].nunique() == 1 else ""
+    mine = block[~is_floor(block)]
+    shared = mine["notes"].iloc[0] if len(mine) > 1 and mine["notes"].nunique() == 1 else ""
     several_optimizers = block.loc[block["settings"] == "default", "training"].nunique() > 1
     lines = []
-    for _, row in block.iterrows():
+    for _, row in mine.iterrows():
         told = several_optimizers or row["settings"] != "default"
         training = text_or(row["training"], "") if told else ""
         notes = "" if shared else row["notes"]
@@ -103,18 +107,19 @@ def _brief(
 ) -> Section:  # fmt: skip
     """The section for a terminal: short numbers, and on what all rows ran in the heading, where they agree."""
     ran_on = [" ".join(filter(None, (row["device"], row["precision"], row["backend"]))) for row in rows]
-    alike = len(set(ran_on)) == 1
+    mine = [on for on, floor in zip(ran_on, is_floor(block), strict=True) if not floor]
+    alike = len(set(mine)) == 1
     kept = ("#", "entry", metric_name(block), "n", "score", "params", "train s", "steps/s")
     narrow = []
     for cells, (_, row), on in zip(rows, block.iterrows(), ran_on, strict=True):
         changed = {"entry": _with_settings(cells, row), "params": brief_count(row["params"])}
         brief = {name: changed.get(name, cells[name]) for name in kept}
         narrow.append(brief | ({} if alike else {"on": on}) | {"coverage": cells["coverage"]})
-    terms_of_all = dotted(terms(block), f"on {ran_on[0]}" if alike and ran_on[0] else "")
-    without_result = frozenset(n for n, rank in enumerate(block["rank"]) if pd.isna(rank))
+    terms_of_all = dotted(terms(block), f"on {mine[0]}" if alike and mine[0] else "")
+    without_result = frozenset(n for n, mean in enumerate(block["mean"]) if pd.isna(mean))
     return Section(title(block), narrow, terms_of_all, said, bold, without_result)
 
 
 def _with_settings(cells: Cells, row: pd.Series[Any]) -> str:
     """The entry, with its settings where they are not the default ones."""
-    return cells["entry"] if row["settings"] == "default" else f"{cells['entry']}, {cells['settings']}"
+    return cells["entry"] if row["settings"] in ("default", FLOOR, FITTED) else f"{cells['entry']}, {cells['settings']}"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnbench.reports.boards.floors import entries, in_words
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_table import settings
 from rnnbench.reports.page.source import Data, Source
@@ -40,8 +41,9 @@ def board(source: Source) -> Data:
     mine = _by_entry(fill_unknown(source.frame), metrics)
     found: Data = {"blocks": [], "entries": [], "runs": [], "left_out": 0}
     room = RUNS_IN_ALL
-    for block in blocks(table):
-        found["blocks"].append(_block(block))
+    for whole in blocks(table):
+        block = entries(whole)
+        found["blocks"].append(_block(block) | {"floors": in_words(whole)})
         fronts = {cost: _front(block, cost) for cost in COSTS}
         for place, (_, row) in enumerate(block.iterrows()):
             runs = _counted(mine[_key(row)])

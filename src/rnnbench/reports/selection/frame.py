@@ -42,7 +42,8 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     - commit, dirty, source_hash, torch (its version), toolchain (of a compiled cell: compiler and flags)
     - attempts, started, finished (UTC)
     - own_source: what the user's own modules said, as JSON; files: of a dataset that reads the user's files, each with
-      the sha256 of its content, as JSON; id_lacks: what its id does not tell ("threads", of an old record)
+      the sha256 of its content, as JSON; floors: of such data all of them by name, and which is the reference, as JSON;
+      id_lacks: what its id does not tell ("threads", of an old record)
 
     Two records with one id are one run: the first stays.
     """

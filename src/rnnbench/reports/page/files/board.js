@@ -41,7 +41,7 @@ const BOARD_COLUMNS = [
 
 function boardSection() {
   const groups = BOARD.blocks.map((block, n) => ({
-    heading: h('div', { class: 'terms' }, h('strong', {}, `${block.title} `), h('span', {}, `${block.heading} `), h('span', { class: 'muted small' }, `· ${block.terms}`)),
+    heading: h('div', { class: 'terms' }, h('strong', {}, `${block.title} `), h('span', {}, `${block.heading} `), h('span', { class: 'muted small' }, `· ${block.terms}`), block.floors.length > 0 && h('div', { class: 'muted small' }, `without a network: ${block.floors.join(' · ')}`)),
     under: (column) => (column.name === 'interval' ? sparkScale(n) : null), rows: inBlock(n),
   }));
   const made = table({ columns: BOARD_COLUMNS.filter(({ name, value }) => name === 'entry' || !value || ENTRIES.some((e) => known(value(e)) || value(e))), groups, kind: 'board', caption: 'Leaderboard', open: (e) => openEntry(e.place), look: (e) => (e.standing === 'best' ? 'best' : e.rank === null ? 'lost' : null) });
