@@ -218,6 +218,7 @@ def test_an_experiment_knows_its_sizes():
     assert plan(["experiment=convlstm_peephole", "budget=smoke", "seed=5"]).jobs[0].seed == 5
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("name", "dataset", "entries", "seeds"), [("quickstart_forecast", "co2", 2, 3), ("mnist1d", "mnist1d", 12, 3)]
 )
