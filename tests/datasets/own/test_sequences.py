@@ -294,6 +294,18 @@ def test_a_missing_file_has_near_names(tmp_path: Path) -> None:
         sequences.reading({"path": str(tmp_path / "data.xlsx")})
 
 
+def test_options_that_cannot_act_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.zeros((6, 2)), y=np.arange(6) % 2)
+    (tmp_path / "sounds").mkdir()
+    for name, option, what in (
+        ("data.npz", {"label": "y"}, r"a \.npz file"),
+        ("data.npz", {"separator": ";"}, r"a \.npz file"),
+        ("sounds", {"columns": ["a"]}, r"a folder of recordings"),
+    ):
+        with pytest.raises(BadInput, match=rf"dataset\.{next(iter(option))} is for tables, and this is {what}: leave"):
+            sequences.reading({"path": str(tmp_path / name), **option})
+
+
 def test_classes_are_sorted_by_number_where_they_are_numbers() -> None:
     assert class_names(["10", "9", "1.5", "9"]) == ["1.5", "9", "10"]
     assert class_names(["10", "9", "x"]) == ["10", "9", "x"]

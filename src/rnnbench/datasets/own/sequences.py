@@ -31,6 +31,8 @@ TASKS = ("classify", "regress")
 SCALES = ("standard", "none", "each")
 LONGER = ("refuse", "truncate")
 TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet")
+OF_LABELS, OF_ROWS = ("label", "group"), ("id", "time", "columns")  # options that name columns
+WRITTEN = ("separator", "decimal", "thousands", "date_format", "timezone", "encoding")
 MOST_MEMORY = 0.5  # of the machine's, that the three splits may take
 MEL = "mel "  # how the channels of recordings are called
 CLASSES_TOLD = 20  # in the printout, with their counts
@@ -189,16 +191,16 @@ def _existing(value: object, option: str) -> Path:
 def opened(path: Path, options: Options) -> Sequences:
     """The sequences of one file or folder, by its suffix."""
     if path.is_dir() and not any(path.glob("*.parquet")):
+        _check_acting(options, OF_ROWS, "a folder of recordings")
         return wavs.read(
             path, log_mel.audio(options.audio), options.written(), label=options.label, group=options.group
         )
     suffix = path.suffix.lower()
     if not path.is_dir() and path.stat().st_size == 0:
         raise BadInput(f"{path.name} is empty.")
-    if suffix == ".npz":
-        return npz.read(path)
-    if suffix == ".ts":
-        return ts_files.read(path)
+    if suffix in (".npz", ".ts"):
+        _check_acting(options, (*OF_LABELS, *OF_ROWS, *WRITTEN), f"a {suffix} file")
+        return npz.read(path) if suffix == ".npz" else ts_files.read(path)
     if suffix in TABLES or path.is_dir():
         return sequence_tables.read(
             path, options.written(), id=options.id, time=options.time, label=options.label, group=options.group,
@@ -207,6 +209,13 @@ def opened(path: Path, options: Options) -> Sequences:
     raise BadInput(
         f"{path.name}: dataset.path must be .npz, .csv, .tsv, .txt, .parquet, .ts or a folder with labels.csv."
     )
+
+
+def _check_acting(options: Options, without: tuple[str, ...], what: str) -> None:
+    """Raises BadInput where an option is set that nothing of this grammar can follow."""
+    for key in without:
+        if getattr(options, key) is not None:
+            raise BadInput(f"dataset.{key} is for tables, and this is {what}: leave it out.")
 
 
 def prepared(sequences: Sequences, options: Options, name: str, content: str, *, strict: bool = True) -> Found:
@@ -382,8 +391,7 @@ def _columns(options: Options) -> list[str]:
 
 def _parsing(options: Options) -> list[str]:
     """How a file is to be read, where options say so."""
-    keys = ("separator", "decimal", "thousands", "date_format", "timezone", "encoding")
-    return [f"{key} {getattr(options, key)}" for key in keys if getattr(options, key) is not None]
+    return [f"{key} {getattr(options, key)}" for key in WRITTEN if getattr(options, key) is not None]
 
 
 def _lines(
