@@ -109,6 +109,19 @@ def test_an_archive_of_something_else_is_refused(small: Path) -> None:
         FSDD().load()
 
 
+def test_the_archive_is_fetched_once_and_known_by_what_is_in_it(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def retrieve(url: str, *, known_hash: str | None, fname: str, path: Path) -> None:
+        asked.append((url, known_hash))
+        as_zip(recordings(), path / fname)
+
+    monkeypatch.setattr("pooch.retrieve", retrieve)
+    assert FSDD().load().test.size == 40
+    assert FSDD().load().test.size == 40
+    assert asked == [(f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{fsdd.COMMIT}.zip", None)]
+
+
 def test_a_missing_archive_is_one_sentence(small: Path, offline: None) -> None:
     with pytest.raises(MissingData, match=r"is missing and could not be downloaded .*: run `curl"):
         FSDD().load()

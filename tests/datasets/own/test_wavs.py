@@ -152,6 +152,7 @@ def test_a_wav_that_is_none_is_refused_by_name(folder: Path, content: bytes, sen
         (("3.wav", "/etc/passwd"), {}, r"labels\.csv names '/etc/passwd', which lies outside sounds"),
         (("3.wav,b", "3.wav,"), {}, r"3\.wav has no label \(line 5 of labels\.csv\)\."),
         (("\n3.wav,b", "\n,b"), {}, r"labels\.csv names no file at line 5\."),
+        (("3.wav", '"3\n.wav"'), {}, r"labels\.csv names '3\\n\.wav' at line \d: rename it without control characters"),
         (("file,label", "name,label"), {}, r"labels\.csv has the columns name, label, and none is called file"),
         (("file,label", "file,what"), {}, r"none is called label: dataset\.label= names yours"),
         (("", ""), {"group": "speaker"}, r"labels\.csv has no column 'speaker'"),

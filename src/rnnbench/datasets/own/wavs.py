@@ -28,7 +28,7 @@ from rnnbench.datasets.own.sequence_tables import (
     spellings,
     texts,
 )
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import BadInput, nearest, shown
 
 LABELS = "labels.csv"
 FILES = ("file", "filename", "file_name", "path", "wav")  # what a column of file names may be called, in any case
@@ -174,6 +174,10 @@ def _listed(
     for row, name in enumerate(files):
         if not name:
             raise BadInput(f"{LABELS} names no file at line {found.line(row)}.")
+        if not name.isprintable():  # every sentence about a recording names it
+            raise BadInput(
+                f"{LABELS} names {shown(name)} at line {found.line(row)}: rename it without control characters."
+            )
         if not labels[row]:
             raise BadInput(f"{name} has no label (line {found.line(row)} of {LABELS}).")
     return (files, labels, groups), [f"{LABELS}: {', '.join(found.said)}"]
