@@ -342,6 +342,43 @@ def test_infinity_missing_values_and_the_clock(tmp_path) -> None:
     )
 
 
+def test_a_constant_column_is_not_scaled_by_rounding(tmp_path) -> None:
+    made = read(write(hourly().assign(flat=0.1), tmp_path / "a.csv"), past="flat", target="load")
+    assert made.std[0, 1] == 1.0
+    assert np.abs(made.scaled()[:, 1]).max() < 1e-12
+
+
+def test_numbers_beyond_all_units_are_refused(tmp_path) -> None:
+    frame = hourly()
+    frame.loc[3, "temp"] = 1e200
+    assert refusal(write(frame, tmp_path / "a.csv")).startswith("1e+200 in 'temp' at line 5 is beyond 1e+30:")
+
+
+@pytest.mark.parametrize("first", ["2001-01-01", "2001-01-15 06:00", "2001-02-28", "2001-01-31"])
+def test_months_keep_their_day(tmp_path, first: str) -> None:
+    start = pd.Timestamp(first)
+    step = pd.offsets.MonthEnd() if start.is_month_end else pd.DateOffset(months=1)
+    times = pd.date_range(start, periods=200, freq=step)
+    frame = pd.DataFrame({"date": times.strftime("%Y-%m-%d %H:%M"), "y": np.arange(200.0) % 5})
+    made = read(write(frame, tmp_path / "a.csv"), input_steps=24, gap=0)
+    assert made.step.words == "monthly"
+    assert np.array_equal(made.times(made.parts[0]), times.to_numpy("datetime64[ns]"))
+
+
+def test_a_long_file_may_have_short_series(tmp_path) -> None:
+    frame = hourly(500)[["date", "load"]]
+    long = pd.concat([frame.assign(id="a"), frame[:345].assign(id="b")])
+    path = write(long, tmp_path / "a.csv")
+    made = read(path, id="id")
+    warnings = series.describe(made).warnings
+    assert "1 of 2 series have no window in test (b)" in warnings
+    late = pd.concat([frame.assign(id="a"), frame[450:].assign(id="b")])
+    assert refusal(write(late, tmp_path / "b.csv"), id="id") == (
+        "'load' of series 'b' has no value among the rows of train: leave it out, or dataset.cut=each."
+    )
+    assert refusal(str(tmp_path / "b.csv"), id="id", cut="each").startswith("series 'b': 50 rows are too few")
+
+
 def test_warnings(tmp_path) -> None:
     frame = hourly().assign(flat=1.0)
     frame["plan"] = frame["load"].shift(-3, fill_value=0.0)

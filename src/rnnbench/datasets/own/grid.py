@@ -114,10 +114,13 @@ class Step:
             return np.asarray(first + (np.arange(count) * int(self.size)).astype("timedelta64[ns]"))
         if self.kind == "months":
             month = np.datetime64(first, "M") + np.arange(count) * int(self.size)
+            day = np.timedelta64(DAY, "ns")
             into = np.datetime64(first, "ns") - np.datetime64(first, "M").astype("datetime64[ns]")
-            last = (month + 1).astype("datetime64[ns]") - np.timedelta64(DAY, "ns")
-            found = month.astype("datetime64[ns]") + into
-            return np.asarray(np.minimum(found, last + into % np.timedelta64(DAY, "ns")))
+            last = (month + 1).astype("datetime64[ns]") - day + into % day
+            at_the_end = last[:1] == np.datetime64(
+                first, "ns"
+            )  # the 28th of February stands for every month's last day
+            return np.asarray(np.where(at_the_end, last, np.minimum(month.astype("datetime64[ns]") + into, last)))
         return self._grid(first, None, count)
 
     def _grid(self, first: Any, last: Any, count: int | None = None) -> Times:

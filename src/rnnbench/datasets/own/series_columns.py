@@ -18,6 +18,7 @@ from rnnbench.errors import BadInput, listed
 TIMES = ("ds", "date", "time", "datetime", "timestamp")  # in any case, the first that is there
 IDS = ("unique_id", "item_id", "series")
 VALUES = ("y",)
+LARGEST = 1e30  # squares of it are still numbers
 FIRST_YEAR, LAST_YEAR = 1000, 2999  # whole numbers in a column of times that are years
 
 
@@ -188,6 +189,13 @@ def _refuse_infinity(found: Rows) -> None:
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise BadInput(f"infinity in {found.names[column]!r} at {found.line(int(row))}.")
+    large = np.abs(found.numbers) > LARGEST
+    if large.any():
+        row, column = np.argwhere(large)[0]
+        value, where = found.numbers[row, column], found.line(int(row))
+        raise BadInput(
+            f"{value:g} in {found.names[column]!r} at {where} is beyond {LARGEST:g}: another unit, or a gap."
+        )
 
 
 def _refuse_no_time(found: Rows) -> None:

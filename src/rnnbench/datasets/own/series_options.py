@@ -73,14 +73,9 @@ class Options:
         return cls(**options)
 
     def __post_init__(self) -> None:
-        for option in TEXTS:
-            value = getattr(self, option)
-            if value is not None and not isinstance(value, str):
-                raise BadInput(f"dataset.{option} must be a text; got {value!r}.")
+        self._settle_names()
         for option, known in CHOICES.items():
             one_of(option, getattr(self, option), known)
-        for option in LISTS:
-            object.__setattr__(self, option, _names(option, getattr(self, option)))
         for option in ("input_steps", "horizon"):
             if getattr(self, option) is not None:
                 whole(option, getattr(self, option), 1)
@@ -99,6 +94,18 @@ class Options:
             raise BadInput(f"dataset.freq must be auto or a frequency of pandas, such as 1h or MS; got {self.freq!r}.")
         windows.rows_of(self.borders)
         assert self.shares
+
+    def _settle_names(self) -> None:
+        """Names of columns as texts: one may be called 2020."""
+        for option in ("time", "id"):
+            if isinstance(getattr(self, option), int):
+                object.__setattr__(self, option, str(getattr(self, option)))
+        for option in TEXTS:
+            value = getattr(self, option)
+            if value is not None and not isinstance(value, str):
+                raise BadInput(f"dataset.{option} must be a text; got {value!r}.")
+        for option in LISTS:
+            object.__setattr__(self, option, _names(option, getattr(self, option)))
 
     @property
     def shares(self) -> tuple[Fraction, Fraction, Fraction]:

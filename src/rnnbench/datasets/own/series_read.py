@@ -502,7 +502,8 @@ def _scales(values: Values, parts: tuple[Part, ...], found: Rows, options: Optio
                 other = "leave it out" if part.id is None else "leave it out, or dataset.cut=each"
                 raise BadInput(f"{name!r}{whose} has no value among the rows of train: {other}.")
             mean[number, column] = train.mean()
-            std[number, column] = train.std() or 1.0
+            varies = train.min() < train.max()  # the deviation of what is always .1 is rounding, and not always 0
+            std[number, column] = train.std() if varies else 1.0
     if options.scale == "none":
         return np.zeros(shape), np.ones(shape), mean
     return mean, std, mean
