@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rnnbench.errors import AxisRefused, BadInput, MissingData
     from rnnbench.face.data import read_data
     from rnnbench.face.loading import load_data, load_model
-    from rnnbench.face.reading import compare, curves, leaderboard, outcomes, records, tables
+    from rnnbench.face.reading import compare, curves, leaderboard, outcomes, predictions, records, tables
     from rnnbench.face.running import plan, run, sweep
     from rnnbench.face.studies import ablation, claims, search
     from rnnbench.store.record import RecordError
@@ -53,6 +53,7 @@ __all__ = [
     "load_model",
     "outcomes",
     "plan",
+    "predictions",
     "read_data",
     "records",
     "run",
@@ -67,7 +68,7 @@ _ROOMS = {
     "training.outcomes": ("Interrupted",),
     "face.data": ("read_data",),
     "face.running": ("plan", "run", "sweep"),
-    "face.reading": ("compare", "curves", "leaderboard", "outcomes", "records", "tables"),
+    "face.reading": ("compare", "curves", "leaderboard", "outcomes", "predictions", "records", "tables"),
     "face.studies": ("ablation", "claims", "search"),
     "face.loading": ("load_data", "load_model"),
 }

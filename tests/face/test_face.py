@@ -27,7 +27,7 @@ print(json.dumps([before, [name for name in ("torch", "hydra", "matplotlib") if 
 
 def test_it_has_functions_errors_and_a_version():
     assert {"run", "sweep", "plan", "records", "leaderboard", "tables", "compare", "ablation", "search", "claims",
-            "curves", "outcomes", "load_model", "load_data", "read_data"} == set(FUNCTIONS)  # fmt: skip
+            "curves", "outcomes", "predictions", "load_model", "load_data", "read_data"} == set(FUNCTIONS)  # fmt: skip
     assert {"BadInput", "AxisRefused", "MissingData", "RecordError", "Interrupted"} == set(ERRORS)
     assert set(rnnbench.__all__) == {*FUNCTIONS, *ERRORS, "__version__"}
     assert rnnbench.__version__.count(".") == 2

@@ -14,12 +14,15 @@ from test_runs_frames import TINY
 import rnnbench
 from rnnbench.cli import main
 from rnnbench.datasets import MovingDigits, Radar
+from rnnbench.datasets.base.shown import Shown
 from rnnbench.datasets.film import shown
 from rnnbench.errors import BadInput
 from rnnbench.runs import build
+from rnnbench.runs import run as run_module
 from rnnbench.runs import samples as kept
-from rnnbench.store.samples import FILE, Scale, read
+from rnnbench.store.samples import FILE, Classes, Scale, Steps, Values, dumps, read
 from rnnbench.store.store import Store
+from rnnbench.training.evaluate import evaluate
 
 SMALL = ("cell=convlstm", *TINY)
 
@@ -117,6 +120,46 @@ def test_the_command_shows_an_older_run_from_its_weights(done, capsys, tmp_path,
     assert said.endswith(f"make the run again: {record['command']}\n")
     for old in (path, weights):
         old.with_suffix(".away").rename(old)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("dataset", "kind"), [("digits", Classes), ("adding", Values), ("anbn", Steps)])
+def test_every_run_keeps_samples_of_the_one_pass_over_test(tmp_path, monkeypatch, dataset, kind):
+    passes = []
+
+    def counted(model, task, split, **how):
+        passes.append(split.size)
+        return evaluate(model, task, split, **how)
+
+    monkeypatch.setattr(run_module, "evaluate", counted)
+    small = ["dataset.train=40", "dataset.val=10", "dataset.test=30", "dataset.T=6"] if dataset == "adding" else []
+    words = ["cell=rnn", f"dataset={dataset}", "budget=smoke", "budget.updates=2", "hidden_size=4", *small]
+    record = rnnbench.run(words, results=tmp_path)
+    store = Store.open(tmp_path)
+    path = store.folder(record["id"]) / FILE
+    before, found = path.read_bytes(), read(path)
+    assert len(passes) == 1, "test is gone through once"
+    assert isinstance(found, kind)
+    if isinstance(found, Classes):
+        assert found.counts.sum() == passes[0]
+        assert np.trace(found.counts) / found.counts.sum() == pytest.approx(record["metrics"]["test/accuracy"])
+    path.unlink()
+    assert kept.make(store, record["id"]).read_bytes() == before
+    assert dumps(rnnbench.predictions(record["id"], results=tmp_path)) == before
+
+
+def test_a_watch_that_fails_never_ends_the_pass():
+    task, test = digits()
+
+    class Broken(Shown):
+        def see(self, index, batch, prediction):
+            raise RuntimeError("too much")
+
+    monkey = type("Task", (), {"shown": lambda self, test: Broken()})()
+    watch = kept.Watch(monkey, test)
+    watch.see(torch.tensor([0]), task.batch(test, torch.tensor([0])), torch.zeros(1))
+    with pytest.raises(RuntimeError, match="too much"):
+        watch.samples("a", None)
 
 
 # scales, without a run

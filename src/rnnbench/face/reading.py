@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnnbench.reports.tables.table import Table
     from rnnbench.store.curves import Curves
     from rnnbench.store.outcomes import Outcomes
+    from rnnbench.store.samples import Samples
 
 RUN = ["id", "dataset", "label", "seed"]  # what says in a long frame which run a row is of
 CURVES = {"id": "str", "dataset": "str", "label": "str", "seed": "Int64", "step": "Int64"}
@@ -208,6 +209,29 @@ def outcomes(*selection: Words, results: str | Path | None = None) -> pd.DataFra
         for place in found.places:  # of several that have a run, the one named first
             kept = place.outcomes((wanted & place.ids) - kept.keys()) | kept
         return _by_item(found.frame, kept)
+
+
+def predictions(run: str, *, results: str | Path | None = None) -> Samples:
+    """What one run predicted on test, as it was kept: arrays and texts of a kind (`rnnbench.store.samples`).
+
+    ``kind`` says which: `frames`, `series` (forecasts with the trivial ones), `classes` (``counts``, the confusion
+    matrix of the whole test split, and the worst items), `values`, `steps` or `text`. run: the beginning of an id, or
+    what else means one run, also a published one. Raises BadInput where there is no such run, or it kept nothing.
+    """
+    with undisturbed(torch=False):
+        from rnnbench.reports.selection.places import open_place
+        from rnnbench.store.gathered import resolve_run
+        from rnnbench.store.samples import read
+        from rnnbench.store.store import Store
+
+        found = resolve_run(Store.open(results), run)
+        path = open_place(found).samples(found.name)
+        if not path.exists():
+            raise BadInput(
+                f"run {found.name} keeps no samples; where its weights are, `rnnbench predictions {found.name}` makes "
+                "them."
+            )
+        return read(path)
 
 
 def _by_item(runs: pd.DataFrame, kept: Mapping[str, Outcomes]) -> pd.DataFrame:

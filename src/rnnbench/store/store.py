@@ -4,7 +4,7 @@
 
     config.yaml        resolved, written once                history.jsonl  metrics by step; torn lines are tolerated
     attempts/NNN/      mkdir = claim (see runs/attempts.py)  record.json    written once: proof of a finished run
-    best.pt            weights that were best on validation  samples.npz    of frames: some predictions (see samples.py)
+    best.pt            weights that were best on validation  samples.npz    what it predicted on test (see samples.py)
     outcomes.npz       the loss of each test item (see outcomes.py)
 """
 
