@@ -83,7 +83,7 @@ def need(offline: None) -> Callable[..., None]:
 @pytest.fixture
 def make_shipped(offline: None, tmp_path: Path) -> Callable[[Path], Task]:
     """make_shipped(path): the task of a yaml in conf/dataset, small where it is generated; own_frames gets a small
-    film, own_series a small table, own_text a short text. Nothing is ever downloaded."""
+    film, own_series a small table, own_sequences labelled noise, own_text a short text. Nothing is ever downloaded."""
 
     def make(path: Path) -> Task:
         config = yaml.safe_load(path.read_text())
@@ -97,6 +97,10 @@ def make_shipped(offline: None, tmp_path: Path) -> Callable[[Path], Task]:
             hours = pd.date_range("2024-01-01", periods=400, freq="h")
             pd.DataFrame({"ds": hours, "y": np.sin(np.arange(400))}).to_csv(tmp_path / "load.csv", index=False)
             options["path"] = str(tmp_path / "load.csv")
+        if path.stem == "own_sequences":
+            x = np.random.default_rng(0).normal(size=(60, 7, 2))
+            np.savez(tmp_path / "labelled.npz", x=x, y=np.arange(60) % 3)
+            options["path"] = str(tmp_path / "labelled.npz")
         if path.stem == "own_text":
             (tmp_path / "novel.txt").write_text("It was the best of times. " * 40)
             options["path"] = str(tmp_path / "novel.txt")
