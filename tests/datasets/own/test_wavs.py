@@ -103,6 +103,14 @@ def test_other_rates_and_sub_folders_are_read(folder: Path) -> None:
     assert found.max_steps == 1 + (3000 - 1103) // 441
 
 
+def test_a_column_that_may_be_a_group_is_told(folder: Path) -> None:
+    rows = [f"{n}.wav,{'ab'[n % 2]},p{n // 2}" for n in range(12)]
+    (folder / "labels.csv").write_text("\n".join(["file,label,speaker", *rows]))
+    hint = "not used: speaker (dataset.group=speaker would keep those of one speaker in one split)"
+    assert hint in reading(folder).reading.lines[0]
+    assert "not used" not in reading(folder, group="speaker").reading.lines[0]
+
+
 def test_recordings_that_the_table_does_not_name_are_told(folder: Path) -> None:
     (folder / "extra.wav").write_bytes(a_wav(noise(99)))
     assert "1 wav file that labels.csv does not name is left out" in reading(folder).reading.lines[0]

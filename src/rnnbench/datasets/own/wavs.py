@@ -167,8 +167,8 @@ def _listed(
     """The columns of labels.csv: files, labels, groups; and what was inferred of it."""
     found = table.read(path, options, texts=spellings(*FILES, *LABEL_NAMES, *GROUP_NAMES, label, group))
     held = list(found.columns)
-    files = texts(found, column(path, held, None, FILES, "file"))
-    labels = texts(found, column(path, held, label, LABEL_NAMES, "label"))
+    file_column, label_column = column(path, held, None, FILES, "file"), column(path, held, label, LABEL_NAMES, "label")
+    files, labels = texts(found, file_column), texts(found, label_column)
     named = optional_column(path, held, group, GROUP_NAMES)
     groups = None if named is None else texts(found, named)
     for row, name in enumerate(files):
@@ -180,7 +180,11 @@ def _listed(
             )
         if not labels[row]:
             raise BadInput(f"{name} has no label (line {found.line(row)} of {LABELS}).")
-    return (files, labels, groups), [f"{LABELS}: {', '.join(found.said)}"]
+    said = [f"{LABELS}: {', '.join(found.said)}"]
+    if left := [name for name in held if name not in (file_column, label_column, named)]:
+        hint = f" (dataset.group={left[0]} would keep those of one {left[0]} in one split)" if named is None else ""
+        said.append(f"not used: {', '.join(left)}{hint}")
+    return (files, labels, groups), said
 
 
 def _located(folder: Path, files: list[str]) -> list[Path]:
