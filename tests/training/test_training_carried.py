@@ -75,14 +75,13 @@ def by_hand(task, data, model, epochs_firsts):
     return rows
 
 
-@pytest.mark.parametrize("cell", [LSTM, GRU])
-def test_training_is_what_a_loop_by_hand_computes(task, data, cell):
+def test_training_is_what_a_loop_by_hand_computes(task, data):
     hooks = Hooks()
-    module = train(task, data, language_model(task, cell, dropout=0.0), hooks)
+    module = train(task, data, language_model(task, dropout=0.0), hooks)
     batches = module.round.batches
     firsts = [int(batches.index(epoch * 8)[0]) for epoch in range(3)]
     assert set(firsts) <= {0, 1, 2}
-    model = language_model(task, cell, dropout=0.0)
+    model = language_model(task, dropout=0.0)
     losses = by_hand(task, data, model, firsts)
     for row, end in zip(hooks.rows, (5, 10, 15, 17), strict=True):
         begin = end - (5 if end < 17 else 2)
