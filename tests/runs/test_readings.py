@@ -71,6 +71,7 @@ def test_what_has_to_be_downloaded_is_read_when_it_is_asked_for(reads, monkeypat
     assert readings.of(job.config, fetch=True) is not None
     assert sources.is_here("co2")
     assert not sources.is_here("etth1")
+    assert not sources.is_here("ptb")
 
 
 def test_a_dataset_without_a_reader_has_no_reading():

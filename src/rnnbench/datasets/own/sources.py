@@ -76,7 +76,9 @@ def locate(name: str) -> Path:
 
 
 def is_here(name: str) -> bool:
-    """Whether a source's file lies here, so that `locate` downloads nothing; of an unknown name, too."""
+    """Whether a source's files lie here, so that none has to be got first; of an unknown name, too."""
+    if name in BRING_YOUR_OWN:
+        return all(path.is_file() for path in own_files(name).values())
     return name not in DOWNLOADS or DOWNLOADS[name].path.is_file()
 
 
