@@ -23,8 +23,8 @@ from rnnbench.runs import registry
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.store.store import Store
 
-COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "publish", "verify", "tune", "search",
-            "wandb", "report", "serve")  # fmt: skip
+COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "predictions", "frames", "publish", "verify",
+            "tune", "search", "wandb", "report", "serve")  # fmt: skip
 
 
 class Said(NamedTuple):

@@ -38,6 +38,7 @@ COMMANDS = (
     "status --format json", "status hostile", "report hostile", "report frozen_odd", "plan cell=rnn dataset=digits",
     "plan cell=rnn dataset=digits --format csv", "compare {results} quickstart", "compare hostile hostile --gate",
     "claims", "claims 1", "wandb push", "wandb tables hostile", "ablation hostile", "search hostile", "frames hostile",
+    "predictions hostile",
     "publish hostile --partial", "verify", "tables frozen_odd", "merge {other}", "merge {frozen}", "show {good}",
     "show {odd}", "show {pipe}", "show {begun}", "diff {good} {odd}", "retry hostile --status pruned",
     "clean --dry-run", "serve --port 0", "leaderboard " + "x" * 5000, "show " + "x" * 5000,
