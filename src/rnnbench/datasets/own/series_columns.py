@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnbench.datasets.own import table
 from rnnbench.datasets.own.series_options import Options
+from rnnbench.datasets.own.times import YEARS
 from rnnbench.errors import BadInput, listed
 
 TIMES = ("ds", "date", "time", "datetime", "timestamp")  # in any case, the first that is there
@@ -63,9 +64,12 @@ class Rows:
 
 def rows(path: Path, options: Options) -> Rows:
     """A file's table with the part that each column plays. Raises BadInput, MissingData."""
-    found = table.read(path, options.table)
-    time, id = _time(found, options.time), _id(found, options.id)
-    if id is not None and found.columns[id].values is None:
+    taken = {options.time, *options.target, *options.past, *options.future}
+    usual = [each for name in IDS for each in _cases(name) if each not in taken]
+    texts = usual if options.id is None else [options.id]
+    found = table.read(path, options.table, texts=texts)
+    time, id = _time(found, options.time), _id(found, options.id, taken)
+    if id is not None and id not in texts:
         found = table.read(path, options.table, texts=[id])
     for option in ("target", "past", "future"):
         _refuse(found, option, getattr(options, option), {time: "time", id: "id"})
@@ -85,11 +89,16 @@ def rows(path: Path, options: Options) -> Rows:
     return made
 
 
-def _named(found: table.Table, names: Sequence[str]) -> str | None:
-    """The first column called by one of the names, in any case."""
+def _cases(name: str) -> tuple[str, ...]:
+    """How a usual name may be written: a file is read once where it is one of these."""
+    return name, name.upper(), name.capitalize()
+
+
+def _named(found: table.Table, names: Sequence[str], taken: Collection[str | None] = ()) -> str | None:
+    """The first column called by one of the names, in any case, that is nothing else."""
     for wanted in names:
         for name in found.columns:
-            if name.lower() == wanted:
+            if name.lower() == wanted and name not in taken:
                 return name
     return None
 
@@ -114,8 +123,8 @@ def _time(found: table.Table, option: str | None) -> str | None:
     return dates[0] if len(dates) == 1 else None
 
 
-def _id(found: table.Table, option: str | None) -> str | None:
-    return _named(found, IDS) if option is None else _known(found, option)
+def _id(found: table.Table, option: str | None, taken: Collection[str | None]) -> str | None:
+    return _named(found, IDS, taken) if option is None else _known(found, option)
 
 
 def _targets(found: table.Table, others: set[str | None]) -> tuple[str, ...]:
@@ -159,11 +168,8 @@ def _numbers(found: table.Table, names: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _ids(column: table.Column) -> NDArray[Any]:
-    """The names of series as texts: 7.0 is `7`."""
-    values = np.asarray(column.values)
-    if values.dtype.kind == "f":
-        return np.array([f"{value:.15g}" for value in values], object)
-    return np.array([str(value) for value in values], object)
+    """The names of series, as the file writes them: 007 is not 7, and a number of 19 digits is not its neighbour."""
+    return np.asarray(column.values, object)
 
 
 def _as_time(column: table.Column, options: Options) -> NDArray[Any]:
@@ -172,8 +178,13 @@ def _as_time(column: table.Column, options: Options) -> NDArray[Any]:
         values = np.asarray(column.values, np.float64)
         known = values[~np.isnan(values)]
         whole = bool((known == np.rint(known)).all())
+        if options.date_format is not None:
+            return np.asarray(table.as_time(column, options.table).values)
         if whole and len(known) and known.min() >= FIRST_YEAR and known.max() <= LAST_YEAR:
+            _refuse_far_years(column.name, known)
             return (values - 1970).astype("datetime64[Y]").astype("datetime64[ns]")
+        if whole and _are_months(known):
+            raise BadInput(f"{column.name!r} reads as months ({known[0]:.0f}): dataset.date_format=%Y%m.")
         if not whole or not len(known) or known.min() < 10_000_000:
             return values
     if column.kind == "text":
@@ -182,6 +193,25 @@ def _as_time(column: table.Column, options: Options) -> NDArray[Any]:
             "dataset.date_format=%d/%m/%Y, or which column is, dataset.time=..."
         )
     return np.asarray(table.as_time(column, options.table).values)
+
+
+def _are_months(known: NDArray[np.float64]) -> bool:
+    """Whether whole numbers are all of the form YYYYMM, and more than a year of them."""
+    low, high = YEARS
+    months = known % 100
+    inside = (known >= 100 * low) & (known < 100 * (high + 1)) & (months >= 1) & (months <= 12)
+    return len(np.unique(known)) > 12 and bool(inside.all())
+
+
+def _refuse_far_years(name: str, known: NDArray[np.float64]) -> None:
+    """Nanoseconds count the years 1678 .. 2261; others would come out as wrong dates."""
+    low, high = YEARS
+    far = known[(known < low) | (known > high)]
+    if len(far):
+        raise BadInput(
+            f"{name!r} reads as years, and {far[0]:.0f} is beyond {low} to {high}: leave dates out "
+            "(another column in dataset.time), or count from the first year."
+        )
 
 
 def _refuse_infinity(found: Rows) -> None:

@@ -122,8 +122,16 @@ class Options:
             date_format=self.date_format,
             timezone=self.timezone,
             encoding=self.encoding,
-            columns=self.columns or None,
+            columns=self._columns,
         )
+
+    @property
+    def _columns(self) -> tuple[str, ...] | None:
+        """The columns to read where not all are: those that are named for something are among them."""
+        if not self.columns:
+            return None
+        named = (*self.columns, self.time, self.id, *self.target, *self.past, *self.future)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 def _names(option: str, value: Any) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ class Series:
 
 def locate(options: Options) -> tuple[Path, str]:
     """The file, and what it is called in a sentence."""
-    if (options.path is None) == (options.source is None):
+    if (not options.path) == (not options.source):
         both = "not both" if options.path else "such as dataset.path=load.csv"
         raise BadInput(f"dataset.path names a table with a column of numbers, or dataset.source a known one: {both}.")
     if options.source is not None:

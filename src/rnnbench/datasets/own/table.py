@@ -47,14 +47,13 @@ def read(
     """
     options, path = _checked(options or Options()), Path(os.path.expanduser(path))
     is_text = _is_text(path, option)
+    before = _stamp(path)  # of what is hashed and read
     sha256 = path_hash(path, option)
-    before = _stamp(path)
     wanted = sorted(set(texts))
     place = Place.of(sha256, {**options.as_dict(), "texts": wanted, "parquet": not is_text})
     large = path.is_dir() or os.stat(path).st_size >= LEAST
-    found = (place.read() if large else None) or _read(path, options, wanted, place if large else None, is_text)
-    if _stamp(path) != before:
-        raise BadInput(f"{path.name} is being written while it is read; try again when it is whole.")
+    found = (place.read() if large else None) or _read(path, options, wanted, place if large else None, before)
+    _refuse_changed(path, before)
     line_of = functools.partial(delimited.line_of, path, found.encoding, found.separator) if is_text else None
     return Table(path, sha256, found.rows, {each.name: each for each in found.columns}, found.said, line_of)
 
@@ -108,12 +107,26 @@ def _stamp(path: Path) -> list[tuple[str, int, int]]:
     return [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files]
 
 
-def _read(path: Path, options: Options, texts: Collection[str], place: Place | None, is_text: bool) -> Read:
-    """Read a file, and keep the reading where there is a place that can be written."""
+def _refuse_changed(path: Path, before: list[tuple[str, int, int]]) -> None:
+    """Raises BadInput where a file is no longer what it was."""
+    try:
+        after = _stamp(path)
+    except OSError:
+        after = []
+    if after != before:
+        raise BadInput(f"{path.name} is being written while it is read; try again when it is whole.")
+
+
+def _read(
+    path: Path, options: Options, texts: Collection[str], place: Place | None, before: list[tuple[str, int, int]]
+) -> Read:
+    """Read a file, and keep the reading where there is a place that can be written, and it is of what was hashed."""
+    is_text = not path.is_dir() and path.suffix.lower() not in PARQUET
     folder = None if place is None else place.begin()
     if place is not None and folder is not None:
         try:
             found, arrays = _reader(path, options, texts, folder, is_text).read()
+            _refuse_changed(path, before)
             return place.keep(folder, found, arrays)
         except OSError:
             pass  # the disk is full, say: it is read into memory, and not kept
