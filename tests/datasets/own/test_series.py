@@ -285,7 +285,7 @@ def test_a_frequency_may_be_forced(tmp_path) -> None:
     days = pd.bdate_range("2020-01-01", periods=400)
     path = write(pd.DataFrame({"date": days, "y": np.arange(400.0) % 5}), tmp_path / "a.csv")
     assert refusal(path) == (
-        "the steps of 'date' are irregular (the commonest, 1 day, makes 80%): resample, or dataset.freq=1D."
+        "the steps of 'date' are irregular (the commonest, 1 day, makes 80%): resample, or dataset.freq=B."
     )
     made = read(path, freq="B")
     assert (len(made.values), made.season, made.step.words) == (400, 5, "freq B")

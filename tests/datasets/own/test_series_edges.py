@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from datasets.own.series_files import hourly, write
-from rnnbench.datasets.own import series, table
+from rnnbench.datasets.own import series, series_words, table
 from rnnbench.datasets.own.series import Options, Series
 from rnnbench.errors import BadInput
 
@@ -92,3 +92,106 @@ def test_a_reading_of_another_content_is_never_kept(tmp_path: Path, monkeypatch:
     with pytest.raises(BadInput, match=r"a\.csv is being written while it is read"):
         table.read(path)
     assert not kept
+
+
+def test_a_blank_line_of_a_single_column_is_a_missing_value(tmp_path: Path) -> None:
+    """Left out, all rows after it would move by one step."""
+    cells = [str(row % 7) for row in range(400)]
+    cells[50] = ""
+    path = tmp_path / "a.csv"
+    path.write_text("\n\nload\n" + "\n".join(cells) + "\n\n\n")
+    assert (
+        refusal(str(path)) == "1 value of 'load' is missing, first at line 54: fill them, or dataset.missing=forward."
+    )
+    made = read(str(path), missing="forward")
+    assert len(made.values) == 400
+    assert np.flatnonzero(~made.observed[:, 0]).tolist() == [50]
+    path.write_text(path.read_text().replace("\n", "\r\n"))
+    assert np.array_equal(read(str(path), missing="forward").values, made.values)
+    frame = pd.DataFrame({"load": [1.0, np.nan, *np.arange(398) % 5]})  # which pandas writes as ""
+    assert np.flatnonzero(~read(write(frame, path), missing="forward").observed[:, 0]).tolist() == [1]
+
+
+def test_newest_first_is_the_same_series_where_the_clock_is_put_back(tmp_path: Path) -> None:
+    local = pd.date_range("2024-10-20", periods=400, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"date": local.tz_localize(None), "load": np.arange(400.0)})
+    for rows in (frame, frame[::-1]):
+        made = read(write(rows, tmp_path / "a.csv"), timezone="Europe/Berlin")
+        assert made.values[:, 0].tolist() == list(range(400))
+        assert (made.times(made.parts[0]) == local.tz_convert("UTC").tz_localize(None).to_numpy()).all()
+
+
+@pytest.mark.parametrize("rate", [30, 60, 7])
+def test_steps_that_a_file_rounds_stay_on_their_grid(tmp_path: Path, rate: int) -> None:
+    frame = pd.DataFrame({"time": (np.arange(4000) / rate).round(6), "y": np.arange(4000) % 11})
+    made = read(write(frame, tmp_path / "a.csv"))
+    assert len(made.values) == 4000
+    assert made.step.size == pytest.approx(1 / rate, rel=1e-7)
+    thinned = frame.drop(index=[700, 701])
+    assert np.flatnonzero(~read(write(thinned, tmp_path / "a.csv"), missing="forward").observed[:, 0]).tolist() == [
+        700,
+        701,
+    ]
+
+
+def test_hints_name_what_would_help(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    dates = pd.date_range("2024-01-01", periods=400, freq="h")
+    apart = {"Date": dates.strftime("%d/%m/%Y"), "Time": dates.strftime("%H:%M:%S"), "y": range(400)}
+    assert refusal(write(pd.DataFrame(apart), path)) == (
+        "2024-01-01 00:00 stands again and again: 'Time' holds the hours (00:00:00), so join it and 'Date' into one "
+        "column."
+    )
+    mistyped = hourly().astype({"date": str})
+    mistyped.loc[399, "date"] = "2204-01-17 15:00:00"
+    assert refusal(write(mistyped, path), missing="forward").endswith(
+        "most are missing between 2024-01-17 14:00 and 2204-01-17 15:00 (lines 400 and 401), one of which may be "
+        "mistyped."
+    )
+    months = pd.DataFrame({"ds": pd.date_range("1990-01-01", periods=400, freq="MS"), "y": range(400)})
+    thinned = write(months.drop(index=months.index[8::9]), path)
+    assert refusal(thinned).endswith("(the commonest, 1 month, makes 88%): resample, or dataset.freq=MS.")
+    assert refusal(thinned, freq="MS", input_steps=3, horizon=1).startswith("44 months are missing in 44 gaps")
+
+
+def test_a_gap_across_a_border_is_named_by_its_series_and_time(tmp_path: Path) -> None:
+    frame = pd.concat([hourly().assign(id=name) for name in ("a", "b")], ignore_index=True)
+    frame.loc[[400 + 263, 400 + 264], "load"] = np.nan
+    assert refusal(write(frame, tmp_path / "a.csv"), id="id", missing="linear").startswith(
+        "a gap of 'load' of series 'b' at 2024-01-11 23:00 lies across the border of a split"
+    )
+
+
+def test_names_stay_on_one_line_and_apart_in_the_protocol(tmp_path: Path) -> None:
+    frame = hourly().rename(columns={"load": "power\n in\tMW", "temp": "a,b"})
+    made = read(write(frame, tmp_path / "a.csv"))
+    assert made.targets == ("power in MW", "a,b")
+    assert ", power in MW+'a,b', past -, " in series_words.protocol(made)
+    frame.columns = ["date", "a+b", "c"]
+    first = read(write(frame, tmp_path / "a.csv"))
+    frame.columns = ["date", "a", "b+c"]
+    second = read(write(frame, tmp_path / "a.csv"))
+    told = [series_words.protocol(each).replace(each.sha256[:12], "") for each in (first, second)]
+    assert told[0] != told[1]
+
+
+def test_the_index_of_pandas_hides_no_column(tmp_path: Path) -> None:
+    frame = hourly().drop(columns="date").rename(columns={"load": "index"})
+    frame.index = np.random.default_rng(0).permutation(400)
+    frame.to_parquet(tmp_path / "a.parquet")
+    found = table.read(tmp_path / "a.parquet")
+    assert np.array_equal(np.asarray(found.columns["index"].values), frame["index"].to_numpy())
+    assert set(found.columns) == {"index", "temp", "__index_level_0__"}
+
+
+def test_what_never_changes_is_not_outside_of_itself(tmp_path: Path) -> None:
+    found = series.reading({"path": write(hourly().assign(flat=0.1), tmp_path / "a.csv"), **SMALL})
+    assert not [each for each in found.warnings if "outside" in each]
+
+
+def test_digits_that_float32_cannot_hold_are_warned_of(tmp_path: Path) -> None:
+    frame = hourly().assign(load=lambda f: f["load"] + 1e9)
+    path = write(frame, tmp_path / "a.csv")
+    found = series.reading({"path": path, **SMALL, "scale": "none"})
+    assert "'load' loses digits in float32 without a scale: dataset.scale=standard" in found.warnings
+    assert not series.reading({"path": path, **SMALL}).warnings

@@ -205,7 +205,9 @@ class Reader:
                     read_options=pa.csv.ReadOptions(
                         use_threads=False, block_size=2 * BLOCK, column_names=names, skip_rows_after_names=1
                     ),
-                    parse_options=pa.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),
+                    parse_options=pa.csv.ParseOptions(
+                        delimiter=layout.separator, newlines_in_values=True, ignore_empty_lines=len(names) > 1
+                    ),
                     convert_options=pa.csv.ConvertOptions(
                         check_utf8=False,
                         column_types=dict.fromkeys(names, pa.string()),

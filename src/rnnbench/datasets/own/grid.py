@@ -152,7 +152,7 @@ def infer(parts: Sequence[Times], name: str) -> Step:
         typical = float(np.median(apart))
         sizes, counts = np.unique(np.round(apart / typical, 3), return_counts=True)
         best, share = int(counts.argmax()), float(counts.max() / counts.sum())
-        step = Step("number", typical * float(sizes[best]))
+        step = Step("number", _refined(apart, typical * float(sizes[best])))
     else:
         sizes, counts = np.unique(apart.astype("timedelta64[ns]").astype(np.int64), return_counts=True)
         best, share = int(counts.argmax()), float(counts.max() / counts.sum())
@@ -161,7 +161,7 @@ def infer(parts: Sequence[Times], name: str) -> Step:
             step, share = _in_months(parts, step, share)
     if share < REGULAR:
         size = step.amount(1)
-        forced = f", or dataset.freq={_alias(step)}" if step.kind == "fixed" else ""
+        forced = f", or dataset.freq={_alias(step, parts)}" if step.kind != "number" else ""
         raise BadInput(
             f"the steps of {name!r} are irregular (the commonest, {size}, makes {_percent(share)}): resample{forced}."
         )
@@ -169,20 +169,31 @@ def infer(parts: Sequence[Times], name: str) -> Step:
 
 
 def _in_months(parts: Sequence[Times], otherwise: Step, share: float) -> tuple[Step, float]:
-    """The step in months with its share, where that is regular; else what was found."""
+    """The step in months with its share, where that is more regular; else what was found."""
     apart = np.concatenate([np.diff(_months(part)) for part in parts])
     sizes, counts = np.unique(apart, return_counts=True)
     best = int(counts.argmax())
     found = float(counts[best] / counts.sum())
-    return (Step("months", int(sizes[best])), found) if found >= REGULAR and sizes[0] > 0 else (otherwise, share)
+    return (Step("months", int(sizes[best])), found) if found > share and sizes[0] > 0 else (otherwise, share)
+
+
+def _refined(apart: NDArray[np.float64], size: float) -> float:
+    """A step by the whole span: each difference of 30 a second is .033333 in a file, and the thousandth is 33.333 s."""
+    whole = np.rint(apart / size)
+    near = (whole > 0) & (np.abs(apart / size - whole) <= NEAR * whole)
+    return float(apart[near].sum() / whole[near].sum()) if near.any() else size
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g}%"
 
 
-def _alias(step: Step) -> str:
+def _alias(step: Step, parts: Sequence[Times]) -> str:
     size = int(step.size)
+    if step.kind == "months":
+        return {1: "MS", 3: "QS", 12: "YS"}.get(size, f"{size}MS")
+    if size == DAY and all((_weekday(part) < 5).all() for part in parts):
+        return "B"
     for alias, unit in (("D", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND)):
         if size % unit == 0:
             return f"{size // unit}{alias}"
@@ -212,6 +223,11 @@ def forced(alias: object) -> Step:
     return Step("months", months * offset.n) if months else Step("alias", 1, str(offset.freqstr))
 
 
+def _weekday(times: Times) -> NDArray[np.int64]:
+    """0 of a Monday; 1970-01-01 was a Thursday."""
+    return (times.astype("datetime64[D]").astype(np.int64) + 3) % 7
+
+
 def clock_change(times: Times) -> bool:
     """Whether repeated local times look like clocks put back: each a night hour of a Sunday when that is done.
 
@@ -222,7 +238,7 @@ def clock_change(times: Times) -> bool:
     days = times.astype("datetime64[D]")
     of_month = (days - times.astype("datetime64[M]").astype("datetime64[D]")).astype(int) + 1
     month = times.astype("datetime64[M]").astype(int) % 12 + 1
-    sunday = (days.astype(int) + 3) % 7 == 6  # 1970-01-01 was a Thursday, 3 days after a Monday
+    sunday = _weekday(times) == 6
     season = ((month == 10) & (of_month >= 25)) | (((month == 11) | (month == 4)) & (of_month <= 7))
     night = (times - days.astype("datetime64[ns]")).astype("timedelta64[ns]").astype(np.int64) < 4 * HOUR
     return bool((sunday & season & night).all())

@@ -210,9 +210,14 @@ def cells_of(record: Record, separator: str) -> list[str]:
     """The cells of a record, without the spaces around them."""
     text = record.text.decode("utf-8", "replace")
     try:
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=separator))]
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=separator)) or [""]]
     except (csv.Error, StopIteration):
         return [cell.strip() for cell in text.split(separator)]
+
+
+def one_line(name: str) -> str:
+    """A column's name, which tables, protocols and sentences show, without line ends, tabs and other controls."""
+    return " ".join("".join(each if each.isprintable() else " " for each in name).split())
 
 
 def _named(found: list[Record], separator: str, path: Path) -> tuple[list[str], list[list[str]]]:
@@ -222,7 +227,7 @@ def _named(found: list[Record], separator: str, path: Path) -> tuple[list[str], 
     """
     if not found:
         raise BadInput(f"{path.name} is empty.")
-    names = cells_of(found[0], separator)
+    names = [one_line(name) for name in cells_of(found[0], separator)]
     rows = [cells_of(record, separator) for record in found[1:]]
     if rows and all(len(row) == len(names) + 1 and not row[-1] for row in rows):
         names = [*names, ""]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rnnbench.datasets.own import times
 from rnnbench.datasets.own.columns import Column, Kind, Options, is_wanted, refuse_zone
 from rnnbench.datasets.own.delimited import CELL, WORD, Gathering, localised, machine_limit, too_large, without_missing
-from rnnbench.datasets.own.inference import POINT, Form, check, check_names, kind_of
+from rnnbench.datasets.own.inference import POINT, Form, check, check_names, kind_of, one_line
 from rnnbench.datasets.own.kept import Read, as_words
 from rnnbench.errors import BadInput, shown
 
@@ -104,7 +104,7 @@ class Reader:
                 raise BadInput(f"dataset.{name} cannot act on {self.path.name}, which is Parquet.")
         parts = parts_of(self.path)
         schema = self._schema(parts)
-        names = [_shown_name(name) for name in schema.names]
+        names = _shown_names(schema.names)
         check_names(names, self.options)
         rows = self._rows(parts)
         forms = [self._form(parts, each, name) for each, name in zip(schema, names, strict=True)]
@@ -247,8 +247,14 @@ class Reader:
         return Column(form.name, "time", values, offset, refusal, form.first), values
 
 
-def _shown_name(name: str) -> str:
-    return "index" if name == INDEX else name
+def _shown_names(names: list[str]) -> list[str]:
+    """Names on one line each; pandas' index without one is `index`, unless a column is. Raises BadInput: two are one."""
+    index = "index" if "index" not in names else INDEX
+    found = [index if name == INDEX else one_line(name) for name in names]
+    for name in found:
+        if found.count(name) > 1:
+            raise BadInput(f"{name!r} names two columns but for spaces and line ends: rename one.")
+    return found
 
 
 def as_texts(values: Any) -> Any:

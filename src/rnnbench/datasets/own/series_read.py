@@ -6,7 +6,9 @@ float64, from train's observed values; what was filled counts in none of them. I
 
 from __future__ import annotations
 
+import functools
 import itertools
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -254,10 +256,20 @@ def _refuse_repeated(found: Rows, begins: Mask) -> None:
         raise BadInput(
             f"{time} stands twice{whose}: the clock was put back; write the offset, or dataset.timezone=Europe/Berlin."
         )
+    if beside := _clock_beside(found):
+        raise BadInput(f"{time} stands again and again{whose}: {beside}.")
     times = 1 + int((found.times[again] == found.times[row]).sum()) if found.ids is None else 2
     often = "twice" if times == 2 else f"{times} times"
     lines = found.lines(range(row - 1, row - 1 + min(times, 3)))
     raise BadInput(f"{time} stands {often}{whose} ({lines}): dataset.duplicates=mean|first|last.")
+
+
+def _clock_beside(found: Rows) -> str:
+    """Where days repeat because a column of its own holds the hours."""
+    for column in found.table.columns.values():
+        if column.kind == "text" and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?", column.first):
+            return f"{column.name!r} holds the hours ({column.first}), so join it and {found.time!r} into one column"
+    return ""
 
 
 def _step(found: Rows, groups: list[Range], options: Options) -> Step:
@@ -341,13 +353,23 @@ def _refuse_gaps(found: Rows, places: list[NDArray[np.int64]], step: Step, gaps:
     """Places without a row are refused unless they are to be filled; and more of them than a file can mean, always."""
     rows, taken = sum(int(each[-1]) + 1 for each in places), len(found.numbers)
     if rows > FINEST * taken or rows >= grid.MOST_ROWS:
-        raise BadInput(f"{step.words}, {found.time!r} takes {rows:,} rows, and {taken:,} are there: dataset.freq=auto.")
+        remedy = "dataset.freq=auto" if options.freq != "auto" else _widest(found, places, step)
+        raise BadInput(f"{step.words}, {found.time!r} takes {rows:,} rows, and {taken:,} are there: {remedy}.")
     if gaps.rows and options.missing == "refuse":
         are = "is" if gaps.rows == 1 else "are"
         in_gaps = "1 gap" if gaps.places == 1 else f"{gaps.places:,} gaps, first"
         raise BadInput(
             f"{step.amount(gaps.rows)} {are} missing in {in_gaps} after {gaps.first}: dataset.missing=forward."
         )
+
+
+def _widest(found: Rows, places: list[NDArray[np.int64]], step: Step) -> str:
+    """Between which rows most of them are missing: one of the two times is mistyped, perhaps."""
+    assert found.times is not None
+    apart = np.concatenate([np.append(np.diff(each), 0) for each in places])
+    row = int(apart.argmax())
+    times = f"{grid.clock(found.times[row], step)} and {grid.clock(found.times[row + 1], step)}"
+    return f"most are missing between {times} ({found.lines([row, row + 1])}), one of which may be mistyped"
 
 
 def _gaps(found: Rows, groups: list[Range], places: list[NDArray[np.int64]], step: Step) -> Gaps:
@@ -442,7 +464,9 @@ def _finish(
         if options.missing == "forward":
             windows.filled_forward(values, part.rows)
         elif options.missing == "linear":
-            windows.filled_linear(values, part.rows, part.ranges, found.names)
+            whose = "" if part.id is None else f" of series {part.id!r}"
+            at = functools.partial(_row_words, step, part.first)
+            windows.filled_linear(values, part.rows, part.ranges, found.names, whose, at)
     unknown: Mask = np.isnan(values)  # before the first value that was seen
     for number, (low, high) in enumerate(part.rows for part in parts):
         values[low:high] = np.where(unknown[low:high], center[number], values[low:high])
@@ -486,6 +510,11 @@ def _finish(
     )
     _refuse_empty(made)
     return replace(made, seasonal_error=_seasonal_error(made))
+
+
+def _row_words(step: Step, first: Any, row: int) -> str:
+    """A row of a series in a sentence: its time, or its number."""
+    return f"row {row + 1}" if step.kind == "rows" else grid.clock(step.moments(first, row + 1)[-1], step)
 
 
 def _scales(values: Values, parts: tuple[Part, ...], found: Rows, options: Options) -> tuple[Values, Values, Values]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from rnnbench.store.content import SHOWN
 MOST_LOST = 0.2  # share of windows
 TOLD = 0.999  # |r| of a column that tells the target
 COMPARED = 5_000  # rows that are compared for that
+ROUNDED = 0.01  # of a column's deviation, that float32 may take from it
 LISTED = 12  # columns in a sentence
 
 
@@ -48,10 +50,10 @@ def protocol(series: Series) -> str:
     parts = [
         f"{series.sha256[:SHOWN]} {plan.input_steps}->{plan.horizon} direct {channels}, {series.features} features",
         series.step.words,
-        "+".join(series.targets),
-        f"past {'+'.join(series.past) or '-'}",
-        f"future {'+'.join((*series.future, *([f'calendar({known})'] if known else []))) or '-'}",
-        *([f"{len(series.parts)} series by {options.id or 'id'}"] if len(series.parts) > 1 else []),
+        _joined(series.targets),
+        f"past {_joined(series.past)}",
+        f"future {_joined(series.future, *([f'calendar({known})'] if known else []))}",
+        *([f"{len(series.parts)} series by {_plain(options.id or 'id')}"] if len(series.parts) > 1 else []),
         f"anchor {options.anchor}",
         f"split {split} {by}",
         f"gap {plan.gap}",
@@ -64,6 +66,15 @@ def protocol(series: Series) -> str:
         f"reading {READING_VERSION}",
     ]
     return ", ".join(parts)
+
+
+def _joined(columns: Iterable[str], *more: str) -> str:
+    return "+".join([*map(_plain, columns), *more]) or "-"
+
+
+def _plain(name: str) -> str:
+    """A column's name in a protocol, in quotes where it could be taken for something else: `a,b`, `-`, `a+b`."""
+    return name if re.fullmatch(r"\w[\w .:/%°-]*", name) else repr(name)
 
 
 def _file_options(series: Series) -> Iterable[tuple[str, str]]:
@@ -198,7 +209,7 @@ def floor_values(scores: dict[str, Scores]) -> dict[str, float]:
 
 def _warnings(series: Series) -> list[str]:
     return [*_constant(series), *_few_left(series), *_unmeasured(series), *_levels(series), *_leaks(series),
-            *_without_windows(series), *_peeks(series)]  # fmt: skip
+            *_rounded(series), *_without_windows(series), *_peeks(series)]  # fmt: skip
 
 
 def _constant(series: Series) -> list[str]:
@@ -236,7 +247,7 @@ def _levels(series: Series) -> list[str]:
     for column, name in enumerate(series.targets):
         for part in series.parts:
             train, test = (_seen(series, part, which, column) for which in (0, 2))
-            if len(train) and len(test) and not train.min() <= test.mean() <= train.max():
+            if len(train) and len(test) and _is_outside(test, train):
                 whose = "" if part.id is None else f" of series {part.id!r}"
                 found.append(
                     f"{name!r}{whose} is {test.mean():.4g} on average in test, outside train's {train.min():.4g} .. "
@@ -244,6 +255,27 @@ def _levels(series: Series) -> list[str]:
                 )
                 break
     return found
+
+
+def _rounded(series: Series) -> list[str]:
+    """Columns that float32 cannot hold without a scale: 1e12 and its changes by 1."""
+    if series.options.scale == "standard":
+        return []
+    found = []
+    for column, name in enumerate((*series.targets, *series.past, *series.future)):
+        for part in series.parts:
+            train = _seen(series, part, 0, column)
+            kept = train.astype(np.float32).astype(np.float64)
+            if np.abs(kept - train).max() > ROUNDED * train.std() > 0:
+                found.append(f"{name!r} loses digits in float32 without a scale: dataset.scale=standard")
+                break
+    return found
+
+
+def _is_outside(test: Any, train: Any) -> bool:
+    """Whether test's mean is; that of what never changes may differ from it by rounding."""
+    level = min(max(test.mean(), test.min()), test.max())
+    return not train.min() <= level <= train.max()
 
 
 def _seen(series: Series, part: Part, split: int, column: int) -> Any:

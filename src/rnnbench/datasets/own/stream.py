@@ -207,8 +207,13 @@ class Record:
     closed: bool = True  # its quotes are
 
 
-def records(blocks: Iterator[bytes], separator: str, first_line: int = 1) -> Iterator[Record]:
-    """The rows of a text table; a quoted cell may hold line ends. Blank lines are none."""
+def records(
+    blocks: Iterator[bytes], separator: str, first_line: int = 1, blanks: bool | None = None
+) -> Iterator[Record]:
+    """The rows of a text table; a quoted cell may hold line ends.
+
+    blanks: whether a blank line is a row, of one empty cell; None: where the first row, the header, has one cell.
+    """
     mark, line, begun, begun_at = separator.encode(), first_line, b"", first_line
     for each in _lines(blocks):
         text = begun + each if begun else each
@@ -221,7 +226,9 @@ def records(blocks: Iterator[bytes], separator: str, first_line: int = 1) -> Ite
             continue
         begun = b""
         bare = text.rstrip(b"\r\n")
-        if bare:
+        if blanks is None:
+            blanks = fields == 1
+        if bare or blanks:
             yield Record(begun_at, bare, fields, not is_open)
     if begun:
         yield Record(begun_at, begun.rstrip(b"\r\n"), _fields(begun, mark)[1], False)
@@ -232,14 +239,16 @@ def line_of_record(stream: Stream, separator: str, wanted: int) -> int | None:
 
     While no line is blank and no cell is quoted, a record is a line, and line ends are counted.
     """
-    blocks, passed, rest, line = stream.blocks(), 0, b"", 0
+    blocks, passed, rest, line, blanks = stream.blocks(), 0, b"", 0, False
     for block in blocks:
-        line = line or stream.first_line
         text = rest + block
+        if not line:
+            line = stream.first_line
+            blanks = next(records(iter([text]), separator)).fields == 1
         whole = text[: text.rfind(b"\n") + 1]
         count = whole.count(b"\n")
         if not _is_plain(whole) or passed + count > wanted:
-            found = records(itertools.chain([text], blocks), separator, line)
+            found = records(itertools.chain([text], blocks), separator, line, blanks)
             return next((each.line for each in itertools.islice(found, wanted - passed, None)), None)
         passed, line, rest = passed + count, line + count, text[len(whole) :]
     return None

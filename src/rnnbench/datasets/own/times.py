@@ -281,8 +281,18 @@ def zone_of(name: str) -> str:
 def to_utc(values: NDArray[np.datetime64], zone: str) -> tuple[NDArray[np.datetime64], tuple[int, str] | None]:
     """Local times in the order of the file as UTC; and the first row that cannot be placed, with why, or None.
 
-    Where the clock was put back, an hour stands twice: its second pass begins where the time does not go on.
+    Where the clock was put back, an hour stands twice: its second pass begins where the time does not go on. A file
+    whose times mostly fall has the newest row first, and is read from its end.
     """
+    apart = np.diff(values)
+    if int((apart < np.timedelta64(0)).sum()) > int((apart > np.timedelta64(0)).sum()):
+        found, wrong = _rising_to_utc(values[::-1], zone)
+        return found[::-1], None if wrong is None else (len(values) - 1 - wrong[0], wrong[1])
+    return _rising_to_utc(values, zone)
+
+
+def _rising_to_utc(values: NDArray[np.datetime64], zone: str) -> tuple[NDArray[np.datetime64], tuple[int, str] | None]:
+    """The same of times that mostly rise."""
     import pandas as pd
 
     local = pd.DatetimeIndex(values)

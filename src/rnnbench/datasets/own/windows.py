@@ -7,7 +7,7 @@ the border, for they are past at o.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -122,8 +122,13 @@ def filled_forward(values: NDArray[np.float64], part: Range) -> None:
     values[low:high] = np.where(seen < 0, np.nan, np.take_along_axis(block, seen.clip(min=0), axis=0))
 
 
-def filled_linear(values: NDArray[np.float64], part: Range, ranges: Ranges, names: Sequence[str]) -> None:
-    """Draw a line over NaN between two values of one split, in place. Raises BadInput where a gap leaves its split."""
+def filled_linear(
+    values: NDArray[np.float64], part: Range, ranges: Ranges, names: Sequence[str], whose: str, at: Callable[[int], str]
+) -> None:
+    """Draw a line over NaN between two values of one split, in place. Raises BadInput where a gap leaves its split.
+
+    whose: ` of series 'a'`; at: a row of the series in words.
+    """
     low, high = part
     edges = [edge for one in ranges for edge in one]
     for column, name in enumerate(names):
@@ -135,14 +140,16 @@ def filled_linear(values: NDArray[np.float64], part: Range, ranges: Ranges, name
         after = np.searchsorted(there, missing)
         if (after == 0).any() or (after == len(there)).any():
             where = "begins" if (after == 0).any() else "ends"
-            raise BadInput(f"{name!r} {where} with missing values, and a line takes two ends: dataset.missing=forward.")
+            raise BadInput(
+                f"{name!r}{whose} {where} with missing values, and a line takes two ends: dataset.missing=forward."
+            )
         first, last = there[after - 1] + low, there[after] + low
         crosses = np.searchsorted(edges, first, "right") != np.searchsorted(edges, last, "right")
         if crosses.any():
-            row = int(missing[crosses.argmax()]) + low
+            row = int(missing[crosses.argmax()])
             raise BadInput(
-                f"a gap of {name!r} at row {row + 1} lies across the border of a split, and a line over it would tell "
-                "one of the other: dataset.missing=forward."
+                f"a gap of {name!r}{whose} at {at(row)} lies across the border of a split, and a line over it would "
+                "tell one of the other: dataset.missing=forward."
             )
         block[missing] = np.interp(missing, there, block[there])
 
