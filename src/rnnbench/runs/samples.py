@@ -16,7 +16,7 @@ from rnnbench.datasets.base.shown import Shown
 from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec, data_hash
 from rnnbench.datasets.base.task import Task
 from rnnbench.errors import BadInput
-from rnnbench.runs import load
+from rnnbench.runs import load, own_files
 from rnnbench.store.record import Record, canonical, config_of
 from rnnbench.store.samples import FILE, Samples, dumps
 from rnnbench.store.store import Store, write_atomic
@@ -134,7 +134,11 @@ def _make(store: Store, record: Record, read: dict[str, tuple[Task, Data]]) -> P
     config, run = config_of(record), str(record["id"])
     key = json.dumps(canonical(config["dataset"]), sort_keys=True)
     task, data = read.get(key) or (load.make_task(record), None)
-    model = load.restored(store, record, task)  # before the data: what is missing is said at once
+    try:
+        model = load.restored(store, record, task)  # before the data: what is missing is said at once
+    except BadInput:
+        own_files.check(config)  # a user's file with other columns makes another network: that is what to say
+        raise
     if data is None:
         data = loading.load(task)
         read[key] = (task, data)

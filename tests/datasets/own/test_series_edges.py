@@ -195,3 +195,31 @@ def test_digits_that_float32_cannot_hold_are_warned_of(tmp_path: Path) -> None:
     found = series.reading({"path": path, **SMALL, "scale": "none"})
     assert "'load' loses digits in float32 without a scale: dataset.scale=standard" in found.warnings
     assert not series.reading({"path": path, **SMALL}).warnings
+
+
+def test_the_splits_are_told_where_the_longest_series_ends_before_test(tmp_path: Path) -> None:
+    frame = hourly()
+    long = pd.concat([frame[:300].assign(id="a"), frame[120:].assign(id="b")])
+    options = {"path": write(long, tmp_path / "a.csv"), "id": "id", **SMALL}
+    times = frame["date"].dt.strftime("%Y-%m-%d %H:%M")
+    told = f"train to {times[263]}, val {times[276]} .. {times[312]}, test from {times[325]} in every series"
+    assert told in series.reading(options).lines[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"freq": "100000000000D"}, "dataset.freq='100000000000D' is no frequency of pandas"),
+        ({"time": "load", "id": "load"}, "column 'load' cannot be both dataset.time and dataset.id."),
+    ],
+)
+def test_more_refusals(tmp_path: Path, options: dict[str, Any], sentence: str) -> None:
+    assert refusal(write(hourly(), tmp_path / "a.csv"), **options).startswith(sentence)
+
+
+def test_a_time_that_is_no_time_is_named(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"time": [np.inf, *range(399)], "y": np.arange(400) % 7})
+    assert refusal(write(frame, tmp_path / "a.csv")).startswith("a time of 'time' is missing, first at line 2")
+    seconds = pd.DataFrame({"time": 1_700_000_000 + np.arange(400) / 2, "y": np.arange(400) % 7})
+    found = series.reading({"path": write(seconds, tmp_path / "a.csv"), **SMALL})
+    assert "every 0.5, 1700000000 .. 1700000199.5" in found.lines[0]

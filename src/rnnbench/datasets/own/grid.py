@@ -213,7 +213,7 @@ def forced(alias: object) -> Step:
             first = pd.Timestamp("2000-01-01")
             if str(offset.rule_code).startswith(("D", "W-")):  # a day is no fixed time to every pandas, and is one here
                 size = int((first + offset + offset - (first + offset)).value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadInput(f"dataset.freq={shown(alias)} is no frequency of pandas: 1h, 15min, D, W, MS, QS, B.") from error
     if (size is not None and size <= 0) or offset.n <= 0:
         raise BadInput(f"dataset.freq={shown(alias)} must go forward in time.")
@@ -250,4 +250,4 @@ def clock(time: Any, step: Step | None = None) -> str:
         text = str(time.astype("datetime64[s]")).replace("T", " ").removesuffix(":00")
         dates = step is not None and (step.kind in ("months", "alias") or (step.kind == "fixed" and step.size >= DAY))
         return text.removesuffix(" 00:00") if dates else text
-    return f"{float(time):g}"
+    return f"{float(time):.12g}"  # seconds since 1970 and their tenths

@@ -248,7 +248,7 @@ class Reader:
 
 
 def _shown_names(names: list[str]) -> list[str]:
-    """Names on one line each; pandas' index without one is `index`, unless a column is. Raises BadInput: two are one."""
+    """Names on one line each; pandas' index without one is `index`, unless a column is. Raises BadInput."""
     index = "index" if "index" not in names else INDEX
     found = [index if name == INDEX else one_line(name) for name in names]
     for name in found:

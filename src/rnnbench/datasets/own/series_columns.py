@@ -71,6 +71,8 @@ def rows(path: Path, options: Options) -> Rows:
     time, id = _time(found, options.time), _id(found, options.id, taken)
     if id is not None and id not in texts:
         found = table.read(path, options.table, texts=[id])
+    if time is not None and time == id:
+        raise BadInput(f"column {time!r} cannot be both dataset.time and dataset.id.")
     for option in ("target", "past", "future"):
         _refuse(found, option, getattr(options, option), {time: "time", id: "id"})
     past, future = options.past, options.future
@@ -197,6 +199,8 @@ def _as_time(column: table.Column, options: Options) -> NDArray[Any]:
 
 def _are_months(known: NDArray[np.float64]) -> bool:
     """Whether whole numbers are all of the form YYYYMM, and more than a year of them."""
+    if not np.isfinite(known).all():
+        return False
     low, high = YEARS
     months = known % 100
     inside = (known >= 100 * low) & (known < 100 * (high + 1)) & (months >= 1) & (months <= 12)
@@ -234,9 +238,8 @@ def _refuse_no_time(found: Rows) -> None:
         unknown = np.isnat(found.times) if found.times.dtype.kind == "M" else ~np.isfinite(found.times)
         if unknown.any():
             count, first = int(unknown.sum()), found.line(int(unknown.argmax()))
-            raise BadInput(
-                f"{count:,} times of {found.time!r} are missing, first at {first}: fill or remove these rows."
-            )
+            times = f"{count:,} times of {found.time!r} are" if count > 1 else f"a time of {found.time!r} is"
+            raise BadInput(f"{times} missing, first at {first}: fill or remove such rows.")
     if found.ids is not None:
         unnamed = np.isin(found.ids, ["", "nan", "None"])
         if unnamed.any():

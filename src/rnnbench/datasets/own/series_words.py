@@ -149,32 +149,34 @@ def _windows(series: Series) -> str:
     beside = f" with {', '.join(seen)}" if seen else ""
     counts = "/".join(f"{len(origins):,}" for origins in series.origins)
     gap = f" (gaps of {series.step.amount(plan.gap)})" if plan.gap else ""
-    ranges = _spans(series, series.parts[0]) if len(series.parts) == 1 else _shared_spans(series)
+    ranges = _spans(series) if len(series.parts) == 1 else _shared_spans(series)
     return f"{season}; {what} from {plan.input_steps:,}{beside}; {ranges}{gap}; windows {counts}"
 
 
 def _shared_spans(series: Series) -> str:
     if series.options.cut == "each":
         return "each series split by its own rows"
-    longest = max(series.parts, key=lambda part: part.rows[1] - part.rows[0])
-    return f"{_spans(series, longest)} in every series"
+    return f"{_spans(series)} in every series"
 
 
-def _spans(series: Series, part: Part) -> str:
-    """`train to .., val .. .., test from ..`, as times, or as rows without them."""
-    start = part.rows[0]
-    ranges = [(low - start, high - start) for low, high in part.ranges]
-    times = series.times(part)
-    (_, train), (val, val_end), (test, test_end) = ranges
-    if series.time is None:
-        to = "" if test_end == len(times) else f" to {test_end}"
-        return f"train to row {train}, val {val + 1} .. {val_end}, test from {test + 1}{to}"
+def _spans(series: Series) -> str:
+    """`train to .., val .. .., test from ..`, of all series, as times, or as rows without them."""
+    found: list[tuple[Any, Any]] = []
+    times = [series.times(part) for part in series.parts]
+    for which in range(3):
+        ends = []
+        for part, each in zip(series.parts, times, strict=True):
+            low, high = (row - part.rows[0] for row in part.ranges[which])
+            ends += [(each[low], each[high - 1])] if high > low else []
+        found.append((min(first for first, _ in ends), max(last for _, last in ends)))
 
-    def at(row: int) -> str:
-        return grid.clock(times[min(max(row, 0), len(times) - 1)], series.step)
+    def at(time: Any) -> str:
+        return f"{int(time) + 1}" if series.time is None else grid.clock(time, series.step)
 
-    to = "" if test_end == len(times) else f" to {at(test_end - 1)}"
-    return f"train to {at(train - 1)}, val {at(val)} .. {at(val_end - 1)}, test from {at(test)}{to}"
+    (_, train), (val, val_end), (test, test_end) = found
+    to = "" if test_end == max(each[-1] for each in times) else f" to {at(test_end)}"
+    row = "row " if series.time is None else ""
+    return f"train to {row}{at(train)}, val {at(val)} .. {at(val_end)}, test from {at(test)}{to}"
 
 
 def _channels(series: Series) -> list[str]:
