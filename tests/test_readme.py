@@ -192,9 +192,9 @@ def test_the_odyssey_s_table_and_shares_are_the_published_ones():
 
 
 def test_the_commands_are_known():
-    commands = [word for block in re.findall(r"^```\n(.*?)^```", TEXT, re.M | re.S)
+    commands = [word for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.M | re.S) if not kind
                 for word in re.findall(r"^rnnbench (\w+)", block, re.M)]  # fmt: skip
-    assert {"run", "sweep", "leaderboard", "list", "show", "ablation", "frames"} <= set(commands)
+    assert {"run", "sweep", "leaderboard", "list", "show", "ablation", "frames", "predictions", "data"} <= set(commands)
     known = parser_of_all()._subparsers._group_actions[0].choices
     assert set(commands) <= set(known)
 
