@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchmetrics
 
 from datasets.own.series_files import case, hourly, write
 from rnnbench.datasets import OwnSeries, data_hash
 from rnnbench.datasets.base import loading
+from rnnbench.datasets.own import series
 from rnnbench.errors import BadInput
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import prepare
@@ -99,6 +101,128 @@ def test_metrics_do_not_depend_on_the_anchor(good: str, evaluate) -> None:
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     assert found[0] == pytest.approx(found[2], rel=1e-5)
     assert found[0][1:3] == pytest.approx([0.25, 0.5], rel=1e-5)
+
+
+def forecasts_of_test(path: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The truth and the trivial forecasts of every origin of test, origins x 12 x 2, on train's scale, by pandas."""
+    z = standard(path, "load", "temp")
+    origins, ahead = np.arange(325, 389), np.arange(1, 13)[:, None]
+    said = {
+        "last": [np.repeat(z[o - 1 : o], 12, 0) for o in origins],
+        "seasonal": [z[o - 24 : o - 12] for o in origins],
+        "mean": [np.zeros((12, 2)) for o in origins],
+        "drift": [z[o - 1] + (z[o - 1] - z[o - 30]) / 29 * ahead for o in origins],
+    }
+    return np.stack([z[o : o + 12] for o in origins]), {name: np.stack(each) for name, each in said.items()}
+
+
+SMAPE = "SymmetricMeanAbsolutePercentageError"
+NAMED = ["mse", "R2Score", "SpearmanCorrCoef", {"name": "MinkowskiDistance", "p": 3}, SMAPE]
+
+
+@pytest.mark.parametrize("channels", ["mixed", "shared"])
+@pytest.mark.parametrize("anchor", ["last", "none", "seasonal"])
+def test_metrics_by_name_are_torchmetrics_on_the_whole_split(good: str, evaluate, anchor: str, channels: str) -> None:
+    made = task(good, anchor=anchor, channels=channels, metrics=NAMED)
+    spec, data = made.spec, made.load()
+    names = ["mse", "R2Score", "SpearmanCorrCoef", "MinkowskiDistance(p=3)", SMAPE]
+    assert (spec.metric, list(spec.metrics), spec.goal) == ("mse", names, "min")
+    noise = torch.randn(64, made.spec.output_size * (2 if channels == "shared" else 1), generator=torch.manual_seed(0))
+
+    def predict(batch):
+        at = batch.rows - 325
+        return noise[at].reshape(batch.y.shape)
+
+    found = [evaluate(made, data.test, predict, batch_size) for batch_size in (7, 64)]
+    truth, said = forecasts_of_test(good)
+    base = said[anchor] if anchor != "none" else 0
+    relative = (
+        noise.numpy().reshape(64, 2, 12).swapaxes(1, 2) if channels == "shared" else noise.numpy().reshape(64, 12, 2)
+    )
+    p, y = (torch.from_numpy(each.reshape(-1, 2).astype(np.float64)) for each in (relative + base, truth))
+    wanted = [
+        torch.nn.functional.mse_loss(p, y),
+        torchmetrics.R2Score()(p, y),
+        torchmetrics.functional.spearman_corrcoef(p, y).mean(),
+        torchmetrics.MinkowskiDistance(p=3)(p, y),
+        torchmetrics.SymmetricMeanAbsolutePercentageError()(p, y),
+    ]
+    for each in found:
+        assert [each[name] for name in names] == pytest.approx([float(value) for value in wanted], rel=2e-5)
+
+
+@pytest.mark.parametrize("metric", ["mae", "mase", "smape"])
+def test_floors_are_in_the_main_metric(good: str, metric: str) -> None:
+    made = task(good, metric=metric)
+    assert (made.spec.metric, made.spec.goal, made.spec.target) == (metric, "min", 0.0)
+    z = standard(good, "load", "temp")
+    values = pd.read_csv(good)[["load", "temp"]].to_numpy()[:264]
+    truth, said = forecasts_of_test(good)
+    scale = np.abs(z[24:264] - z[:240]).mean(0)
+    raw = {name: each * values.std(0) + values.mean(0) for name, each in {**said, "truth": truth}.items()}
+    wanted = {
+        name: {
+            "mae": np.abs(each - truth).mean(),
+            "mase": (np.abs(each - truth).mean((0, 1)) / scale).mean(),
+            "smape": (2 * np.abs(raw[name] - raw["truth"]) / (np.abs(raw[name]) + np.abs(raw["truth"]))).mean(),
+        }[metric]
+        for name, each in said.items()
+    }
+    floors = made.floors(made.load())
+    assert {name: floors[name] for name in said} == pytest.approx(wanted, rel=1e-9)
+    assert floors["best"] == min(floors[name] for name in said)
+    best = min(wanted, key=wanted.get)
+    assert f"floors on test, {metric}: {best if best != 'seasonal' else 'seasonal(24)'}" in made.reading().lines[-1]
+
+
+def test_the_best_floor_of_a_metric_by_name_is_the_largest_where_more_is_better(good: str, cache: Path) -> None:
+    made = task(good, metrics=["mse", "mae"], metric="R2Score")
+    assert (made.spec.metrics, made.spec.goal, made.spec.target) == (("mse", "mae", "R2Score"), "max", None)
+    data = made.load()
+    floors = made.floors(data)
+    truth, said = forecasts_of_test(good)
+    rows = truth.reshape(-1, 2)
+    wanted = {
+        name: (1 - np.square(each - truth).sum((0, 1)) / np.square(rows - rows.mean(0)).sum(0)).mean()
+        for name, each in said.items()
+    }
+    assert {name: floors[name] for name in said} == pytest.approx(wanted, rel=1e-9)
+    assert floors["best"] == max(floors[name] for name in said)
+    assert floors["linear"] > floors["best"]
+    assert made.floors(data) == floors
+
+
+def test_a_constant_has_no_correlation_and_is_no_floor_of_one(good: str, cache: Path) -> None:
+    made = task(good, metric="PearsonCorrCoef", metrics=[{"name": "PearsonCorrCoef", "goal": "max"}])
+    floors = made.floors(made.load())
+    assert set(floors) == {"last", "seasonal", "drift", "best", "linear"}
+    truth, said = forecasts_of_test(good)
+    r = [np.corrcoef(said["seasonal"][..., c].ravel(), truth[..., c].ravel())[0, 1] for c in (0, 1)]
+    assert floors["seasonal"] == pytest.approx(np.mean(r), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"metric": "mse_"}, "dataset.metrics: there is no metric 'mse_'; did you mean mse or mase or mae?"),
+        ({"metrics": ["R2Scor"]}, "dataset.metrics: there is no metric 'R2Scor'; did you mean R2Score?"),
+        ({"metric": "Accuracy"}, "dataset.metrics: 'Accuracy' is told of classes, and this dataset predicts numbers."),
+        ({"metric": "mae_raw"}, "dataset.metric: mae_raw is in the units of one target, and there are 2; take mae."),
+    ],
+)
+def test_metrics_that_cannot_be_are_refused_while_a_run_is_planned(good: str, options, sentence: str) -> None:
+    given = {"path": good, "target": ["load", "temp"], **SMALL, **options}
+    with pytest.raises(BadInput) as caught:
+        series.reading(given)
+    assert str(caught.value) == sentence
+
+
+def test_mase_cannot_be_chosen_where_there_is_nothing_to_measure_by(tmp_path: Path) -> None:
+    rhythm = hourly().assign(load=lambda f: np.arange(400) % 24 + 0.0)[["date", "load"]]
+    path = write(rhythm, tmp_path / "rhythm.csv")
+    assert OwnSeries(path, **SMALL).spec.metrics == ("mse", "mae", "smape", "mae_raw")
+    with pytest.raises(BadInput, match=r"dataset.metric: mase is measured by train's seasonal error, which is 0"):
+        OwnSeries(path, metric="mase", **SMALL).spec  # noqa: B018
 
 
 def test_several_series_are_scored_each_on_its_own_scale(tmp_path: Path, evaluate) -> None:
@@ -233,3 +357,19 @@ def test_a_run_from_the_file_to_the_record(good: str, tmp_path: Path) -> None:
     Path(good).unlink()
     network = load_model(record["id"], results=results)
     assert network(torch.zeros(2, 30, 5), None).shape == (2, 12)
+
+
+@pytest.mark.integration
+def test_a_run_is_chosen_and_measured_by_the_main_metric(good: str, cache: Path) -> None:
+    record = run(
+        ["dataset=own_series", f"dataset.path={good}", "dataset.target=[load,temp]", "dataset.input_steps=30",
+         "dataset.horizon=12", "dataset.metrics=[mse,R2Score,mase]", "dataset.metric=mase", "cell=gru", "hidden_size=8",
+         "params=null", "budget=smoke", "budget.updates=20"],
+        results=cache / "results",
+    )  # fmt: skip
+    assert (record["status"], record["metric"], record["goal"]) == ("ok", "mase", "min")
+    assert {"test/mse", "test/R2Score", "test/mase"} <= record["metrics"].keys()
+    assert record["floors"]["best"] == min(record["floors"][name] for name in ("last", "seasonal", "mean", "drift"))
+    assert record["floors"] == task(good, metric="mase").floors(None)
+    Path(good).unlink()
+    assert load_model(record["id"], results=cache / "results")(torch.zeros(2, 30, 6), None).shape == (2, 24)

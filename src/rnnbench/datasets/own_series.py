@@ -13,22 +13,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnbench.datasets.base.kept_floors import kept
 from rnnbench.datasets.base.losses import ItemLosses
+from rnnbench.datasets.base.named_metrics import Accumulator, Chosen, from_name
 from rnnbench.datasets.base.pictures import Pictures
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.shown import Network, Shown, spread
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.base.words import plural, sizes
-from rnnbench.datasets.own import series_floors, series_words
+from rnnbench.datasets.own import series_floors, series_metrics, series_words
 from rnnbench.datasets.own.series import Options, Series, read
-from rnnbench.datasets.own.series_floors import BEST, LONGEST_FITTED, REFERENCE, Scores
+from rnnbench.datasets.own.series_floors import BEST, LONGEST_FITTED, REFERENCE, TRIVIAL, Scores
 from rnnbench.datasets.own.series_read import READING_VERSION
+from rnnbench.errors import BadInput
 from rnnbench.store import samples as store
 from rnnbench.store.samples import ORIGINS, fitted_name
 
 FORM = re.compile(r"\S+ (?P<L>\d+)->(?P<H>\d+) direct (?P<how>mixed|shared) of (?P<C>\d+), (?P<F>\d+) features, ")
-METRICS = ("mse", "mae", "mase", "smape")
+TARGET = (0.0, "a perfect forecast")
 Floats = NDArray[np.float64]
 SHOWN_STEPS = 512  # of an input, at most
 
@@ -43,7 +46,7 @@ class Form:
     targets: int
     features: int
     protocol: str
-    metrics: tuple[str, ...] = METRICS
+    chosen: Chosen
     reference: str | None = None
 
 
@@ -66,8 +69,9 @@ class OwnSeries(Task):
     A split holds origins only (N 1, or N 2 with the series), the series lies once on each device. All options are
     explained in conf/dataset/own_series.yaml. Floors: datasets/own/series_floors.py. Metrics: mse (main) and mae on
     train's scale; mase, the mean over series and targets of mean |e| / train's seasonal error; smape in [0, 2] and
-    mae_raw (of one target) in the file's units. Raises BadInput on wrong options or data, MissingData on a missing
-    file; the file is read when the spec is first asked for.
+    mae_raw (of one target) in the file's units; metrics, metric: others, and the main one, also by torchmetrics' names
+    (datasets/own/series_metrics.py says what those are told of). Floors are in the main one. Raises BadInput on wrong
+    options or data, MissingData on a missing file; the file is read when the spec is first asked for.
     """
 
     def __init__(
@@ -103,6 +107,8 @@ class OwnSeries(Task):
         timezone: str | None = None,
         encoding: str | None = None,
         columns: Sequence[str] | None = None,
+        metrics: Sequence[Any] | None = None,
+        metric: str | None = None,
     ) -> None:
         self.name = name
         self.options = Options(
@@ -111,6 +117,7 @@ class OwnSeries(Task):
             duplicates=duplicates, split=split, gap=gap, cut=cut, borders=borders, channels=channels, anchor=anchor,
             stride=stride, strategy=strategy, scale=scale, separator=separator, decimal=decimal, thousands=thousands,
             date_format=date_format, timezone=timezone, encoding=encoding, columns=columns,
+            metrics=metrics, metric=metric,
         )  # fmt: skip
         self.pictures = Pictures(self._values)
 
@@ -128,8 +135,6 @@ class OwnSeries(Task):
     def form(self) -> Form:
         """What the file makes of the options."""
         series, plan = self.series, self.series.plan
-        measured = bool(series_floors.scalable(series.seasonal_error).any())
-        metrics = tuple(name for name in METRICS if measured or name != "mase")
         return Form(
             plan.input_steps,
             plan.horizon,
@@ -137,7 +142,7 @@ class OwnSeries(Task):
             len(series.targets),
             series.features,
             series_words.protocol(series),
-            (*metrics, "mae_raw") if len(series.targets) == 1 else metrics,
+            series_words.measured(series),
             REFERENCE if plan.input_steps <= LONGEST_FITTED else None,
         )
 
@@ -146,13 +151,16 @@ class OwnSeries(Task):
         if found := FORM.match(protocol):
             numbers = (int(found[key]) for key in ("L", "H", "C", "F"))
             input_steps, horizon, targets, features = numbers
-            self.form = Form(input_steps, horizon, found["how"], targets, features, protocol)
+            chosen = series_metrics.choose(self.options.metrics, self.options.metric, targets=targets)
+            self.form = Form(input_steps, horizon, found["how"], targets, features, protocol, chosen)
 
     @cached_property
     def spec(self) -> TaskSpec:  # type: ignore[override]
         """Reads the file, unless `recall` was told what it holds."""
         form = self.form
         shared = form.channels == "shared"
+        chosen = form.chosen
+        target, source = TARGET if chosen.metric in series_metrics.OWN else (None, "")
         return TaskSpec(
             name=self.name,
             protocol=form.protocol,
@@ -161,12 +169,12 @@ class OwnSeries(Task):
             outputs="sequence",
             output_size=form.horizon if shared else form.horizon * form.targets,
             loss="mse",
-            metric="mse",
-            metrics=form.metrics,
-            goal="min",
+            metric=chosen.metric,
+            metrics=chosen.metrics,
+            goal=chosen.goal,
             floor=BEST,
-            target=0.0,
-            target_source="a perfect forecast",
+            target=target,
+            target_source=source,
             max_length=form.input_steps,
             reference=form.reference,
         )
@@ -245,7 +253,7 @@ class OwnSeries(Task):
         return ItemLosses(total, torch.ones_like(total))
 
     def metrics(self) -> Metrics:
-        """mse, mae, mase, smape and mae_raw, summed in float64."""
+        """The spec's metrics, summed in float64."""
         return SeriesMetrics(self)
 
     def curves(self) -> SeriesCurves:
@@ -253,8 +261,32 @@ class OwnSeries(Task):
         return SeriesCurves(self)
 
     def floors(self, data: Data) -> Mapping[str, float]:
-        """`last`, `seasonal`, `mean`, `drift`, `best` and `linear` on test."""
-        return series_words.floor_values(self.scores)
+        """`last`, `seasonal`, `mean`, `drift`, `best` and `linear` on test, in the main metric."""
+        metric = self.spec.metric
+        if metric in series_metrics.OWN:
+            return series_words.floor_values(self.scores, metric)
+        return kept(self, data, self._floors_by_name, by="numpy")
+
+    def _floors_by_name(self) -> dict[str, float]:
+        """The floors in a main metric that is one of torchmetrics. Those that have no value in it (a constant has no
+        correlation) are left out. Raises BadInput where none has."""
+        named, found = from_name(self.spec.metric), dict[str, Accumulator]()
+        for _, truth, said in series_floors.on_test(self.series):
+            wanted = torch.from_numpy(truth)
+            for name, forecast in said:
+                if name not in found:
+                    found[name] = Accumulator(named, truth.shape[2])
+                    found[name].to(wanted.device)
+                whole = torch.from_numpy(np.broadcast_to(forecast, truth.shape).copy())
+                found[name].update(whole.flatten(0, 1), wanted.flatten(0, 1))
+        values = {name: float(each.compute()) for name, each in found.items()}
+        values = {name: value for name, value in values.items() if np.isfinite(value)}
+        if not values.keys() & set(TRIVIAL):
+            raise BadInput(
+                f"dataset.metric={self.spec.metric} has no value of any trivial forecast of test: take it into "
+                "dataset.metrics and another one as dataset.metric."
+            )
+        return series_words.with_best(values, self.spec.goal)
 
     def reading(self) -> Reading:
         """What was read, what was done about what is missing, splits, floors."""
@@ -276,12 +308,16 @@ class SeriesMetrics:
 
     def __init__(self, task: OwnSeries) -> None:
         self.task = task
+        named = [name for name in task.spec.metrics if name not in series_metrics.OWN]
+        self._named = {name: Accumulator(from_name(name), task.form.targets) for name in named}
         self.reset()
 
     def reset(self) -> None:
         """Forget everything seen."""
         self._sums: dict[str, Tensor] = {}
         self._windows = 0
+        for metric in self._named.values():
+            metric.reset()
 
     @torch.no_grad()
     def update(self, prediction: Tensor, batch: Batch) -> None:
@@ -306,7 +342,20 @@ class SeriesMetrics:
         self._add("raw", (absolute * std).sum())
         self._add("of_part", parts.index_add(0, batch.part, absolute.sum(1)))
         self._add("count_of_part", parts[:, 0].index_add(0, batch.part, torch.ones_like(absolute[:, 0, 0])))
+        self._tell_named(relative + anchor, batch.rows)
         self._windows += windows
+
+    def _tell_named(self, forecast: Tensor, rows: Tensor) -> None:
+        """Metrics of torchmetrics are told of B H rows of C values, and of the truth as it is: not of y, whose anchor
+        was subtracted in float32, which breaks ties."""
+        if not self._named:
+            return
+        ahead = torch.arange(self.task.form.horizon, device=rows.device)
+        truth = self.task.pictures.on(rows.device)[rows[:, None] + ahead, : self.task.form.targets]
+        for metric in self._named.values():
+            if not self._windows:
+                metric.to(forecast.device)
+            metric.update(forecast.flatten(0, 1), truth.flatten(0, 1))
 
     def _of_targets(self, name: str, device: torch.device, wide: torch.dtype) -> Tensor:
         values: NDArray[np.float64] = getattr(self.task.series, name)
@@ -330,6 +379,7 @@ class SeriesMetrics:
             "mase": float("nan") if mase is None else mase,
             "smape": float(sums["symmetric"]) / values,
             "mae_raw": float(sums["raw"]) / values,
+            **{name: float(metric.compute()) for name, metric in self._named.items()},
         }
         return {"loss": found["mse"], **{name: found[name] for name in self.task.spec.metrics}}
 

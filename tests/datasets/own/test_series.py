@@ -70,7 +70,7 @@ def test_drift_and_the_linear_reference(good: str) -> None:
 def test_best_is_never_the_linear_reference(good: str) -> None:
     scores = series_floors.floors(read(good))
     assert scores["linear"].mse < min(scores[name].mse for name in series_floors.TRIVIAL)
-    assert series_floors.best(scores) != "linear"
+    assert series_floors.best(series_floors.values(scores)) != "linear"
 
 
 def test_what_is_printed(tmp_path: Path) -> None:
@@ -579,7 +579,7 @@ def test_accepted_values_of_etth1() -> None:
                 assert found.smape == pytest.approx(wanted[f"{key}/{name}/smape"], rel=1e-7)
                 assert found.mae_raw == pytest.approx(wanted[f"{key}/{name}/mae_raw"], rel=1e-9)
             honest = "last" if (prefix, horizon) in (("S_OT", 24), ("S_OT", 48), ("S_OT", 96)) else "seasonal"
-            assert series_floors.best(scores) == honest
+            assert series_floors.best(series_floors.values(scores)) == honest
             if prefix == "M" and horizon == 96:
                 steps = wanted["M/H96/seasonal24/per_h(1,24,25,48,96)_mse"]
                 assert scores["seasonal"].mse_by.mean(1)[[0, 23, 24, 47, 95]] == pytest.approx(steps, rel=1e-9)

@@ -140,6 +140,19 @@ ELSEWHERE = (
     "shape", "text", "video", "wrappers",
 )  # fmt: skip  # rooms of torchmetrics whose metrics are told of other things
 NEVER_AVERAGED = ("none", "null", None)  # what `average` may not be: the metric would be K numbers
+# What they hold while a split is read. Of V classes: a table of V V pairs, which those of COUNTED make for any average
+# but micro and a top_k of 1; of CURVES, the V shares of every item, unless thresholds are given. The others of
+# KEEP_ITEMS: what was predicted and true of every item.
+PAIRS = ("CohenKappa", "JaccardIndex", "MatthewsCorrCoef")
+COUNTED = (
+    "Accuracy", "F1Score", "FBetaScore", "HammingDistance", "NegativePredictiveValue", "Precision", "Recall",
+    "Specificity",
+)  # fmt: skip
+CURVES = ("AUROC", "AveragePrecision", "EER", "LogAUC")
+KEEP_ITEMS = ("CalibrationError", "CosineSimilarity", "KendallRankCorrCoef", "SpearmanCorrCoef")
+MOST_HELD = 1 << 28  # bytes of one of them
+MOST_COMPARED = 30_000  # items that are compared each with each other
+
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _CANONICAL = re.compile(r"(\w{1,60})(?:\(([^()]{1,300})\))?")
 
@@ -256,6 +269,44 @@ def from_name(name: str) -> NamedMetric:
     of: Literal["classes", "numbers"] = "numbers" if match[1] in NUMBERS else "classes"
     known = NUMBERS.get(match[1]) or CLASSES.get(match[1]) or TWO_CLASSES[_two(match[1])]
     return resolve({"name": match[1], "goal": known.goal or "max", **arguments}, of=of)
+
+
+def affordable(names: Iterable[str], *, items: int, outputs: int) -> None:
+    """Refuse metrics of torchmetrics that would not fit into memory. names: as a spec has them; items: of the largest
+    split that is evaluated; outputs: classes, or numbers an item. Raises BadInput in one sentence."""
+    for found in (from_name(name) for name in names if is_named(name)):
+        short = found.torch_name.removeprefix(PREFIX[found.of])
+        where = f"dataset.metrics: {found.name}"
+        if short == "KendallRankCorrCoef" and items > MOST_COMPARED:
+            raise BadInput(
+                f"{where} compares every two items, and there are {items:,}; up to {MOST_COMPARED:,} are taken, "
+                "SpearmanCorrCoef takes more."
+            )
+        held, why, fix = _held(short, found, items, outputs)
+        if held > MOST_HELD:
+            raise BadInput(f"{where} {why}, {held / 1e9:,.1f} GB; up to {MOST_HELD / 1e9:,.1f} GB are taken, so {fix}.")
+
+
+def _held(short: str, found: NamedMetric, items: int, outputs: int) -> tuple[int, str, str]:
+    """The bytes that a metric holds, what for, and what to do instead."""
+    arguments = found.arguments
+    if short in CURVES:
+        thresholds = arguments.get("thresholds")
+        if thresholds is None:
+            why = f"keeps {outputs:,} shares for each of {items:,} items"
+            return 8 * items * (outputs + 1), why, f"write {{name: {short}, thresholds: 100}}"
+        many = len(thresholds) if isinstance(thresholds, list) else int(thresholds)
+        return 32 * many * outputs, f"counts {outputs:,} classes at {many:,} thresholds", "take fewer thresholds"
+    if found.of == "classes" and (short in PAIRS or (short in COUNTED and arguments.get("top_k", 1) == 1)):
+        if short in COUNTED and arguments.get("average") == "micro":
+            return 0, "", ""
+        other = "macro_f1 or accuracy" if short in PAIRS else f"write {{name: {short}, average: micro}}"
+        fix = f"take {other}" if short in PAIRS else other
+        return 8 * outputs**2, f"counts every pair of {outputs:,} classes", fix
+    if short in KEEP_ITEMS:
+        numbers = outputs if found.of == "numbers" else 1
+        return 16 * items * numbers, f"keeps all of {items:,} items", "take one that is a sum"
+    return 0, "", ""
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -1,17 +1,19 @@
 """What a series' forecasts must beat: last, seasonal, mean and drift, and a linear model for reference.
 
-All on test, every origin, float64, on the scale a network sees. `best` is the least of the four in mse: the honest
-floor. `linear` is ridge regression from the L input values of a channel to the H coming ones, one for all channels.
+All on test, every origin, float64, on the scale a network sees. `best` is the best of the four in the main metric: the
+honest floor. `linear` is ridge regression from the L input values of a channel to the H coming ones, one for all
+channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnbench.datasets.base.named_metrics import Goal
 from rnnbench.datasets.own.series_read import Series
 
 TRIVIAL = ("last", "seasonal", "mean", "drift")
@@ -54,21 +56,40 @@ class _Sums:
 def floors(series: Series) -> dict[str, Scores]:
     """Every floor that can be had, and `linear` where it can be fitted. `seasonal` needs a whole season before every
     origin of test, and its values."""
+    shape = series.plan.horizon, len(series.targets)
+    parts = len(series.parts), len(series.targets)
+    sums: dict[str, _Sums] = {}
+    for part, truth, said in on_test(series):
+        for name, forecast in said:
+            if name not in sums:
+                sums[name] = _Sums(np.zeros(shape), np.zeros(shape), np.zeros(parts), np.zeros(parts))
+            _add(sums[name], forecast, truth, series, part)
+    return {name: _scores(found, series) for name, found in sums.items()}
+
+
+def on_test(series: Series) -> Iterator[tuple[NDArray[np.int64], Values, Iterator[tuple[str, Values]]]]:
+    """What the predictors say of test, some origins at a time: the series of each origin, the truth, origins x steps x
+    targets, and the forecasts by name, of that shape or what broadcasts to it; on the scale a network sees."""
     scaled = series.scaled()[:, : len(series.targets)]
     names = [name for name in TRIVIAL if name != "seasonal" or _seasons_reach_back(series)]
     weights = _linear(series, scaled) if series.plan.input_steps <= LONGEST_FITTED else None
-    shape = series.plan.horizon, len(series.targets)
-    parts = len(series.parts), len(series.targets)
-    sums = {
-        name: _Sums(np.zeros(shape), np.zeros(shape), np.zeros(parts), np.zeros(parts))
-        for name in [*names, *([REFERENCE] if weights is not None else [])]
-    }
+    names += [REFERENCE] if weights is not None else []
     for origins in _chunks(series, series.origins[2]):
         part = series.part_of(origins)
         truth = scaled[origins[:, None] + np.arange(series.plan.horizon)]
-        for name in sums:
-            _add(sums[name], _forecast(name, series, scaled, origins, part, weights), truth, series, part)
-    return {name: _scores(found, series) for name, found in sums.items()}
+        yield part, truth, _said(names, series, scaled, origins, part, weights)
+
+
+def _said(
+    names: list[str],
+    series: Series,
+    scaled: Values,
+    origins: NDArray[np.int64],
+    part: NDArray[np.int64],
+    weights: Values | None,
+) -> Iterator[tuple[str, Values]]:
+    for name in names:
+        yield name, _forecast(name, series, scaled, origins, part, weights)
 
 
 def forecasts(series: Series, origins: NDArray[np.int64]) -> dict[str, Values]:
@@ -79,9 +100,15 @@ def forecasts(series: Series, origins: NDArray[np.int64]) -> dict[str, Values]:
     return {name: np.broadcast_to(_forecast(name, series, scaled, origins, part, None), shape) for name in names}
 
 
-def best(scores: dict[str, Scores]) -> str:
-    """The trivial predictor with the least mse."""
-    return min((name for name in scores if name in TRIVIAL), key=lambda name: scores[name].mse)
+def values(scores: Mapping[str, Scores], metric: str = "mse") -> dict[str, float]:
+    """Every predictor's value in a metric that scores have."""
+    return {name: float(getattr(found, metric)) for name, found in scores.items()}
+
+
+def best(found: Mapping[str, float], goal: Goal = "min") -> str:
+    """The trivial predictor with the best value."""
+    sign = -1 if goal == "max" else 1
+    return min((name for name in found if name in TRIVIAL), key=lambda name: sign * found[name])
 
 
 def _seasons_reach_back(series: Series) -> bool:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from rnnbench.datasets.base.checks import one_of, whole
-from rnnbench.datasets.own import windows
+from rnnbench.datasets.own import series_metrics, windows
 from rnnbench.datasets.own.table import Options as TableOptions
 from rnnbench.errors import BadInput, nearest
 
@@ -62,6 +62,8 @@ class Options:
     timezone: str | None = None
     encoding: str | None = None
     columns: Any = None
+    metrics: Any = None
+    metric: Any = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
@@ -94,6 +96,7 @@ class Options:
             raise BadInput(f"dataset.freq must be auto or a frequency of pandas, such as 1h or MS; got {self.freq!r}.")
         windows.rows_of(self.borders)
         assert self.shares
+        series_metrics.choose(self.metrics, self.metric)
 
     def _settle_names(self) -> None:
         """Names of columns as texts: one may be called 2020."""

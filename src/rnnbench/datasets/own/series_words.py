@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnbench.datasets.base.named_metrics import Chosen, Goal, affordable
 from rnnbench.datasets.base.reading import Reading
-from rnnbench.datasets.own import grid, series_floors
+from rnnbench.datasets.own import grid, series_floors, series_metrics
 from rnnbench.datasets.own.series_floors import BEST, REFERENCE, TRIVIAL, Scores
 from rnnbench.datasets.own.series_read import READING_VERSION, Part, Series
 from rnnbench.store.content import SHOWN
@@ -23,8 +24,15 @@ LISTED = 12  # columns in a sentence
 
 def describe(series: Series, scores: dict[str, Scores] | None = None) -> Reading:
     """The printed lines, the warnings and the facts. scores: of the floors, where they are known already."""
+    chosen = measured(series)
     scores = series_floors.floors(series) if scores is None else scores
-    lines = [_what(series), *_lost(series), _windows(series), *_channels(series), _floors(series, scores)]
+    lines = [
+        _what(series),
+        *_lost(series),
+        _windows(series),
+        *_channels(series),
+        _floors(series, scores, chosen.metric),
+    ]
     facts: dict[str, Any] = {
         "input_steps": series.plan.input_steps,
         "horizon": series.plan.horizon,
@@ -185,28 +193,48 @@ def _channels(series: Series) -> list[str]:
     return [f"channels shared: one network over one of {len(series.targets)} at a time"]
 
 
-def _floors(series: Series, scores: dict[str, Scores]) -> str:
+def _floors(series: Series, scores: dict[str, Scores], metric: str) -> str:
     """`floors on test, mse: mean 1.0956 (the best), seasonal(24) 1.3651, last 2.2547; a linear model makes .9`."""
-    ranked = sorted((name for name in scores if name in TRIVIAL), key=lambda name: scores[name].mse)
+    metric = metric if metric in series_metrics.OWN else "mse"  # those of torchmetrics are computed by the run
+    values = series_floors.values(scores, metric)
+    ranked = sorted((name for name in values if name in TRIVIAL), key=lambda name: values[name])
     told = []
     for name in ranked:
         label = f"seasonal({series.season})" if name == "seasonal" else name
-        told.append(f"{label} {scores[name].mse:.4f}{' (the best)' * (name == ranked[0])}")
-    line = f"floors on test, mse: {', '.join(told)}"
+        told.append(f"{label} {values[name]:.4f}{' (the best)' * (name == ranked[0])}")
+    line = f"floors on test, {metric}: {', '.join(told)}"
     if series.season and "seasonal" not in scores:
         line += f"; no seasonal one: less than {series.season} rows lie before the first window of test"
     if REFERENCE in scores:
-        line += f"; for reference, linear {scores[REFERENCE].mse:.4f}"
+        line += f"; for reference, linear {values[REFERENCE]:.4f}"
     return line
 
 
-def floor_values(scores: dict[str, Scores]) -> dict[str, float]:
-    """Every predictor's mse by name, with `best`."""
-    found = {name: values.mse for name, values in scores.items()}
-    least = found[series_floors.best(scores)]
+def measured(series: Series) -> Chosen:
+    """The metrics that are asked for of this file. Raises BadInput on one that it cannot have."""
+    options, horizon = series.options, series.plan.horizon
+    targets = len(series.targets)
+    chosen = series_metrics.choose(
+        options.metrics,
+        options.metric,
+        targets=targets,
+        measurable=bool(series_floors.scalable(series.seasonal_error).any()),
+    )
+    most = max(len(origins) for origins in series.origins[1:])
+    affordable(chosen.metrics, items=most * horizon, outputs=targets)
+    return chosen
+
+
+def floor_values(scores: dict[str, Scores], metric: str = "mse") -> dict[str, float]:
+    """Every predictor's value in one of the task's own metrics by name, with `best`."""
+    return with_best(series_floors.values(scores, metric))
+
+
+def with_best(found: dict[str, float], goal: Goal = "min") -> dict[str, float]:
+    """The trivial predictors, `best` and the rest."""
     trivial = {name: value for name, value in found.items() if name in TRIVIAL}
     rest = {name: value for name, value in found.items() if name not in TRIVIAL}
-    return {**trivial, BEST: least, **rest}
+    return {**trivial, BEST: found[series_floors.best(found, goal)], **rest}
 
 
 def _warnings(series: Series) -> list[str]:
