@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import chain
 
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import cohen_kappa_score, f1_score, recall_score
 from torch.nn import functional as F
+from torchmetrics import classification
 
 from rnnbench.datasets import OwnText, data_hash
-from rnnbench.datasets.base import loading
+from rnnbench.datasets.base import loading, named_metrics
 from rnnbench.datasets.base.losses import IGNORED
+from rnnbench.datasets.own import text
+from rnnbench.datasets.own.text import reading
 from rnnbench.datasets.own_text import drawn_from
 from rnnbench.errors import BadInput
 from rnnbench.nn import GRU, LSTM, SequenceModel, build_stack, make_encoder, start
@@ -183,6 +188,120 @@ def test_words_have_a_perplexity_of_the_whole_split(novel):
     assert found["perplexity"] == pytest.approx(math.exp(found["loss"]))
     assert task.spec.floor == "unigram"
     assert task.spec.output_size == 7
+
+
+def shares_of(novel, tokens, order):
+    """The truth of test from its second symbol on and an add-one model's shares, by dictionaries."""
+    read = OwnText(path=novel, tokens=tokens).read.text
+    ids, V = read.ids.tolist(), len(read.symbols)
+    seen: dict[tuple[int, ...], list[int]] = {}
+    for at in range(order - 1, read.borders[1]):
+        seen.setdefault(tuple(ids[at - order + 1 : at]), [0] * V)[ids[at]] += 1
+    rows = []
+    for at in range(read.borders[2] + 1, len(ids)):
+        counts = np.array(seen.get(tuple(ids[at - order + 1 : at]), [0] * V))
+        rows.append((counts + 1) / (counts.sum() + V))
+    return torch.tensor(ids[read.borders[2] + 1 :]), torch.from_numpy(np.stack(rows))
+
+
+@pytest.mark.parametrize("tokens", ["chars", "words"])
+@pytest.mark.parametrize(
+    ("metric", "by"),
+    [
+        ("accuracy", lambda shares, wanted: (shares.argmax(-1) == wanted).double().mean()),
+        ("macro_f1", lambda shares, wanted: f1_score(wanted, shares.argmax(-1), average="macro", zero_division=0)),
+        ("balanced_accuracy", lambda shares, wanted: recalls(shares, wanted).mean()),
+        ("min_recall", lambda shares, wanted: recalls(shares, wanted).min()),
+        ("CohenKappa", lambda shares, wanted: cohen_kappa_score(wanted, shares.argmax(-1))),
+        ({"name": "Accuracy", "top_k": 3, "average": "micro"}, lambda shares, wanted: within_three(shares, wanted)),
+    ],
+)
+def test_floors_are_in_the_main_metric(novel, cache, tokens, metric, by):
+    task = OwnText(path=novel, bptt=T, tokens=tokens, metrics=[metric])
+    data, spec = loading.load(task), task.spec
+    assert (spec.goal, spec.floor, spec.reference, len(spec.metrics)) == ("max", "bigram", None, 1)
+    wanted = {}
+    for name, order in (("unigram", 1), ("bigram", 2), ("trigram", 3)):
+        truth, shares = shares_of(novel, tokens, order)
+        wanted[name] = float(by(shares, truth))
+    assert task.floors(data) == pytest.approx(wanted, rel=1e-9)
+    if isinstance(metric, str) and metric.islower():
+        told = ", ".join(f"{name} {value:.4f}" for name, value in wanted.items())
+        assert task.reading().lines[-1] == f"floors on test, {metric}: {told}"
+    else:
+        usual = "perplexity" if tokens == "words" else "bits a character"
+        assert task.reading().lines[-1].startswith(f"floors on test, {usual}: unigram ")
+
+
+def recalls(shares, wanted):
+    return recall_score(wanted, shares.argmax(-1), average=None, labels=np.unique(wanted))
+
+
+def within_three(shares, wanted):
+    return (shares.topk(3).indices == wanted[:, None]).any(1).double().mean()
+
+
+@pytest.mark.parametrize("cell", [GRU, TCN])
+def test_metrics_by_name_are_torchmetrics_on_every_symbol_but_the_first(novel, cell):
+    chosen = ["bpc", "macro_f1", {"name": "FBetaScore", "beta": 2.0}, "AUROC", "MatthewsCorrCoef", "perplexity"]
+    task = OwnText(path=novel, bptt=T, context=5, metrics=chosen)
+    data, spec = loading.load(task), task.spec
+    names = ("bpc", "macro_f1", "FBetaScore(beta=2.0)", "AUROC", "MatthewsCorrCoef", "perplexity")
+    assert (spec.metric, spec.metrics, spec.goal, spec.floor) == ("bpc", names, "min", "bigram")
+    model, ids, V = network(task, cell).eval(), parts(task)[2], spec.output_size
+    logits = []
+    with torch.no_grad():
+        if cell is GRU:
+            logits.append(model(ids[None, :-1])[0])
+        else:
+            for at in range(0, len(ids) - 1, T):
+                first = max(0, at - 5)
+                logits.append(model(ids[None, first : min(at + T, len(ids) - 1)])[0, at - first :])
+    shares, wanted = torch.cat(logits).double().softmax(-1), ids[1:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes that do not occur
+        by = classification.MulticlassFBetaScore(2.0, V), classification.MulticlassAUROC(V)
+        by += (classification.MulticlassMatthewsCorrCoef(V),)
+        values = [float(metric.set_dtype(torch.float64)(shares, wanted)) for metric in by]
+    nats = float(F.nll_loss(shares.log(), wanted))
+    macro = f1_score(wanted, shares.argmax(-1), average="macro", zero_division=0)
+    expected = [nats / math.log(2), macro, *values, math.exp(nats)]
+    for batch_size in (1, 4, 100):
+        found = evaluate(model, task, data.test, batch_size=batch_size)
+        assert [found[name] for name in names] == pytest.approx(expected, rel=1e-5)
+
+
+def test_metrics_that_cannot_be_are_refused_in_a_sentence(novel, tmp_path):
+    def refusal(**options):
+        with pytest.raises(BadInput) as caught:
+            reading({"path": novel, **options})
+        return str(caught.value)
+
+    assert refusal(metric="bpd") == "dataset.metrics: there is no metric 'bpd'; did you mean bpc?"
+    assert refusal(metric="bpc", tokens="words").startswith("dataset.metrics: there is no metric 'bpc'; ")
+    assert refusal(metrics=["MeanSquaredError"]) == (
+        "dataset.metrics: 'MeanSquaredError' is told of numbers, and this dataset predicts classes."
+    )
+    many = tmp_path / "many.txt"
+    many.write_text(" ".join(f"w{n}" for n in range(7000)) + " w1 w2 w3" * 200)
+    words = {"path": str(many), "tokens": "words"}
+    assert refusal(**words, metrics=["CohenKappa"]) == (
+        "dataset.metrics: CohenKappa counts every pair of 6,841 classes, 0.4 GB; up to 0.3 GB are taken, so take "
+        "macro_f1 or accuracy."
+    )
+    reading({**words, "metrics": ["macro_f1", {"name": "F1Score", "average": "micro"}]})
+    named_metrics.affordable(["AUROC(thresholds=10)"], items=82_000, outputs=10_000)
+    with pytest.raises(
+        BadInput, match=r"AUROC keeps 10,000 shares for each of 82,000 items, 6.6 GB; .*thresholds: 100}"
+    ):
+        named_metrics.affordable(["AUROC"], items=82_000, outputs=10_000)
+
+
+def test_floors_that_would_take_too_long_are_refused(novel, monkeypatch):
+    monkeypatch.setattr(text, "MOST_SHARES", 100)
+    with pytest.raises(BadInput, match=r"dataset.metric=AUROC needs floors, .* accuracy as dataset.metric\."):
+        OwnText(path=novel, metric="AUROC").spec  # noqa: B018
+    assert OwnText(path=novel, metric="accuracy").spec.metric == "accuracy"
 
 
 def test_every_option_that_moves_a_number_is_in_the_protocol_and_the_name_of_the_file_is_not(novel, tmp_path):

@@ -74,6 +74,18 @@ def test_every_listed_cell_runs_on_a_text(cell, novel, tmp_path):
     runs_whole(cell, novel, tmp_path / "store")
 
 
+@pytest.mark.integration
+def test_the_main_metric_of_a_text_may_be_chosen(novel, tmp_path):
+    kept = store(tmp_path / "store")
+    chosen = ("dataset.metrics=[bpc,accuracy,MatthewsCorrCoef]", "dataset.metric=accuracy")
+    record, _ = done(on(novel, "cell=gru", "budget.updates=4", "budget.val_every=2", *chosen), kept)
+    assert (record["metric"], record["goal"], record["floor"]) == ("accuracy", "max", "bigram")
+    assert {"test/bpc", "test/accuracy", "test/MatthewsCorrCoef"} <= record["metrics"].keys()
+    assert set(record["floors"]) == {"unigram", "bigram", "trigram"}
+    most = max(sorted(set(NOVEL)), key=NOVEL[:1350].count)
+    assert record["floors"]["unigram"] == pytest.approx(NOVEL[1426:].count(most) / 74)
+
+
 @contextlib.contextmanager
 def at_update(update, act):
     """Within the block the hooks of every run act after update n."""

@@ -12,19 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnbench.datasets.base.kept_floors import kept
 from rnnbench.datasets.base.losses import IGNORED
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.shown import Network, Shown
 from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.base.words import sizes
-from rnnbench.datasets.own import text
+from rnnbench.datasets.own import ngrams, text
 from rnnbench.datasets.own.symbols import words_of
 from rnnbench.seeds import derive
 from rnnbench.store.samples import Samples
 from rnnbench.store.samples import Text as TextSamples
 
 VAL_STREAMS = 10  # in which validation is read side by side; test is read in one, from its beginning to its end
+SHARES_AT_ONCE = 1 << 22  # of symbols, by n-gram models
 FORM = re.compile(r"^(?P<content>\S+) next [a-z]+ of (?P<V>\d+), ")  # in a protocol
 
 
@@ -43,9 +45,13 @@ class OwnText(Task):
     its gradient, from zeros at an epoch's first update. Validation is read in VAL_STREAMS streams, test in one; every
     symbol of a split but its first is predicted once. Split.x: N 2, where a chunk begins in the text, and its length.
 
-    Metrics: `bpc`, bits a character or byte, or `perplexity` of words, of the mean over the whole split; `accuracy`.
-    Floors on test: add-one `unigram`, `bigram` and `trigram` (ngrams.py); the floor is the bigram, of words the
-    unigram. Reference: `bz2`. Raises BadInput and MissingData as `own.text.read`, when the spec is first asked for.
+    Metrics: `bpc`, bits a character or byte, or `perplexity` of words, of the mean over the whole split; `accuracy`;
+    metrics, metric: others (`perplexity`, `macro_f1`, `balanced_accuracy`, `min_recall`), and the main one, also by
+    torchmetrics' names, which are told of V shares and the symbol wherever one is predicted. Floors on test, in the
+    main metric: add-one `unigram`, `bigram` and `trigram` (ngrams.py); the floor is the bigram, of the perplexity of
+    words the unigram. An n-gram model's answer is its likeliest symbol, of several the one with the least number.
+    Reference of bpc, and of the perplexity of characters: `bz2`. Raises BadInput and MissingData as `own.text.read`,
+    when the spec is first asked for.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -63,27 +69,32 @@ class OwnText(Task):
         """Reads the file, unless a protocol has told what is in it."""
         content, V = self.form or (self.read.content, len(self.read.text.symbols))
         asked = self.options
+        chosen = asked.measured(V) if self.form else self.read.chosen
         words = asked.tokens == "words"
-        metric = "perplexity" if words else "bpc"
+        packed = not self.form and chosen.metric in text.OF_LOSS and "bz2" in self.read.floors
         return TaskSpec(
             name=asked.name,
-            protocol=f"{content} next {asked.unit} of {V}, {self._how()}, {metric}, reading {text.VERSION}",
+            protocol=f"{content} next {asked.unit} of {V}, {self._how()}, {self._unit()}, reading {text.VERSION}",
             inputs="tokens",
             input_size=V,
             outputs="step",
             output_size=V,
             loss="cross_entropy",
-            metric=metric,
-            metrics=(metric, "accuracy"),
-            goal="min",
-            floor="unigram" if words else "bigram",
+            metric=chosen.metric,
+            metrics=chosen.metrics,
+            goal=chosen.goal,
+            floor="unigram" if words and chosen.metric in text.OF_LOSS else "bigram",
             target=None,
             target_source="",
             causal=True,
             max_length=asked.seen_before + asked.bptt,
-            reference=None if words or self.form or "bz2" not in self.read.floors else "bz2",
+            reference="bz2" if packed else None,
             carry=True,
         )
+
+    def _unit(self) -> str:
+        """What a text's losses are told in; tables keep main metrics apart by their names."""
+        return "perplexity" if self.options.tokens == "words" else "bpc"
 
     def _how(self) -> str:
         """Every option that moves a number, in words."""
@@ -159,7 +170,27 @@ class OwnText(Task):
 
     def floors(self, data: Data) -> Mapping[str, float]:
         """The n-gram models and the compressor (`own.ngrams`), in the main metric on test."""
-        return self.read.floors
+        if self.read.floors_in == self.spec.metric:
+            return self.read.floors
+        return kept(self, data, lambda: self._floors_by_name(data.test), by="numpy")
+
+    def _floors_by_name(self, test: Split) -> dict[str, float]:
+        """The n-gram models in a main metric of torchmetrics: measured as a network that gives their shares."""
+        V, T = self.spec.output_size, self.options.bptt
+        chunks = max(1, SHARES_AT_ONCE // (T * V))
+        found = {}
+        for name, order in ngrams.ORDERS.items():
+            model, metrics, done = ngrams.model(self.read.text, order), self.metrics(), 0
+            for index in torch.arange(test.size).split(chunks):
+                batch = self.batch(test, index)
+                count = int(test.x[index, 1].sum())
+                shares = torch.from_numpy(model.logarithms(done, done + count))
+                padded = torch.zeros(batch.y.numel(), V, dtype=torch.float64)  # only after the last chunk's end
+                padded[:count] = shares
+                metrics.update(padded.view(*batch.y.shape, V), batch)
+                done += count
+            found[name] = metrics.compute()[self.spec.metric]
+        return found
 
     @cached_property
     def _reading(self) -> Reading:

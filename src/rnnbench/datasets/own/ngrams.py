@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,3 +77,55 @@ def _compressed(parts: Iterable[bytes]) -> int:
     """Bytes that bz2 makes of these."""
     compressor = bz2.BZ2Compressor()
     return sum(len(compressor.compress(part)) for part in parts) + len(compressor.flush())
+
+
+@dataclass(frozen=True)
+class Model:
+    """An n-gram model for the contexts that test has. V: symbols. context_of: N, of which context each symbol of
+    test[1:] is told; seen: how often each context comes in train; begins: where its n-grams begin in symbols and often,
+    those that follow it and how often, by number, and where the last ones end."""
+
+    V: int
+    context_of: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    symbols: NDArray[np.int64]
+    often: NDArray[np.int64]
+
+    def answers(self) -> NDArray[np.int64]:
+        """The likeliest symbol at each of N positions; of several as likely the one with the least number."""
+        found = np.zeros(len(self.seen), np.int64)
+        context = np.repeat(np.arange(len(self.seen)), np.diff(self.begins))
+        order = np.lexsort((-self.symbols, self.often, context))  # the last of each context is its answer
+        found[context[order]] = self.symbols[order]
+        return found[self.context_of]
+
+    def logarithms(self, low: int, high: int) -> NDArray[np.float64]:
+        """ln p of every symbol at the positions low..high; (high - low) x V."""
+        contexts = self.context_of[low:high]
+        counts = np.zeros((len(contexts), self.V))
+        sizes = self.begins[contexts + 1] - self.begins[contexts]
+        row = np.repeat(np.arange(len(contexts)), sizes)
+        at = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(self.begins[contexts], sizes)
+        counts[row, self.symbols[at]] = self.often[at]
+        return np.asarray(np.log((counts + 1) / (self.seen[contexts] + self.V)[:, None]))
+
+
+def model(text: Text, order: int) -> Model:
+    """The add-one model of `bits`, with what it says of every symbol."""
+    V, train_end, test_start = len(text.symbols), text.borders[1], text.borders[2]
+    tested = _codes(text.ids[test_start + 2 - order :], order, V) // V
+    contexts, context_of = np.unique(tested, return_inverse=True)
+    codes, often = np.empty(0, np.int64), np.empty(0, np.int64)
+    for part in _parts(text.ids[:train_end], order):
+        new = _codes(part, order, V)
+        at = np.searchsorted(contexts, new // V)
+        at[at == len(contexts)] = 0
+        new, count = np.unique(new[contexts[at] == new // V], return_counts=True)
+        joined = np.concatenate([codes, new])
+        codes, where = np.unique(joined, return_inverse=True)
+        often = np.bincount(where, np.concatenate([often, count]), len(codes)).astype(np.int64)
+    of = np.searchsorted(contexts, codes // V)
+    begins = np.searchsorted(of, np.arange(len(contexts) + 1))
+    seen = np.bincount(of, often, len(contexts)).astype(np.int64)
+    return Model(V, context_of, seen, begins, codes % V, often)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rnnbench.datasets.base import named_metrics
 from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.own import ngrams, sources
@@ -33,6 +35,13 @@ LISTED = 256  # symbols that a reading names
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 PATHS = ("path", "val_path", "test_path")
 
+# The task's own metrics. A word has no bits a character.
+OF_LOSS: dict[str, named_metrics.Goal] = {"bpc": "min", "perplexity": "min"}
+OF_SYMBOLS: dict[str, named_metrics.Goal] = {
+    "accuracy": "max", "macro_f1": "max", "balanced_accuracy": "max", "min_recall": "max",
+}  # fmt: skip
+MOST_SHARES = 1 << 30  # symbols of test times V, of which a metric by name of an n-gram model is still computed
+
 
 @dataclass(frozen=True)
 class Options:
@@ -52,6 +61,8 @@ class Options:
     newlines: str = "keep"
     eos: bool | None = None
     sample: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Any = None
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         one_of("tokens", self.tokens, UNITS)
@@ -68,6 +79,14 @@ class Options:
         sample(self.sample)
         if self.given and tuple(self.split) != SPLIT:
             raise BadInput("dataset.split cannot act: dataset.val_path and dataset.test_path are the splits.")
+        self.measured()
+
+    def measured(self, classes: int | None = None) -> named_metrics.Chosen:
+        """What the options ask to be measured. classes: V, where that is known. Raises BadInput."""
+        usual = "perplexity" if self.tokens == "words" else "bpc"
+        metrics = [usual, "accuracy"] if self.metrics is None else self.metrics
+        own = {usual: OF_LOSS[usual], **(OF_LOSS if self.tokens != "words" else {}), **OF_SYMBOLS}
+        return named_metrics.choose(metrics, self.metric, own, of="classes", classes=classes)
 
     @property
     def given(self) -> bool:
@@ -174,13 +193,55 @@ class Read:
         return self.text.numbers_of(asked, end_of_line=self.options.end_of_line)
 
     @cached_property
+    def chosen(self) -> named_metrics.Chosen:
+        """What is measured. Raises BadInput on what would not fit into memory, or takes too long of the floors."""
+        V, sizes = len(self.text.symbols), [len(self.text.part(split)) - 1 for split in (1, 2)]
+        found = self.options.measured(V)
+        named_metrics.affordable(found.metrics, items=max(sizes), outputs=V)
+        if named_metrics.is_named(found.metric) and sizes[1] * V > MOST_SHARES:
+            raise BadInput(
+                f"dataset.metric={found.metric} needs floors, and n-gram models give {V:,} shares for each of "
+                f"{sizes[1]:,} {self.options.unit}s of test: take it into dataset.metrics, and accuracy as "
+                "dataset.metric."
+            )
+        return found
+
+    @cached_property
     def floors(self) -> dict[str, float]:
-        """The n-gram models, and `bz2` of characters and bytes where it was computed, in the main metric on test."""
+        """The n-gram models in the main metric on test, and of bits a symbol `bz2`, where it was computed.
+
+        In a metric of torchmetrics, which this room does not know, in bpc, or perplexity of words.
+        """
+        metric = self.chosen.metric
+        if metric in OF_SYMBOLS:
+            wanted = self.text.part(2)[1:]
+            models = {name: ngrams.model(self.text, order) for name, order in ngrams.ORDERS.items()}
+            return {name: _right(metric, found.answers(), wanted) for name, found in models.items()}
         found = {name: ngrams.bits(self.text, order) for name, order in ngrams.ORDERS.items()}
-        if self.options.tokens == "words":
-            return {name: 2.0**bits for name, bits in found.items()}
-        packed = ngrams.packed(self.text)
-        return found if packed is None else {**found, "bz2": packed}
+        packed = None if self.options.tokens == "words" else ngrams.packed(self.text)
+        if packed is not None:
+            found["bz2"] = packed
+        return {name: 2.0**bits for name, bits in found.items()} if self.floors_in == "perplexity" else found
+
+    @property
+    def floors_in(self) -> str:
+        """The metric that `floors` are in."""
+        metric = self.chosen.metric
+        usual = "perplexity" if self.options.tokens == "words" else "bpc"
+        return usual if named_metrics.is_named(metric) else metric
+
+
+def _right(metric: str, found: NDArray[np.int64], wanted: NDArray[np.integer]) -> float:
+    """A metric of OF_SYMBOLS of answers, as `base.metrics` has it."""
+    size = int(max(found.max(), wanted.max())) + 1
+    true, said, both = (np.bincount(each, minlength=size) for each in (wanted, found, wanted[found == wanted]))
+    if metric == "accuracy":
+        return float(both.sum() / len(wanted))
+    if metric == "macro_f1":
+        there = true + said > 0
+        return float((2 * both[there] / (true + said)[there]).mean())
+    recalls = both[true > 0] / true[true > 0]
+    return float(recalls.min() if metric == "min_recall" else recalls.mean())
 
 
 def files_of(options: Options) -> tuple[Path, ...]:
@@ -346,7 +407,7 @@ def reading_of(read: Read) -> Reading:
         f"train {sizes[0]:,}, val {sizes[1]:,}, test {sizes[2]:,} {unit}s, {order}; {asked.bptt} at once, the state is "
         f"carried on; a network without a state sees {asked.seen_before} before them"
     )
-    metric = "perplexity" if asked.tokens == "words" else f"bits a {unit}"
+    metric = f"bits a {unit}" if read.floors_in == "bpc" else read.floors_in
     told = ", ".join(f"{name} {value:.4f}" for name, value in read.floors.items())
     lines.append(f"floors on test, {metric}: {told}")
     facts = {
