@@ -69,7 +69,8 @@ class FSDD(OwnSequences):
         sounds = ((name, wavs.sound(io.BytesIO(held[name]), len(held[name]), name)) for name in names)
         options = sequences.options_of(self.options)
         read = wavs.as_sequences(sounds, list(digits), list(speakers), log_mel.audio(options.audio))
-        read.official = np.array(numbers, np.int64) < TESTED
+        if options.test_group is None:
+            read.official = np.array(numbers, np.int64) < TESTED
         return sequences.prepared(read, options, "fsdd", COMMIT[:12])
 
 

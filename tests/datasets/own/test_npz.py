@@ -98,3 +98,15 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(BadInput, match=r"data\.npz cannot be read as npz"):
         npz.read(path)
+
+
+def test_what_is_not_read_is_told_and_two_namings_are_refused(tmp_path: Path) -> None:
+    assert npz.read(save(tmp_path, x=X, y=Y, length=np.full(6, 3))).said == ["not used: 'length'"]
+    with pytest.raises(BadInput, match=r"data\.npz holds x and x_test: name them x_train and x_test, or leave one out"):
+        npz.read(save(tmp_path, x=X, y=Y, x_test=X, y_test=Y))
+
+
+def test_more_than_the_memory_has_room_for_is_refused_by_its_header(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(npz, "machine_limit", lambda: X.nbytes - 1)
+    with pytest.raises(BadInput, match=r"data\.npz: x takes .* GiB, more than half of this machine's memory"):
+        npz.read(save(tmp_path, x=X, y=Y))

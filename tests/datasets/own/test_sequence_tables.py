@@ -105,6 +105,8 @@ def test_a_nested_table_has_a_row_a_sequence(tmp_path: Path) -> None:
         (NESTED.assign(a=[[], [4.0]], b=[[], [8]]), {}, r"row 0 has no step: leave it out"),
         (NESTED.assign(a=[[1.0, 2.0, 3.0], None], b=[[5, 6, 7], None]), {}, r"row 1 has no step: leave it out"),
         (NESTED.assign(label=[1, None]), {}, r"row 1 has no label"),
+        (NESTED, {"time": "note"}, r"dataset\.time cannot act on rows\.parquet, which has a row a sequence"),
+        (NESTED, {"label": "a"}, r"'a' holds lists, and labels, ids and groups are one value each"),
         (NESTED, {"columns": ["note"]}, r"dataset\.columns names 'note', which holds no lists of numbers"),
         (NESTED, {"label": "lable"}, r"has no column 'lable'; did you mean label"),
         (ROWS.assign(t=[0, 1, None, 0, 1]), {}, r"'t' is missing at row 2"),
@@ -119,7 +121,7 @@ def test_a_parquet_file_that_cannot_be_meant_is_refused(tmp_path: Path, frame, o
 def test_a_damaged_parquet_file_is_one_sentence(tmp_path: Path) -> None:
     path = save(NESTED, tmp_path / "rows.parquet")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(BadInput, match=r"rows\.parquet cannot be read as Parquet") as caught:
+    with pytest.raises(BadInput, match=r"rows\.parquet is no Parquet file that can be read") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
@@ -131,3 +133,13 @@ def test_groups_and_labels_are_one_a_sequence(tmp_path: Path) -> None:
     three = save(ROWS.assign(label=["a", "a", "a", "b", "c"]), tmp_path / "other.csv")
     with pytest.raises(BadInput, match=r"sequence 'y' has 3 labels, a, b and c\."):
         read(three)
+
+
+def test_a_folder_of_lists_is_its_parts_one_below_the_other(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    for n in (0, 1):
+        save(NESTED.iloc[n : n + 1], tmp_path / "parts" / f"{n}.parquet")
+    whole = read(save(NESTED, tmp_path / "rows.parquet").rename(tmp_path / "ROWS.PARQUET"))
+    found = read(tmp_path / "parts")
+    assert [x.tolist() for x in found.x] == [x.tolist() for x in whole.x] == [[[1, 5], [2, 6], [3, 7]], [[4, 8]]]
+    assert found.labels == whole.labels == ["1", "2"]

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnbench.datasets.own import sequence_splits, sequences
-from rnnbench.datasets.own.gathered import Sequences, class_names
+from rnnbench.datasets.own.gathered import Sequences, class_names, joined
 from rnnbench.errors import BadInput, MissingData
 
 
@@ -241,7 +241,10 @@ def at(row: int, column: str, value: object):
         (with_columns(label="one"), {}, r"all sequences of train have one label, 'one': there is nothing to learn"),
         (with_columns(), {"test_group": "p1"}, r"dataset\.test_group names a group, and the data has none"),
         (with_columns(), {"group": "label"}, r"2 groups \(c0, c1\); three splits take at least 3\."),
-        (with_columns(), {"task": "regress"}, r"sequence 'q0' has the label 'c0', which is no number"),
+        (with_columns(), {"task": "regress"}, r"the labels 'label' are no numbers \(first 'c0'\): set dataset\.task"),
+        (with_columns(), {"label": "id"}, r"'id' is both id and label: dataset\.label= names another\."),
+        (with_columns(), {"label": 5}, r"data\.csv has no column '5'"),
+        (with_columns(), {"audio": {"mels": 20}}, r"dataset\.audio is for recordings, and data\.csv holds none"),
     ],
 )  # fmt: skip
 def test_what_a_table_cannot_mean_is_refused_in_one_sentence(save, change, options, sentence: str) -> None:
@@ -273,7 +276,15 @@ def test_equal_sequences_in_two_splits_are_refused_with_both_names(save) -> None
         ({"path": "x", "max_steps": 0}, r"dataset\.max_steps must be a whole number of at least 1"),
         ({"path": "x", "audio": {"mel": 40}}, r"dataset\.audio has no 'mel'; did you mean mels"),
         ({"path": "x", "audio": {"hop_ms": 0}}, r"dataset\.audio\.hop_ms must be a number above 0; got 0"),
+        ({"path": "x", "audio": 5}, r"dataset\.audio must be options by name, e\.g\. \{mels: 40\}; got 5"),
+        ({"path": "x", "audio": {"mels": 10**6}}, r"dataset\.audio\.mels must be at most 1,024"),
+        ({"path": "x", "audio": {"window_ms": 1e300}}, r"dataset\.audio\.window_ms must be at most 1e\+09"),
+        ({"path": "x", "longer": "truncate"}, r"dataset\.longer=truncate needs dataset\.max_steps"),
+        ({"path": "x", "id": True}, r"dataset\.id must be a name; got True"),
+        ({"path": "x", "test_group": ["a"]}, r"dataset\.test_group must be a name; got a list of 1"),
         ({"path": "x", "columns": "a"}, r"dataset\.columns must be a list of names"),
+        ({"path": "x", "columns": []}, r"dataset\.columns must be a list of names, each once"),
+        ({"path": "x", "columns": ["a", "a"]}, r"dataset\.columns must be a list of names, each once"),
         ({"path": "x", "source": "co2"}, r"dataset\.path and dataset\.source are given: name one"),
     ],
 )
@@ -364,3 +375,96 @@ def test_a_given_test_set_with_groups_of_train_is_told() -> None:
     given_test.official = np.arange(20) >= 16
     found = sequence_splits.split(given_test, sequence_splits.shares([0.7, 0.1, 0.2]), 0, classes=True)
     assert found.warnings == ("2 of the test set's 2 groups are trained on, too: x, y",)
+
+
+def test_a_given_test_set_of_new_groups_is_validated_by_new_groups() -> None:
+    labels, groups = ["a", "b"] * 12, [f"p{n // 4}" for n in range(24)]
+    given_test = unlabelled(groups, labels)
+    given_test.official = np.arange(24) >= 16
+    of = sequence_splits.shares([0.7, 0.1, 0.2])
+    found = sequence_splits.split(given_test, of, 0, classes=True)
+    train, val, test = ({groups[i] for i in part.tolist()} for part in found.parts)
+    assert test == {"p4", "p5"}
+    assert len(val) == 1
+    assert train | val == {"p0", "p1", "p2", "p3"}
+    assert not train & val
+    assert found.how == "official test, val by whole group, seed 0"
+    with pytest.raises(BadInput, match=r"dataset\.test_group and a test set of its own are given: leave one"):
+        sequence_splits.split(given_test, of, 0, classes=True, test_group="p1")
+
+
+def test_as_many_groups_as_sequences_are_split_in_no_time() -> None:
+    many = unlabelled([str(n) for n in range(20_000)], ["a", "b"] * 10_000)
+    parts = sequence_splits.split(many, sequence_splits.shares([0.7, 0.1, 0.2]), 0, classes=True).parts
+    assert [len(part) for part in parts] == [14_000, 2_000, 4_000]
+
+
+@pytest.mark.parametrize(
+    ("label", "sentence"),
+    [
+        (["1", "1.0", "2"], r"data\.csv: the labels '1' and '1\.0' are one number: write it in one way\."),
+        (["a", "b\nb", "c"], r"data\.csv: the label 'b\\nb' is longer than 200 characters or has control characters"),
+        (["a", "b" * 201, "c"], r"data\.csv: the label 'bbb.*\(203 characters\) is longer than 200"),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_or_shown_are_refused(save, label: list[str], sentence: str) -> None:
+    frame = table(cases=18)
+    frame["label"] = frame["id"].str[1:].astype(int).map(lambda n: label[n % 3])
+    with pytest.raises(BadInput, match=sentence) as caught:
+        sequences.reading({"path": save(frame)})
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_that_differ_in_case_are_told(save) -> None:
+    frame = table(cases=18)
+    frame["label"] = frame["id"].str[1:].astype(int).map(lambda n: ["Cat", "cat", "dog"][n % 3])
+    told = sequences.reading({"path": save(frame)})
+    assert told.warnings[0] == "two labels that differ in nothing but case: 'Cat' and 'cat'"
+    assert told.facts["classes"] == 3
+
+
+@pytest.mark.parametrize("scale", ["standard", "none", "each"])
+@pytest.mark.parametrize("where", ["x_train", "x_test"])
+def test_values_that_overflow_are_refused(tmp_path: Path, scale: str, where: str) -> None:
+    rng = np.random.default_rng(0)
+    held = {"x_train": rng.normal(size=(12, 4, 2)), "x_test": rng.normal(size=(4, 4, 2))}
+    held[where][:, 0, 1] = 1e300
+    np.savez(tmp_path / "data.npz", **held, y_train=np.arange(12) % 2, y_test=np.arange(4) % 2)
+    with pytest.raises(BadInput, match=r"data\.npz: channel 1 has values too large to be computed with"):
+        sequences.read({"path": str(tmp_path / "data.npz"), "scale": scale})
+
+
+@pytest.mark.parametrize("scale", ["standard", "none"])
+def test_numbers_that_are_all_the_same_or_overflow_are_refused(tmp_path: Path, scale: str) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    options = {"path": str(tmp_path / "data.npz"), "task": "regress", "scale": scale}
+    np.savez(tmp_path / "data.npz", x=x, y=np.full(30, 0.1))  # whose deviation is 1e-17, by rounding
+    with pytest.raises(BadInput, match=r"all labels of train are 0\.1: nothing to learn"):
+        sequences.read(options)
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(30) * 1e300)
+    with pytest.raises(BadInput, match=r"the label of sequence \d+, .*, is too large to be computed with"):
+        sequences.read(options)
+
+
+def test_numbers_to_predict_are_written_as_the_file_writes_numbers(tmp_path: Path) -> None:
+    frame = table(cases=20)
+    frame["label"] = frame["id"].str[1:].astype(float) / 4
+    frame.to_csv(tmp_path / "comma.csv", index=False, sep=";", decimal=",")
+    frame.to_csv(tmp_path / "point.csv", index=False)
+    options = {"task": "regress"}
+    one, other = (sequences.read({"path": str(tmp_path / f"{name}.csv"), **options}) for name in ("comma", "point"))
+    for mine, theirs in zip(one.parts, other.parts, strict=True):
+        assert np.array_equal(mine.x, theirs.x)
+        assert np.array_equal(mine.y, theirs.y)
+    assert other.parts[0].y.std() == pytest.approx(1)
+
+
+def test_a_column_called_T_is_a_channel(save) -> None:
+    frame = table().rename(columns={"a": "T", "t": "n"})
+    assert sequences.read({"path": save(frame)}).channels == ("n", "T", "b")
+
+
+def test_a_test_set_at_another_rate_is_refused() -> None:
+    sounds = [Sequences([np.zeros((3, 1))], ["a"], ["b.wav"], ["mel 0"], rate=rate) for rate in (8000, 16000)]
+    with pytest.raises(BadInput, match=r"test is 16000 Hz, and train 8000: resample one\."):
+        joined(*sounds, Path("train"), Path("test"))

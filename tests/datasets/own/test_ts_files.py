@@ -87,3 +87,9 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     except BadInput as error:
         said = str(error)
     assert len(read.x) == len(read.labels) > 0 if said is None else "\n" not in said
+
+
+def test_underscores_make_no_number(tmp_path: Path) -> None:
+    (tmp_path / "x.ts").write_text("@classLabel true a\n@data\n1,1_0:a\n")
+    with pytest.raises(BadInput, match=r"x\.ts: case 1 has '1_0' at step 1, channel 1, which is no number"):
+        ts_files.read(tmp_path / "x.ts")

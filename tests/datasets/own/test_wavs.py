@@ -179,3 +179,24 @@ def test_a_folder_without_its_table_is_refused(folder: Path) -> None:
         BadInput, match=r"sounds is a folder without labels\.csv: a table with the columns file and label"
     ):
         reading(folder)
+
+
+def test_folders_called_like_recordings_are_none(folder: Path) -> None:
+    (folder / "x.wav").mkdir()
+    assert "left out" not in reading(folder).reading.lines[0]
+    with (folder / "labels.csv").open("a") as file:
+        file.write("x.wav,a\n")
+    with pytest.raises(BadInput, match=r"labels\.csv names x\.wav \(row 13\), which is a folder: name the file in it"):
+        reading(folder)
+
+
+def test_one_file_written_in_two_ways_is_one(folder: Path) -> None:
+    with (folder / "labels.csv").open("a") as file:
+        file.write("./3.wav,b\n")
+    with pytest.raises(BadInput, match=r"labels\.csv names 3\.wav 2 times: leave one row"):
+        reading(folder)
+
+
+def test_a_table_beside_the_recordings_changes_nothing(folder: Path) -> None:
+    (folder / "more.parquet").write_bytes(b"")
+    assert reading(folder).reading.facts["sizes"] == [9, 1, 2]

@@ -20,6 +20,8 @@ from rnnbench.datasets.base.checks import whole
 from rnnbench.errors import BadInput, nearest, shown
 
 MOST_SAMPLES = 1 << 16  # of a window; 65 s at 1 kHz, 1.4 s at 48 kHz
+MOST_BANDS = 1 << 10
+MOST = 1e9  # of the other options
 AT_ONCE = 1 << 12  # windows that are transformed together
 
 
@@ -39,6 +41,8 @@ class Audio:
 
 def audio(options: Mapping[str, Any] | None) -> Audio:
     """The option `audio` of a dataset. Raises BadInput."""
+    if options is not None and not isinstance(options, Mapping):
+        raise BadInput(f"dataset.audio must be options by name, e.g. {{mels: 40}}; got {shown(options)}.")
     given = dict(options or {})
     known = list(Audio.__dataclass_fields__)
     for key in given:
@@ -46,10 +50,14 @@ def audio(options: Mapping[str, Any] | None) -> Audio:
             raise BadInput(f"dataset.audio has no {key!r}; {nearest(str(key), known)}")
     found = Audio(**given)
     whole("audio.mels", found.mels, 1)
+    if found.mels > MOST_BANDS:
+        raise BadInput(f"dataset.audio.mels must be at most {MOST_BANDS:,}; got {shown(found.mels)}.")
     for key in known[1:]:
         value = getattr(found, key)
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < np.inf:
             raise BadInput(f"dataset.audio.{key} must be a number above 0; got {shown(value)}.")
+        if value > MOST:
+            raise BadInput(f"dataset.audio.{key} must be at most {MOST:g}; got {shown(value)}.")
     return found
 
 

@@ -5,6 +5,7 @@ Nothing is ever unpickled, and a header is a claim (`datasets.base.arrays`).
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.datasets.base import arrays
+from rnnbench.datasets.own.delimited import machine_limit
 from rnnbench.datasets.own.gathered import Sequences, joined, label_text
-from rnnbench.errors import BadInput
+from rnnbench.errors import BadInput, shown
 
 OF_A_PART = ("x", "y", "lengths", "groups")
 
@@ -27,6 +29,8 @@ def read(path: Path) -> Sequences:
     """
     held = arrays.names(path)
     if "x" in held:
+        if both := [name for name in held if name in ("x_train", "x_test")]:
+            raise BadInput(f"{path.name} holds x and {both[0]}: name them x_train and x_test, or leave one out.")
         return _part(path, held, "")
     if "x_train" in held and "x_test" in held:
         return joined(_part(path, held, "_train"), _part(path, held, "_test"), Path("x_train"), Path("x_test"))
@@ -53,12 +57,22 @@ def _part(path: Path, held: list[str], ending: str) -> Sequences:
             raise BadInput(f"{path.name}: {len(x):,} sequences and {len(groups):,} {groups_name}.")
     cut = [sequence[:length] for sequence, length in zip(x, lengths.tolist(), strict=True)]
     names = [f"sequence {index}" for index in range(len(x))]
-    return Sequences(cut, y, names, [str(channel) for channel in range(x.shape[2])], groups)
+    known = [name + end for name in OF_A_PART for end in ("", "_train", "_test")]
+    left = [shown(name) for name in held if name not in known]
+    said = [f"not used: {', '.join(left)}"] if left else []
+    return Sequences(cut, y, names, [str(channel) for channel in range(x.shape[2])], groups, said=said)
 
 
 def _read(path: Path, name: str, instead: str, *, texts: bool = False) -> NDArray[Any]:
     """One array of the file, never a pickle."""
     try:
+        head = arrays.header(path, name, texts=texts)
+        size, most = math.prod(head.shape) * head.dtype.itemsize, machine_limit()
+        if size > most:
+            raise BadInput(
+                f"{path.name}: {name} takes {size / 2**30:.1f} GiB, more than half of this machine's memory: "
+                "take fewer sequences or steps."
+            )
         return arrays.read(path, name, texts=texts)
     except BadInput as error:
         if "holds object" in str(error):
@@ -71,6 +85,9 @@ def _read(path: Path, name: str, instead: str, *, texts: bool = False) -> NDArra
 def _numbers(path: Path, name: str) -> NDArray[Any]:
     """The sequences, N T C."""
     x = _read(path, name, "pad it and give lengths")
+    if x.dtype.itemsize > 8:  # numpy's long double; what does not fit becomes infinity, which is refused
+        with np.errstate(over="ignore"):
+            x = x.astype(np.float64)
     if x.ndim == 2:
         x = x[:, :, None]
     if x.ndim != 3 or 0 in x.shape:
@@ -92,7 +109,7 @@ def _texts(path: Path, name: str) -> list[str]:
 
 def _lengths(path: Path, name: str, x: NDArray[Any]) -> NDArray[Any]:
     """The steps of each sequence."""
-    lengths = arrays.read(path, name)
+    lengths = _read(path, name, "save whole numbers")
     if lengths.shape != (len(x),) or lengths.dtype.kind not in "iu":
         raise BadInput(
             f"{path.name}: {name} must be {len(x):,} whole numbers, and is {lengths.dtype} of shape {lengths.shape}."

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,8 @@ def split(
 def _drawn(sequences: Sequences, of: Shares, seed: int, classes: bool, test_group: str | None) -> Splitting:
     everything = np.arange(len(sequences.x))
     if test_group is not None:
+        if sequences.official is not None:
+            raise BadInput("dataset.test_group and a test set of its own are given: leave one of them out.")
         if sequences.groups is None:
             raise BadInput(
                 "dataset.test_group names a group, and the data has none: dataset.group= names their column."
@@ -87,25 +89,32 @@ def _drawn(sequences: Sequences, of: Shares, seed: int, classes: bool, test_grou
         if len(part) == 0:
             raise BadInput(f"the {what} set holds no sequence ({given}).")
     two = (of[0] / (of[0] + of[1]), of[1] / (of[0] + of[1]))
-    if sequences.groups is not None and test_group is not None:
+    shared = _shared_groups(sequences, official)
+    if sequences.groups is not None and not shared.all:
         train, val = _by_group([sequences.groups[i] for i in rest], two, seed, rest)
-        return Splitting((train, val, test), f"{given}, val by whole group, seed {seed}")
+        return Splitting((train, val, test), f"{given}, val by whole group, seed {seed}", shared.warnings)
     train, val = _proportional(sequences, rest, two, seed, classes)
     how = f"{given}, val {'by class' if classes else 'at random'}, seed {seed}"
-    return Splitting((train, val, test), how, _shared_groups(sequences, official))
+    return Splitting((train, val, test), how, shared.warnings)
 
 
-def _shared_groups(sequences: Sequences, official: NDArray[np.bool_]) -> tuple[str, ...]:
-    """A warning where the groups of a given test set are in the training set, too."""
+class _Shared(NamedTuple):
+    """Groups on both sides of a test set. all: none of the test set's is new, and validation is drawn alike."""
+
+    all: bool
+    warnings: tuple[str, ...]
+
+
+def _shared_groups(sequences: Sequences, official: NDArray[np.bool_]) -> _Shared:
+    """Which groups of a given test set are in the training set, too; a warning of them."""
     if sequences.groups is None:
-        return ()
+        return _Shared(False, ())
     test = {group for group, is_test in zip(sequences.groups, official.tolist(), strict=True) if is_test}
     both = test & {group for group, is_test in zip(sequences.groups, official.tolist(), strict=True) if not is_test}
     if not both:
-        return ()
-    return (
-        f"{len(both)} of the test set's {plural(len(test), 'group')} are trained on, too: {listed_ids(sorted(both))}",
-    )
+        return _Shared(False, ())
+    said = f"{len(both)} of the test set's {plural(len(test), 'group')} are trained on, too: {listed_ids(sorted(both))}"
+    return _Shared(both == test, (said,))
 
 
 def sizes(count: int, of: Sequence[Fraction]) -> list[int]:
@@ -154,13 +163,15 @@ def _by_group(
     order = np.random.default_rng(derive(seed, "own_sequences", "groups")).permutation(len(names))
     wanted = [len(groups) * share for share in of]
     held: list[list[str]] = [[] for _ in of]
+    filled = [0] * len(of)
     for place, index in enumerate(order.tolist()):
         empty = [part for part, inside in enumerate(held) if not inside]
         left = len(names) - place
         open_to = empty if left == len(empty) else range(len(of))
-        lacking = [wanted[part] - sum(counts[name] for name in held[part]) for part in open_to]
+        lacking = [wanted[part] - filled[part] for part in open_to]
         chosen = list(open_to)[lacking.index(max(lacking))]
         held[chosen].append(names[index])
+        filled[chosen] += counts[names[index]]
     found = []
     for inside in held:
         members = set(inside)
@@ -213,5 +224,5 @@ def _check_equal(sequences: Sequences, parts: Parts, strict: bool) -> list[str]:
 
 def _content(x: NDArray[Any]) -> bytes:
     """A hash over a sequence's values, T C, whatever type they were stored in."""
-    values = np.ascontiguousarray(x, np.float64)
+    values = np.ascontiguousarray(x, np.float64) + 0.0  # -0 is 0
     return hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).digest()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnbench.datasets.own import table
 from rnnbench.datasets.own.gathered import Sequences, check_channels, label_text
-from rnnbench.errors import BadInput, nearest
+from rnnbench.errors import BadInput, nearest, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,16 +26,17 @@ NESTED_ENDINGS = (".parquet",)
 
 def read(
     path: Path, options: table.Options, *, id: str | None, time: str | None, label: str | None, group: str | None,
-    columns: Sequence[str] | None, option: str = "dataset.path",
+    columns: Sequence[str] | None, numbers: bool = False, option: str = "dataset.path",
 ) -> Sequences:  # fmt: skip
     """The sequences of a table. id, time, label, group: its columns, else found by their usual names.
 
-    columns: the channels, else every numeric column that is none of these. Raises BadInput, with the line where the
-    file has lines.
+    columns: the channels, else every numeric column that is none of these. numbers: the labels are. Raises BadInput,
+    with the line where the file has lines.
     """
-    if path.suffix == ".parquet" and _has_lists(path):
+    if (path.is_dir() or path.suffix.lower() in table.PARQUET) and _has_lists(path):
+        _check_nested(path, options, time)
         return _nested(path, id, label, group, columns)
-    usual = spellings(*ID_NAMES, *LABEL_NAMES, *GROUP_NAMES, id, label, group)
+    usual = spellings(*ID_NAMES, *GROUP_NAMES, id, group) | (set() if numbers else spellings(*LABEL_NAMES, label))
     found = table.read(path, options, texts=usual, option=option)
     held = list(found.columns)
     id_column = column(path, held, id, ID_NAMES, "id")
@@ -43,9 +44,10 @@ def read(
     group_column = optional_column(path, held, group, GROUP_NAMES)
     time_column = optional_column(path, held, time, TIME_NAMES)
     taken = {id_column, label_column, group_column, time_column}
+    _check_different(path, {"id": id_column, "time": time_column, "label": label_column})
     channels, said = _channels(path, found, taken, columns)
     rows = _rows(path, found, texts(found, id_column), time_column, id_column)
-    labels = _one_each(path, found, rows, texts(found, label_column), ("label", "labels"))
+    labels = _one_each(path, found, rows, label_texts(found, label_column, numbers), ("label", "labels"))
     groups = None
     if group_column is not None:
         groups = _one_each(path, found, rows, texts(found, group_column), ("group", "groups"))
@@ -59,7 +61,8 @@ def read(
 def spellings(*names: str | None) -> set[str]:
     """Names as a header may spell them: as they are, in small letters, in capitals, with one capital."""
     given = [name for name in names if name is not None]
-    return {form for name in given for form in (name, name.lower(), name.upper(), name.capitalize())}
+    forms = {form for name in given for form in (name, name.lower(), name.upper(), name.capitalize())}
+    return {form for form in forms if len(form) > 1 or form in given}  # T is a temperature sooner than a time
 
 
 def optional_column(path: Path, held: list[str], chosen: str | None, usual: Iterable[str]) -> str | None:
@@ -92,6 +95,25 @@ def texts(found: table.Table, name: str) -> list[str]:
     if values is None:
         raise BadInput(f"{found.path.name}: {name!r} cannot be read as text.")
     return [label_text(value) for value in values.tolist()]
+
+
+def label_texts(found: table.Table, name: str, numbers: bool) -> list[str]:
+    """The labels as texts. numbers: they are, written as the file writes numbers."""
+    column_ = found.columns[name]
+    if numbers and column_.kind != "number":
+        raise BadInput(
+            f"{found.path.name}: the labels {name!r} are no numbers (first {shown(column_.first)}): set "
+            "dataset.task=classify."
+        )
+    return texts(found, name)
+
+
+def _check_different(path: Path, columns: dict[str, str | None]) -> None:
+    """Raises BadInput where one column is to be two things."""
+    of: dict[str, str] = {}
+    for what, name in columns.items():
+        if name is not None and of.setdefault(name, what) != what:
+            raise BadInput(f"{path.name}: {name!r} is both {of[name]} and {what}: dataset.{what}= names another.")
 
 
 def _channels(
@@ -212,11 +234,35 @@ def _has_lists(path: Path) -> bool:
     return any(_is_list(pa, each.type) for each in _schema(path))
 
 
+def _check_nested(path: Path, options: table.Options, time: str | None) -> None:
+    """Raises BadInput where an option is set that says nothing of lists."""
+    given = {**options.as_dict(), "time": time}
+    for key in (key for key, value in given.items() if value is not None):
+        raise BadInput(f"dataset.{key} cannot act on {path.name}, which has a row a sequence: leave it out.")
+
+
 def _schema(path: Path) -> pa.Schema:
-    import pyarrow.parquet as pq
+    """Of a file, or of a folder's first part."""
+    from rnnbench.datasets.own import parquet
+
+    part = parquet.parts_of(path)[0]
+    found = parquet.opened(part).schema_arrow
+    for name in found.names:
+        if found.names.count(name) > 1:
+            raise BadInput(f"{name!r} names two columns of {part.name}: rename one.")
+    return found
+
+
+def _read_lists(path: Path, names: list[str]) -> pa.Table:
+    """Columns of a file, or of all parts of a folder, one below the other."""
+    import pyarrow as pa
+
+    from rnnbench.datasets.own import parquet
 
     try:
-        return pq.read_schema(path)
+        return pa.concat_tables([parquet.opened(part).read(columns=names) for part in parquet.parts_of(path)])
+    except BadInput:
+        raise
     except Exception as error:  # a damaged file makes pyarrow raise whatever its bytes lead to
         text = " ".join(str(error).split())[:200]
         raise BadInput(f"{path.name} cannot be read as Parquet ({text or type(error).__name__}).") from None
@@ -231,7 +277,6 @@ def _nested(
 ) -> Sequences:
     """A row a sequence: each list column is a channel, its lists as long as each other in a row."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema = _schema(path)
     held = [each.name for each in schema]
@@ -244,12 +289,11 @@ def _nested(
             raise BadInput(f"dataset.columns names {name!r}, which holds no lists of numbers; {nearest(name, lists)}")
     if not channels:
         raise BadInput(f"{path.name} has no column with lists of numbers, one list a sequence.")
-    plain = [name for name in (id_column, label_column, group_column) if name is not None]
-    try:
-        frame = pq.read_table(path, columns=[*channels, *plain])
-    except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise BadInput(f"{path.name} cannot be read as Parquet ({text or type(error).__name__}).") from None
+    plain = list(dict.fromkeys(name for name in (id_column, label_column, group_column) if name is not None))
+    for name in plain:
+        if _is_list(pa, schema.field(name).type):
+            raise BadInput(f"{path.name}: {name!r} holds lists, and labels, ids and groups are one value each.")
+    frame = _read_lists(path, [*channels, *plain])
     of = {name: [label_text(value) for value in frame[name].to_pylist()] for name in plain}
     names = [f"row {row}" for row in range(frame.num_rows)]
     if id_column is not None:

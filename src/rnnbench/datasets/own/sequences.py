@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.words import number, plural
 from rnnbench.datasets.own import beside, log_mel, npz, sequence_splits, sequence_tables, sources, table, ts_files, wavs
-from rnnbench.datasets.own.gathered import Sequences, check_channels, class_names, joined
+from rnnbench.datasets.own.gathered import Sequences, check_channels, check_words, class_names, joined
 from rnnbench.datasets.own.sequence_splits import Splitting
 from rnnbench.errors import BadInput, MissingData, listed_ids, nearest, shown
 from rnnbench.store.content import SHOWN, path_hash
@@ -30,7 +30,8 @@ READING_VERSION = 1  # a new one when the same file and options give other value
 TASKS = ("classify", "regress")
 SCALES = ("standard", "none", "each")
 LONGER = ("refuse", "truncate")
-TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet")
+TABLES = (*table.TEXT, *table.PARQUET, ".gz")
+NAMES = ("label", "id", "time", "group", "test_group")
 OF_LABELS, OF_ROWS = ("label", "group"), ("id", "time", "columns")  # options that name columns
 WRITTEN = ("separator", "decimal", "thousands", "date_format", "timezone", "encoding")
 MOST_MEMORY = 0.5  # of the machine's, that the three splits may take
@@ -118,9 +119,22 @@ def options_of(options: Mapping[str, Any]) -> Options:
         if key not in known:
             raise BadInput(f"dataset.{key} is no option of own_sequences; {nearest(str(key), known)}")
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    for key in NAMES:  # a column called 5 is typed as it is
+        given[key] = _as_name(key, given.get(key))
+    if isinstance(given.get("columns"), tuple):
+        given["columns"] = tuple(_as_name("columns", name) for name in given["columns"])
     found = Options(**given)
     check(found)
     return found
+
+
+def _as_name(key: str, value: object) -> object:
+    """A name that may be a number. Raises BadInput on what is none."""
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number(value)
+    raise BadInput(f"dataset.{key} must be a name; got {shown(value)}.")
 
 
 def check(options: Options) -> None:
@@ -132,11 +146,13 @@ def check(options: Options) -> None:
     whole("data_seed", options.data_seed, 0)
     if options.max_steps is not None:
         whole("max_steps", options.max_steps, 1)
+    elif options.longer != "refuse":
+        raise BadInput(f"dataset.longer={options.longer} needs dataset.max_steps, the number of steps that are kept.")
     sequence_splits.shares(options.split)
     log_mel.audio(options.audio)
     columns = options.columns
-    if columns is not None and not (isinstance(columns, tuple) and all(isinstance(name, str) for name in columns)):
-        raise BadInput(f"dataset.columns must be a list of names, e.g. [x,y]; got {shown(columns)}.")
+    if columns is not None and (not isinstance(columns, tuple) or not columns or len(set(columns)) < len(columns)):
+        raise BadInput(f"dataset.columns must be a list of names, each once, e.g. [x,y]; got {shown(columns)}.")
 
 
 def reading(options: Mapping[str, Any]) -> Reading:
@@ -190,11 +206,15 @@ def _existing(value: object, option: str) -> Path:
 
 def opened(path: Path, options: Options) -> Sequences:
     """The sequences of one file or folder, by its suffix."""
-    if path.is_dir() and not any(path.glob("*.parquet")):
+    recorded = path.is_dir() and ((path / wavs.LABELS).is_file() or not any(path.rglob("*.parquet")))
+    if not recorded and log_mel.audio(options.audio) != log_mel.Audio():
+        raise BadInput(f"dataset.audio is for recordings, and {path.name} holds none: leave it out.")
+    if recorded:
         _check_acting(options, OF_ROWS, "a folder of recordings")
         return wavs.read(
-            path, log_mel.audio(options.audio), options.written(), label=options.label, group=options.group
-        )
+            path, log_mel.audio(options.audio), options.written(), label=options.label, group=options.group,
+            numbers=options.task == "regress",
+        )  # fmt: skip
     suffix = path.suffix.lower()
     if not path.is_dir() and path.stat().st_size == 0:
         raise BadInput(f"{path.name} is empty.")
@@ -204,7 +224,7 @@ def opened(path: Path, options: Options) -> Sequences:
     if suffix in TABLES or path.is_dir():
         return sequence_tables.read(
             path, options.written(), id=options.id, time=options.time, label=options.label, group=options.group,
-            columns=options.columns,
+            columns=options.columns, numbers=options.task == "regress",
         )  # fmt: skip
     raise BadInput(
         f"{path.name}: dataset.path must be .npz, .csv, .tsv, .txt, .parquet, .ts or a folder with labels.csv."
@@ -226,8 +246,8 @@ def prepared(sequences: Sequences, options: Options, name: str, content: str, *,
     sequences = _limited(sequences, options, name)
     for x, of in zip(sequences.x, sequences.names, strict=True):
         check_channels(x, of, sequences.channels, name)
-    _check_labels(sequences, name)
     classify = options.task == "classify"
+    warnings = _check_labels(sequences, name, classify)
     numbers = None if classify else _numbers(sequences, name)
     shares = sequence_splits.shares(options.split)
     splitting = sequence_splits.split(
@@ -237,11 +257,13 @@ def prepared(sequences: Sequences, options: Options, name: str, content: str, *,
     options.measured(len(classes))
     longest = max(len(x) for x in sequences.x)
     _check_memory(sequences, longest, name)
-    mean, std = _statistics([sequences.x[i] for i in splitting.parts[0].tolist()])
     y = _targets(sequences, classes, numbers, splitting, options)
-    made = [_scaled(sequences, part, y, longest, options.scale, mean, std) for part in splitting.parts]
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        mean, std = _statistics([sequences.x[i] for i in splitting.parts[0].tolist()])
+        made = [_scaled(sequences, part, y, longest, options.scale, mean, std) for part in splitting.parts]
+    _check_size(made, sequences.channels, name)
     constant = [channel for channel, deviation in zip(sequences.channels, std.tolist(), strict=True) if deviation == 0]
-    warnings = list(splitting.warnings)
+    warnings += splitting.warnings
     if constant:
         warnings.append(f"constant in train: {listed_ids(constant)}")
     protocol = _protocol(sequences, options, splitting, classes, longest, content)
@@ -271,16 +293,17 @@ def _limited(sequences: Sequences, options: Options, name: str) -> Sequences:
             f"{most} ({len(longer):,} of {len(sequences.x):,} do): dataset.longer=truncate keeps their first {most}."
         )
     said = [*sequences.said, f"{plural(len(longer), 'sequence')} cut to the first {most} steps"]
-    return Sequences(
-        [x[:most] for x in sequences.x], sequences.labels, sequences.names, sequences.channels, sequences.groups,
-        sequences.official, said,
-    )  # fmt: skip
+    return replace(sequences, x=[x[:most] for x in sequences.x], said=said)
 
 
-def _check_labels(sequences: Sequences, name: str) -> None:
+def _check_labels(sequences: Sequences, name: str, classify: bool) -> list[str]:
+    """Warnings of labels and groups. Raises BadInput where one is missing or cannot be told from another."""
     for what, values in (("label", sequences.labels), ("group", sequences.groups or [])):
         if "" in values:
             raise BadInput(f"{name}: {sequences.names[values.index('')]} has no {what}.")
+    check_words(sequences.channels, "channel", name, numbers=True)
+    warnings = check_words(sequences.labels, "label", name, numbers=not classify)
+    return warnings + check_words(sequences.groups or [], "group", name)
 
 
 def _numbers(sequences: Sequences, name: str) -> NDArray[np.float64]:
@@ -288,7 +311,7 @@ def _numbers(sequences: Sequences, name: str) -> NDArray[np.float64]:
     numbers = np.empty(len(sequences.labels))
     for index, text in enumerate(sequences.labels):
         try:
-            numbers[index] = float(text)
+            numbers[index] = np.nan if "_" in text else float(text)
         except ValueError:
             numbers[index] = np.nan
         if not np.isfinite(numbers[index]):
@@ -333,12 +356,22 @@ def _targets(
     if numbers is None:
         number = {name: index for index, name in enumerate(classes)}
         return np.array([number[label] for label in sequences.labels], np.int64)
+    train = numbers[splitting.parts[0]]
+    if (train == train[0]).all():  # their deviation need not be 0: it is rounded
+        raise BadInput(f"all labels of train are {sequences.labels[int(splitting.parts[0][0])]}: nothing to learn.")
     if options.scale != "none":
-        train = numbers[splitting.parts[0]]
-        if train.std() == 0:
-            raise BadInput(f"all labels of train are {sequences.labels[int(splitting.parts[0][0])]}: nothing to learn.")
-        numbers = (numbers - train.mean()) / train.std()
-    return numbers.astype(np.float32)[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            std = train.std()
+            numbers = np.where(np.isfinite(std), (numbers - train.mean()) / std, np.inf)
+    with np.errstate(over="ignore"):
+        y = numbers.astype(np.float32)[:, None]
+    if not np.isfinite(y).all():
+        index = int((~np.isfinite(y)).argmax())
+        raise BadInput(
+            f"the label of {sequences.names[index]}, {sequences.labels[index]}, is too large to be computed with: take "
+            "another unit."
+        )
+    return y
 
 
 def _scaled(
@@ -353,11 +386,22 @@ def _scaled(
         if scale == "each":
             mean, std = _statistics([values])
         if scale != "none":
-            values = (values - mean) / np.where(std == 0, 1.0, std)
+            values = (values - mean) / np.where(std == 0, 1.0, np.where(np.isfinite(std), std, np.nan))
         x[row, : len(values)] = values
         lengths[row] = len(values)
     all_as_long = all(len(each) == longest for each in sequences.x)
     return Scaled(x, y[part], None if all_as_long else lengths, [sequences.names[i] for i in part.tolist()])
+
+
+def _check_size(made: list[Scaled], channels: list[str], name: str) -> None:
+    """Raises BadInput where values, or their squares, were too large."""
+    for part in made:
+        good = np.isfinite(part.x).all((0, 1))
+        if not good.all():
+            raise BadInput(
+                f"{name}: channel {channels[int((~good).argmax())]} has values too large to be computed with: take "
+                "another unit, or leave it out."
+            )
 
 
 def _protocol(

@@ -109,6 +109,8 @@ def _case(path: Path, head: _Head, text: str, case: int) -> tuple[NDArray[np.flo
                 f"{path.name}: case {case} has {lengths[0]} steps in channel 1 and {length} in channel {number}."
             )
     try:
+        if any("_" in channel for channel in channels):  # Python takes 1_0 for a number
+            raise ValueError
         values = np.array(split, dtype=np.float64).T
     except ValueError:
         raise BadInput(_no_number(path, split, case)) from None
@@ -135,7 +137,7 @@ def _no_number(path: Path, split: list[list[str]], case: int) -> str:
     for channel, values in enumerate(split, start=1):
         for step, text in enumerate(values):
             try:
-                float(text)
+                float(text.replace("_", "?"))
             except ValueError:
                 if text.strip() == "?":
                     where = f"case {case} lacks a value (?) at step {step}, channel {channel}"

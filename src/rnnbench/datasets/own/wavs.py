@@ -24,6 +24,7 @@ from rnnbench.datasets.own.sequence_tables import (
     GROUP_NAMES,
     LABEL_NAMES,
     column,
+    label_texts,
     optional_column,
     spellings,
     texts,
@@ -44,22 +45,24 @@ class Sound:
 
 
 def read(
-    folder: Path, audio: Audio, options: table.Options, *, label: str | None = None, group: str | None = None
-) -> Sequences:
+    folder: Path, audio: Audio, options: table.Options, *, label: str | None = None, group: str | None = None,
+    numbers: bool = False,
+) -> Sequences:  # fmt: skip
     """The recordings that a folder's labels.csv names, in its order.
 
-    label, group: the columns, else `label` and, where there is one, `group`. Raises BadInput, naming the file.
+    label, group: the columns, else `label` and, where there is one, `group`. numbers: the labels are. Raises BadInput,
+    naming the file.
     """
     listed = folder / LABELS
     if not listed.is_file():
         raise BadInput(f"{folder.name} is a folder without {LABELS}: a table with the columns file and label.")
-    columns, said = _listed(listed, options, label, group)
+    columns, said = _listed(listed, options, label, group, numbers)
     files, labels, groups = columns
     paths = _located(folder, files)
-    _check_once(files)
+    _check_once(files, paths)
     sounds = (_opened(path, name) for path, name in zip(paths, files, strict=True))
     found = as_sequences(zip(files, sounds, strict=True), labels, groups, audio)
-    others = sum(1 for path in folder.rglob("*") if path.suffix.lower() == ".wav") - len(set(paths))
+    others = sum(1 for path in folder.rglob("*") if path.suffix.lower() == ".wav" and path.is_file()) - len(paths)
     if others > 0:
         are = "file that {} does not name is" if others == 1 else "files that {} does not name are"
         said.append(f"{others:,} wav {are.format(LABELS)} left out")
@@ -82,7 +85,7 @@ def as_sequences(
             x.append(_energies(name, sound, energies[sound.rate], audio))
     _check_rates(names, rates)
     said = [f"{rates[0]} Hz mono, {audio.words()}"]
-    return Sequences(x, labels, names, [f"mel {band}" for band in range(audio.mels)], groups, said=said)
+    return Sequences(x, labels, names, [f"mel {band}" for band in range(audio.mels)], groups, said=said, rate=rates[0])
 
 
 def _energies(name: str, sound: Sound, of: LogMel, audio: Audio) -> NDArray[np.float64]:
@@ -162,13 +165,14 @@ def _check_rates(names: list[str], rates: list[int]) -> None:
 
 
 def _listed(
-    path: Path, options: table.Options, label: str | None, group: str | None
+    path: Path, options: table.Options, label: str | None, group: str | None, numbers: bool
 ) -> tuple[tuple[list[str], list[str], list[str] | None], list[str]]:
     """The columns of labels.csv: files, labels, groups; and what was inferred of it."""
-    found = table.read(path, options, texts=spellings(*FILES, *LABEL_NAMES, *GROUP_NAMES, label, group))
+    usual = spellings(*FILES, *GROUP_NAMES, group) | (set() if numbers else spellings(*LABEL_NAMES, label))
+    found = table.read(path, options, texts=usual)
     held = list(found.columns)
     file_column, label_column = column(path, held, None, FILES, "file"), column(path, held, label, LABEL_NAMES, "label")
-    files, labels = texts(found, file_column), texts(found, label_column)
+    files, labels = texts(found, file_column), label_texts(found, label_column, numbers)
     named = optional_column(path, held, group, GROUP_NAMES)
     groups = None if named is None else texts(found, named)
     for row, name in enumerate(files):
@@ -200,7 +204,9 @@ def _located(folder: Path, files: list[str]) -> list[Path]:
             known = _by_form(folder) if known is None else known
             path = known.get(_form(str(pure)), path)
         if not path.is_file():
-            near = nearest(name, [each.name for each in folder.iterdir() if each.name != LABELS])
+            if path.is_dir():
+                raise BadInput(f"{LABELS} names {name} (row {row + 1}), which is a folder: name the file in it.")
+            near = nearest(name, [each.name for each in folder.iterdir() if each.name not in (LABELS, name)])
             raise BadInput(f"{LABELS} names {name} (row {row + 1}), which is not in {folder.name}; {near}")
         paths.append(path)
     return paths
@@ -214,8 +220,9 @@ def _by_form(folder: Path) -> dict[str, Path]:
     return {_form(path.relative_to(folder).as_posix()): path for path in folder.rglob("*") if path.is_file()}
 
 
-def _check_once(files: list[str]) -> None:
-    """No file twice: it might end on both sides of a split."""
-    for name, count in Counter(files).items():
-        if count > 1:
-            raise BadInput(f"{LABELS} names {name} {count} times: leave one row.")
+def _check_once(files: list[str], paths: list[Path]) -> None:
+    """No file twice, however it is written: it might end on both sides of a split."""
+    counts = Counter(paths)
+    for name, path in zip(files, paths, strict=True):
+        if counts[path] > 1:
+            raise BadInput(f"{LABELS} names {name} {counts[path]} times: leave one row.")
