@@ -15,9 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnbench.datasets import FSDD, fsdd, own_sequences
-from rnnbench.datasets.own import log_mel, order_free, wavs
+import rnnbench
+from rnnbench.datasets import FSDD, own_sequences
+from rnnbench.datasets.own import fsdd, log_mel, order_free, wavs
 from rnnbench.errors import BadInput, MissingData
+from rnnbench.runs import readings
+from rnnbench.runs.plan import prepare
+from rnnbench.sweeps.plan import plan
 
 SPEAKERS = ("george", "jackson", "lucas", "theo")
 
@@ -138,6 +142,35 @@ def test_a_missing_archive_is_one_sentence(small: Path, offline: None) -> None:
 def test_wrong_options_are_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         FSDD(**options)
+
+
+def test_a_plan_reads_what_is_here_and_downloads_nothing(small: Path, offline: None) -> None:
+    asked = ["dataset=fsdd", "tracker=none", "device=cpu"]
+    before = prepare(asked)
+    assert readings.of(before.config) is None, "its archive is still to be downloaded"
+    with pytest.raises(MissingData, match="could not be downloaded"):
+        readings.of(before.config, fetch=True)
+    as_tar(recordings(), small / fsdd.TAR)
+    assert prepare(asked).id == before.id
+    found = plan([*asked, "dataset.split=official", "seed=range(3)"]).readings()
+    samples = [(len(content) - 44) // 2 for content in recordings().values()]  # behind a header of 44 bytes
+    steps = [1 + (each - 200) // 80 for each in samples]
+    assert found[0].startswith(f"fsdd: 64 sequences of {min(steps)} to {max(steps)} steps, 40 channels, 2 classes")
+    assert found[-1].startswith("warning: 4 of the test set's 4 groups are trained on, too")
+    with pytest.raises(BadInput, match=r"there is no group 'yweweler'"):
+        prepare([*asked, "dataset.split=speaker", "dataset.test_speaker=yweweler"])
+
+
+def test_depth_covering_and_data_know_the_steps(small: Path, offline: None) -> None:
+    as_tar(recordings(), small / fsdd.TAR)
+    words = ["dataset=fsdd", "tracker=none", "device=cpu", "cell=tcn", "cell.kernel_size=2"]
+    assert FSDD().spec.max_length == 4
+    assert prepare([*words, "depth=covering"]).id == prepare([*words, "depth=2"]).id, "3 of 4 steps, and 7"
+    found = rnnbench.read_data(dataset="fsdd", scale="none")
+    assert found.facts == {"max_steps": 4, "classes": 2, "channels": 40, "sizes": [21, 3, 40]}
+    assert found.command == "rnnbench sweep experiment=own_sequences dataset=fsdd dataset.scale=none"
+    with pytest.raises(BadInput, match=r"dataset\.test_group is no option of fsdd; did you mean test_speaker"):
+        prepare([*words, "+dataset.test_group=theo"])
 
 
 @pytest.mark.data

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnbench.datasets import UEA, japanese_vowels, uea
+from rnnbench.datasets import UEA, japanese_vowels
+from rnnbench.datasets.own import uea
 from rnnbench.errors import BadInput, MissingData
+from rnnbench.runs.plan import prepare
+from rnnbench.sweeps.plan import plan
 
 
 def lay(cache: Path, name: str, train: list[str], test: list[str]) -> None:
@@ -51,8 +54,22 @@ def test_what_is_not_there_is_said_with_the_way_to_it(cache: Path, offline: None
     with pytest.raises(MissingData, match=r"GunPoint_TRAIN\.ts is corrupt"):
         UEA("GunPoint").load()
     for name in ("../x", "", None):
-        with pytest.raises(BadInput, match=r"dataset\.name must name a set"):
+        with pytest.raises(BadInput, match=r"dataset\.set must name a set"):
             UEA(name)
+
+
+def test_a_plan_reads_a_set_that_is_here(cache: Path, offline: None) -> None:
+    lay(cache, "Mine", ROWS[:16], ROWS[16:])
+    words = ["dataset=uea", "tracker=none", "device=cpu"]
+    found = plan([*words, "dataset.set=Mine"]).readings()
+    assert found[0].startswith("Mine: 24 sequences of 3 steps, 1 channel, 2 classes (down 12, up 12)")
+    tcn = [*words, "dataset.set=Mine", "cell=tcn", "cell.kernel_size=2"]
+    assert prepare([*tcn, "depth=covering"]).id == prepare([*tcn, "depth=1"]).id
+    assert plan([*words, "dataset.set=GunPoint"]).readings() == [], "still to be downloaded"
+    with pytest.raises(MissingData, match="Heartbeat is none of the sets that are downloaded"):
+        prepare([*words, "dataset.set=Heartbeat"])
+    with pytest.raises(BadInput, match=r"dataset\.set must name a set"):
+        prepare([*words, "dataset.set=../x"])
 
 
 @pytest.mark.data

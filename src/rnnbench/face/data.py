@@ -93,6 +93,7 @@ def read_data(
 def look(path: str | None, words: Sequence[str], dataset: str | None = None, because: str = "") -> ReadData:
     """What a dataset's file holds. path: of the user's; words: overrides of the dataset. dataset, because: the one that
     is taken where no word says another, and why; None: by suffix and content."""
+    from rnnbench.datasets.own import readers
     from rnnbench.datasets.own.kinds import kind_of
     from rnnbench.runs import own_files, readings, typed_paths
     from rnnbench.runs.compose import compose, key_of, last_value
@@ -121,7 +122,7 @@ def look(path: str | None, words: Sequence[str], dataset: str | None = None, bec
         said = str(error).removesuffix(".")
         raise type(error)(f"{said} (read as dataset={chosen}; another: {_others(chosen)}).") from None
     assert reading is not None  # it has a reader, and was fetched
-    experiment = f"own_{meta['reader']}"
+    experiment = f"own_{readers.kind(meta['reader'])}"
     words = [f"experiment={experiment}", *([] if chosen == experiment else [f"dataset={chosen}"]), *asked]
     command = shlex.join(["rnnbench", "sweep", *words])
     return ReadData(

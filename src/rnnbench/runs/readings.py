@@ -26,27 +26,20 @@ def of(config: Config, *, fetch: bool = False) -> Reading | None:
     """
     node: Mapping[str, Any] = config["dataset"]
     reader = node["meta"].get("reader")
-    if reader is None or not (fetch or _is_here(node)):
+    if reader is None:
+        return None
+    from rnnbench.datasets.own import readers
+
+    options = {name: value for name, value in node.items() if name not in ("meta", "_target_")}
+    if not (fetch or readers.is_here(reader, options)):
         return None
     key = json.dumps(canonical(node), sort_keys=True, default=str)  # the path as well: what was read names it
     if key not in _kept:
-        from rnnbench.datasets.own import readers
-
-        options = {name: value for name, value in node.items() if name not in ("meta", "_target_")}
         found = readers.reading(reader, options)
         if len(_kept) >= KEPT:
             _kept.clear()
         _kept[key] = found
     return _kept[key]
-
-
-def _is_here(node: Mapping[str, Any]) -> bool:
-    """Whether nothing has to be downloaded first."""
-    if not isinstance(source := node.get("source"), str):
-        return True
-    from rnnbench.datasets.own import sources
-
-    return sources.is_here(source)
 
 
 def lines(configs: Iterable[Config], *, fetch: bool = False) -> list[str]:

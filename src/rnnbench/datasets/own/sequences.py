@@ -8,7 +8,7 @@ and wav files (wavs.py).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -114,10 +114,7 @@ class Found:
 
 def options_of(options: Mapping[str, Any]) -> Options:
     """A dataset's node as Options. Raises BadInput on a wrong value or an unknown option."""
-    known = [field.name for field in fields(Options)]
-    for key in options:
-        if key not in known:
-            raise BadInput(f"dataset.{key} is no option of own_sequences; {nearest(str(key), known)}")
+    check_names(options, [field.name for field in fields(Options)], "own_sequences")
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     for key in NAMES:  # a column called 5 is typed as it is
         given[key] = _as_name(key, given.get(key))
@@ -135,6 +132,13 @@ def _as_name(key: str, value: object) -> object:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return number(value)
     raise BadInput(f"dataset.{key} must be a name; got {shown(value)}.")
+
+
+def check_names(options: Mapping[str, Any], known: Collection[str], dataset: str) -> None:
+    """Raises BadInput on an option that a dataset does not have."""
+    for key in options:
+        if key not in known:
+            raise BadInput(f"dataset.{key} is no option of {dataset}; {nearest(str(key), known)}")
 
 
 def check(options: Options) -> None:
