@@ -329,6 +329,7 @@ def test_curves_of_a_forecast(good: str) -> None:
     assert found["steps"]["mse"] == pytest.approx(np.square(error).mean((0, 2)), rel=1e-5)
 
 
+@pytest.mark.integration
 def test_a_bad_file_is_refused_while_the_run_is_planned(tmp_path: Path) -> None:
     path = write(hourly(60), tmp_path / "short.csv")
     with pytest.raises(BadInput, match="60 rows are too few"):

@@ -169,7 +169,12 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+LATE = ("fields late", "late text", "nul", "quote", "late latin")  # beyond the head: thousands of lines
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.integration if name in LATE else ()) for name in REFUSED]
+)
 def test_what_cannot_be_read_is_refused_with_a_sentence_that_says_where(file, name):
     text, options, sentence = REFUSED[name]
     assert refusal(file(text), **options).startswith(sentence)
@@ -213,6 +218,7 @@ def test_lines_are_right_behind_quoted_newlines_and_blank_lines(file):
     assert np.isnan(found.columns["a"].values).tolist() == [False, False, True, False]
 
 
+@pytest.mark.integration
 def test_lines_of_a_plain_file_are_counted_by_block(file):
     rows = 500_000  # more than a block of bytes
     found = table.read(file("\n\nload\n" + "1234567.25\n" * rows))

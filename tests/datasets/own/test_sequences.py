@@ -329,6 +329,7 @@ def unlabelled(groups: list[str] | None, labels: list[str]) -> Sequences:
 
 
 @given(st.lists(st.integers(1, 9), min_size=3, max_size=12), st.integers(0, 5))
+@pytest.mark.integration
 def test_groups_are_never_split_and_no_split_is_empty(counts: list[int], seed: int) -> None:
     groups = [f"g{n}" for n, count in enumerate(counts) for _ in range(count)]
     of = sequence_splits.shares([0.7, 0.1, 0.2])

@@ -419,6 +419,7 @@ def test_every_option_that_moves_a_number_is_in_the_protocol(good: str) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.integration
 def test_collected_cases() -> None:
     """Every case of a series in the collection: read, or refused with its sentence."""
     sentences = {
@@ -560,6 +561,7 @@ def test_accepted_values_of_the_sets_that_come_along(options, rows, windows, wan
 
 
 @pytest.mark.data
+@pytest.mark.integration
 def test_accepted_values_of_etth1() -> None:
     case("etth1_floors.json")
     wanted = json.loads(Path(case("etth1_floors.json")).read_text())

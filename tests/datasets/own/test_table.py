@@ -104,6 +104,7 @@ def test_packed_and_other_names(tmp_path, name):
     assert table.read(tmp_path / name).columns["a"].values.tolist() == [1.5]
 
 
+@pytest.mark.integration
 def test_damaged_and_bottomless_packed_files_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "x.csv.gz"
     whole = gzip.compress(b"a,b\n" + os.urandom(9999).hex().encode() + b",1\n")
@@ -188,6 +189,7 @@ def values_or_sentence(path: Path, texts: list[str]) -> dict[str, object] | str:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(frame=tables(), dialect=dialects())
+@pytest.mark.integration
 def test_a_random_table_in_a_random_dialect_is_read_right_or_refused_by_a_sentence(tmp_path, frame, dialect):
     written = frame.copy()
     if "%z" in dialect["date_format"]:
@@ -216,6 +218,7 @@ def test_a_random_table_in_a_random_dialect_is_read_right_or_refused_by_a_senten
 @example(content=b'"')
 @example(content=b'a,b\n"\n"')
 @example(content=b"\xff\xfe")
+@pytest.mark.integration
 def test_any_bytes_are_a_table_or_refused_by_a_sentence(tmp_path, content):
     path = tmp_path / "x.csv"
     path.write_bytes(content)

@@ -145,6 +145,7 @@ def test_every_listed_file_is_read_or_refused_as_listed():
 
 
 @pytest.mark.data
+@pytest.mark.integration
 def test_tiny_shakespeare():
     found = reading({"source": "shakespeare"})
     assert found.facts["vocabulary"] == 65
