@@ -22,7 +22,7 @@ from rnnbench.datasets.base.shown import Network, Shown, spread
 from rnnbench.datasets.base.spec import Batch, Data, Metrics, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 from rnnbench.datasets.base.words import plural, sizes
-from rnnbench.datasets.own import series_floors, series_metrics, series_words
+from rnnbench.datasets.own import kept_scores, series_floors, series_metrics, series_words
 from rnnbench.datasets.own.series import Options, Series, read
 from rnnbench.datasets.own.series_floors import BEST, LONGEST_FITTED, REFERENCE, TRIVIAL, Scores
 from rnnbench.datasets.own.series_read import READING_VERSION
@@ -129,7 +129,7 @@ class OwnSeries(Task):
     @cached_property
     def scores(self) -> dict[str, Scores]:
         """The floors and the reference on test."""
-        return series_floors.floors(self.series)
+        return kept_scores.floors(self.series)
 
     @cached_property
     def form(self) -> Form:

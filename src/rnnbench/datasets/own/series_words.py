@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnbench.datasets.base.named_metrics import Chosen, Goal, affordable
 from rnnbench.datasets.base.reading import Reading
-from rnnbench.datasets.own import grid, series_floors, series_metrics
+from rnnbench.datasets.own import grid, kept_scores, series_floors, series_metrics
 from rnnbench.datasets.own.series_floors import BEST, REFERENCE, TRIVIAL, Scores
 from rnnbench.datasets.own.series_read import READING_VERSION, Part, Series
 from rnnbench.store.content import SHOWN
@@ -25,7 +25,7 @@ LISTED = 12  # columns in a sentence
 def describe(series: Series, scores: dict[str, Scores] | None = None) -> Reading:
     """The printed lines, the warnings and the facts. scores: of the floors, where they are known already."""
     chosen = measured(series)
-    scores = series_floors.floors(series) if scores is None else scores
+    scores = kept_scores.floors(series) if scores is None else scores
     lines = [
         _what(series),
         *_lost(series),
