@@ -309,6 +309,7 @@ def test_every_option_that_moves_a_number_is_in_the_protocol_and_the_name_of_the
     other.write_text(NOVEL)
     said = {OwnText(path=novel).spec.protocol}
     assert OwnText(path=str(other), sample={"characters": 3}).spec.protocol in said
+    assert OwnText(path=novel, encoding="UTF8").spec.protocol in said
     options = (
         {"bptt": 32}, {"context": 9}, {"split": [0.8, 0.1, 0.1]}, {"encoding": "latin-1"}, {"newlines": "unix"},
         {"tokens": "words"}, {"tokens": "bytes"}, {"tokens": "words", "eos": False}, {"vocabulary": 5},

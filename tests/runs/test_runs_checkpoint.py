@@ -70,3 +70,21 @@ def test_no_code_is_run(tmp_path, capsys):
 def test_what_cannot_be_read_is_none(tmp_path):
     (tmp_path / "last.ckpt").mkdir()
     assert checkpoint.load(tmp_path / "last.ckpt") is None
+
+
+@pytest.mark.parametrize("state", [[1, 2], 5, torch.zeros(3), {1: 2}])
+def test_what_has_no_values_by_name_is_none(tmp_path, state):
+    path, told = tmp_path / "last.ckpt", []
+    torch.save(state, path)
+    assert checkpoint.load(path, tell=told.append) is None
+    assert told == [f"{path} cannot be read, and is left out (TypeError: it holds no values by name)"]
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda state, path: path.write_bytes(pickle.dumps(state))])
+def test_nobody_is_advised_to_run_the_code_of_a_checkpoint(tmp_path, capsys, write):
+    path, told = tmp_path / "last.ckpt", []
+    write({"weights": Bomb()}, path)
+    assert checkpoint.load(path, tell=told.append) is None
+    assert "it is damaged, or holds more than tensors and plain values" in told[0]
+    assert "weights_only" not in told[0]
+    assert capsys.readouterr().out == ""

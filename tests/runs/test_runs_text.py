@@ -14,6 +14,7 @@ from runs_tools import outcomes as ends
 
 from rnnbench.errors import AxisRefused, BadInput, MissingData
 from rnnbench.runs import checkpoint, load, registry, run
+from rnnbench.runs.samples import make as make_samples
 from rnnbench.runs.watch import RunHooks
 from rnnbench.store import outcomes, samples
 from rnnbench.training import Interrupted
@@ -48,7 +49,7 @@ def runs_whole(cell, novel, folder):
     made = on(novel, f"cell={cell}", "budget.updates=4", "budget.val_every=2")
     record, _ = done(made, kept)
     assert record["metrics"]["test/bpc"] == pytest.approx(record["metrics"]["test/loss"] / 0.6931471805599453, rel=1e-6)
-    assert set(record["floors"]) == {"unigram", "bigram", "trigram", "bz2"}
+    assert set(record["floors"]) == {"unigram", "bigram", "trigram"}  # bz2 needs no byte more for so short a test
     shown = samples.read(kept.folder(made.id) / samples.FILE)
     assert (shown.kind, len(shown.sample)) == ("text", 12)
     assert shown.prompt == NOVEL[1425 : 1425 + 8]
@@ -58,6 +59,9 @@ def runs_whole(cell, novel, folder):
     novel.rename(folder / "elsewhere.txt")
     model = load.load_model(made.id, results=folder)
     assert sum(p.numel() for p in model.parameters()) == record["params"]
+    novel.write_text(NOVEL + "another alphabet")
+    with pytest.raises(BadInput, match="was tested on other data than there is now"):
+        make_samples(kept, made.id)
 
 
 @pytest.mark.integration
@@ -154,7 +158,7 @@ def test_what_is_no_text_is_refused_in_one_sentence(novel, tmp_path):
 def test_the_penn_treebanks_files_are_a_part_of_the_id(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
     with pytest.raises(MissingData, match=r"ptb.train.txt is missing, and may not be passed on"):
-        job("dataset=ptb")
+        run.attempt(job("dataset=ptb"), store(tmp_path / "store"))
     (tmp_path / "ptb").mkdir()
     for name in ("train", "valid", "test"):
         (tmp_path / "ptb" / f"ptb.{name}.txt").write_text(" no it was n't black monday \n" * 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,6 @@ def _data(args: argparse.Namespace) -> int:
 
 def _path(words: list[str]) -> tuple[str | None, list[str]]:
     """The file among the words, the first of them, which may have = in its name; and the rest."""
-    if words and ("=" not in words[0] or Path(words[0]).expanduser().exists()):
+    if words and ("=" not in words[0] or Path(os.path.expanduser(words[0])).exists()):
         return words[0], words[1:]
     return None, words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -215,7 +216,7 @@ class OwnFrames(FilmTask):
             raise BadInput("dataset.path must name a npy or npz file with frames.")
         if not isinstance(self.path, str):
             raise BadInput(f"dataset.path must name a npy or npz file; got {self.path!r}.")
-        path = Path(self.path).expanduser()
+        path = Path(os.path.expanduser(self.path))
         if path.suffix not in (".npy", ".npz"):
             raise BadInput(f"dataset.path must name a npy or npz file; got {self.path!r}.")
         if not path.is_file():

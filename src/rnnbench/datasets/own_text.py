@@ -101,7 +101,7 @@ class OwnText(Task):
         asked = self.options
         shares = "/".join(f"{share:g}".removeprefix("0") for share in asked.split)
         how = [
-            f"{asked.encoding}, newlines {asked.newlines}" if asked.tokens != "bytes" else f"newlines {asked.newlines}",
+            f"{asked.coding}, newlines {asked.newlines}" if asked.tokens != "bytes" else f"newlines {asked.newlines}",
             *(["<eos> a line" if asked.end_of_line else "no <eos>"] if asked.tokens == "words" else []),
             *([f"the {asked.vocabulary} most frequent"] if asked.vocabulary is not None else []),
             "three files" if asked.given else f"split {shares} in order",

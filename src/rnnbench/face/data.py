@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def look(path: str | None, words: Sequence[str], dataset: str | None = None, bec
     if named is None and dataset is None:
         if path is None:
             raise BadInput("name a file, or a dataset: rnnbench data load.csv, or rnnbench data dataset=co2.")
-        dataset, because = kind_of(Path(path).expanduser())
+        dataset, because = kind_of(Path(os.path.expanduser(path)))
     chosen = str(named if named is not None else dataset)
     config, _ = compose([f"dataset={chosen}", *asked])
     meta = config["dataset"]["meta"]

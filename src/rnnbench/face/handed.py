@@ -70,7 +70,7 @@ def handed(words: Sequence[str], data: HandedOver | None) -> list[str]:
         from rnnbench.store.content import content_of
 
         content_of(path, "data")  # says what is near where nothing is there
-        dataset = kind_of(Path(path).expanduser()).dataset
+        dataset = kind_of(Path(os.path.expanduser(path))).dataset
     return [*words, *([] if named else [f"dataset={dataset}"]), f"dataset.path={literal(path)}"]
 
 

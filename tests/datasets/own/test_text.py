@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnbench.datasets.own import ngrams, symbols
+from rnnbench.datasets.own import ngrams, readers, symbols
 from rnnbench.datasets.own.text import Options, options, read, reading
 from rnnbench.errors import BadInput, MissingData
 
@@ -174,9 +174,16 @@ def test_carriage_returns_are_kept_and_said_or_folded(tmp_path):
         (b"ab" * 40 + b"\xe2\x82", {}, r"is not UTF-8 \(byte 0xe2 at 80\)"),
         (b"", {}, r"novel.txt is empty\."),
         ("text".encode("utf-16"), {}, r"novel.txt is UTF-16: save it as UTF-8\."),
+        ("It was late. ".encode("utf-16-le") * 9, {}, r"novel.txt is UTF-16: save it as UTF-8\."),
+        ("It was late. ".encode("utf-16-be") * 9, {"tokens": "words"}, r"novel.txt is UTF-16: save it as UTF-8\."),
+        ("It was late. ".encode("utf-32-le") * 9, {}, r"novel.txt is UTF-32: save it as UTF-8\."),
+        ("It was late. ".encode("utf-32") * 9, {}, r"novel.txt is UTF-32: save it as UTF-8\."),
+        (b"half +2AA- of a pair" * 30, {"encoding": "utf-7"}, r"novel.txt is not utf-7: convert it"),
         (b"hello", {}, r"holds 5 characters, which are too few: they make splits of 4, 0 and 1, and each takes"),
         (b"a" * 100, {}, r"one character again and again"),
         (b"x" * 20_000, {"tokens": "words"}, r"a word of more than 10,000 characters: dataset.tokens=chars"),
+        (b"x" * 10_001 + b" and so on" * 30, {"tokens": "words"}, r"a word of more than 10,000 characters"),
+        (b"ab" * 50, {"context": 91}, r"dataset.context=91 is more than train's 90 characters\."),
         (b"ab" * 50, {"split": [0.5, 0.5, 0.1]}, r"dataset.split must be three shares"),
         (b"ab" * 50, {"tokens": "letters"}, r"dataset.tokens must be one of"),
         (b"ab" * 50, {"encoding": "rot13"}, r"dataset.encoding must be a text encoding"),
@@ -185,6 +192,7 @@ def test_carriage_returns_are_kept_and_said_or_folded(tmp_path):
         (b"ab" * 50, {"btpt": 32}, r"dataset.btpt is no option of a text; did you mean bptt"),
         (b"ab" * 50, {"val_path": "x"}, r"dataset.val_path and dataset.test_path are given both or neither"),
         (b"ab" * 50, {"sample": {"temperature": 0}}, r"dataset.sample.temperature must be a number above 0"),
+        (b"ab" * 50, {"sample": {"temperature": True}}, r"dataset.sample.temperature must be a number above 0"),
         (b"ab" * 50, {"source": "shakespeare"}, r"name two texts: give one of them"),
     ],
 )  # fmt: skip
@@ -192,6 +200,47 @@ def test_what_is_refused_in_one_sentence(tmp_path, content, given, sentence):
     with pytest.raises(BadInput, match=sentence) as caught:
         reading({"path": written(tmp_path, content), **given})
     assert "\n" not in str(caught.value)
+
+
+def test_carriage_returns_that_end_no_line_of_words_are_said(tmp_path, monkeypatch):
+    said = "\\r alone ends no line: 30 of them are white space"
+    alone, pairs = (written(tmp_path, "one two\rthree four\r\n" * 30), written(tmp_path, "a b\r\n" * 30, "pairs"))
+    for block in (1 << 20, 1):
+        monkeypatch.setattr("rnnbench.datasets.own.text.BLOCK", block)
+        assert any(said in line for line in reading({"path": alone, "tokens": "words"}).lines)
+        for given in ({"path": pairs}, {"path": alone, "newlines": "unix"}, {"path": alone, "eos": False}):
+            assert not any("\\r" in line for line in reading({"tokens": "words", **given}).lines)
+
+
+def test_white_space_of_every_kind_parts_words_and_nothing_else_does(tmp_path):
+    text = "a\u00a0b\u2003c\u2028d\x85e\x0bf\x1cg\u200bh \ufeffi \0j k\u0301 𝄞\n" * 20
+    found = read(Options(path=written(tmp_path, text), tokens="words")).text
+    words = ["a", "b", "c", "d", "e", "f", "g\u200bh", "\ufeffi", "\0j", "k\u0301", "𝄞", "<eos>"]
+    assert [found.symbols[n] for n in found.ids[:12]] == words
+
+
+def test_a_prompt_has_the_line_ends_of_its_text(tmp_path):
+    path = written(tmp_path, "one\r\ntwo\r\n" * 30)
+    found = read(options({"path": path, "newlines": "unix", "sample": {"prompt": "one\r\ntwo\r"}}))
+    assert "".join(found.text.symbols[n] for n in found.prompt) == "one\ntwo\n"
+
+
+def test_a_compressor_that_needs_no_more_bytes_for_test_is_no_reference(tmp_path):
+    assert set(read(Options(path=written(tmp_path, b"a\0b" * 50))).floors) == {"unigram", "bigram", "trigram"}
+
+
+def test_a_reading_names_long_words_by_their_beginning(tmp_path):
+    found = reading({"path": written(tmp_path, ("x" * 9_000 + " y ") * 60), "tokens": "words"})
+    assert found.facts["symbols"] == ["x" * 100, "y"]
+
+
+@pytest.mark.parametrize("reader", ["text", "series", "sequences"])
+def test_a_name_may_begin_with_a_tilde(tmp_path, monkeypatch, reader):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingData, match=r"~\$novel.csv does not exist"):
+        readers.reading(reader, {"path": "~$novel.csv"})
+    written(tmp_path, "ab" * 50, "~$novel.txt")
+    assert reading({"path": "~$novel.txt"}).lines[0].startswith("~$novel.txt: 100 characters")
 
 
 def test_a_byte_order_mark_is_left_out_and_a_near_name_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,5 +23,5 @@ def options_beside(reader: str | None, options: Mapping[str, Any]) -> dict[str, 
     path = options.get("path")
     if reader != "sequences" or options.get("test_path") is not None or not isinstance(path, str):
         return {}
-    found = test_file(Path(path).expanduser())
+    found = test_file(Path(os.path.expanduser(path)))
     return {} if found is None else {"test_path": str(found)}

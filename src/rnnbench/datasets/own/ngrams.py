@@ -64,13 +64,14 @@ def _counted(codes: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
 def packed(text: Text) -> float | None:
     """bz2(train + test) - bz2(train), in bits a symbol of test: what a compressor that has seen train takes for it.
 
-    None where train is larger than MOST_PACKED.
+    None where train is larger than MOST_PACKED, and where test is so short that it takes no more bytes.
     """
     train, test = text.part(0), text.part(2)
     if len(train) > MOST_PACKED:
         return None
     both = _compressed(text.encoded(part) for part in (train, test))
-    return 8 * (both - _compressed([text.encoded(train)])) / len(test)
+    more = both - _compressed([text.encoded(train)])
+    return 8 * more / len(test) if more > 0 else None
 
 
 def _compressed(parts: Iterable[bytes]) -> int:

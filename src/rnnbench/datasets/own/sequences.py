@@ -7,6 +7,7 @@ and wav files (wavs.py).
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
@@ -201,7 +202,7 @@ def _existing(value: object, option: str) -> Path:
         raise BadInput(
             f"dataset.{option} must name a file (.npz .csv .parquet .ts) or a folder with labels.csv; got {value!r}."
         )
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))
     if not path.exists():
         others = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
         raise MissingData(f"{path.name} does not exist; {nearest(path.name, others)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,7 +133,7 @@ def locate(options: Options) -> tuple[Path, str]:
     if options.source is not None:
         path = sources.locate(options.source)
     else:
-        path = Path(str(options.path)).expanduser()
+        path = Path(os.path.expanduser(str(options.path)))
     return path, path.name
 
 

@@ -98,9 +98,11 @@ class Numbers:
         return list(self._known)
 
     def read(self, blocks: Iterable[str], where: str) -> Ids:
-        """A file's symbols as numbers. Raises BadInput on a word without an end, and on too many words."""
+        """A file's symbols as numbers. Raises BadInput on a word that is too long to be one, and on too many words."""
         found = self._words(blocks, where) if self.tokens == "words" else map(self._characters, blocks)
         parts = [part.astype(smallest(len(self._known))) for part in found]
+        if self.tokens == "words" and max(map(len, self._known), default=0) > LONGEST_WORD:
+            raise BadInput(_too_long(where))
         return np.concatenate(parts) if parts else np.empty(0, np.uint8)
 
     def _characters(self, block: str) -> Ids:
@@ -117,10 +119,7 @@ class Numbers:
             joined = rest + block
             cut = len(joined) if joined[-1:].isspace() else _last_space(joined) + 1
             if len(joined) - cut > LONGEST_WORD:
-                raise BadInput(
-                    f"{where} holds a word of more than {LONGEST_WORD:,} characters: dataset.tokens=chars takes it "
-                    "character by character."
-                )
+                raise BadInput(_too_long(where))
             rest = joined[cut:]
             words = WORD.findall(joined, 0, cut)
             if self.end_of_line:
@@ -133,6 +132,13 @@ class Numbers:
                     f"{where} holds more than {MOST_WORDS:,} different words: dataset.tokens=chars takes it character "
                     "by character."
                 )
+
+
+def _too_long(where: str) -> str:
+    return (
+        f"{where} holds a word of more than {LONGEST_WORD:,} characters: dataset.tokens=chars takes it character by "
+        "character."
+    )
 
 
 def _last_space(text: str) -> int:

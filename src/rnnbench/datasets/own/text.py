@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -31,8 +33,10 @@ BLOCK = 1 << 20  # bytes that are decoded together
 MOST_SYMBOLS = 1_000_000
 MANY_SYMBOLS = 30_000
 MOST_WRITTEN = 10_000  # characters of a sample
-LISTED = 256  # symbols that a reading names
+LISTED, LISTED_LONG = 256, 100  # symbols that a reading names, and characters of each
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+LOOKED_AT = 1 << 12  # bytes in which text of two bytes a character is looked for
+HALF = re.compile("[\ud800-\udfff]")  # of a pair: no character, and no file can hold it
 PATHS = ("path", "val_path", "test_path")
 
 # The task's own metrics. A word has no bits a character.
@@ -99,6 +103,11 @@ class Options:
         return self.bptt if self.context is None else self.context
 
     @property
+    def coding(self) -> str:
+        """The encoding by the one name that all its spellings have."""
+        return codecs.lookup(self.encoding).name
+
+    @property
     def unit(self) -> str:
         return UNITS[self.tokens]
 
@@ -137,7 +146,8 @@ def sample(given: Mapping[str, Any]) -> Sample:
     whole("sample.characters", found.characters, 0)
     if found.characters > MOST_WRITTEN:
         raise BadInput(f"dataset.sample.characters must be at most {MOST_WRITTEN:,}, not {found.characters:,}.")
-    if not isinstance(found.temperature, (int, float)) or not 0 < found.temperature < 100:
+    number = isinstance(found.temperature, (int, float)) and not isinstance(found.temperature, bool)
+    if not number or not 0 < found.temperature < 100:
         raise BadInput(f"dataset.sample.temperature must be a number above 0, not {found.temperature!r}.")
     prompt = found.prompt
     if prompt is not None and not (isinstance(prompt, str) and 0 < len(prompt) <= MOST_WRITTEN):
@@ -180,7 +190,7 @@ class Read:
     options: Options
     files: tuple[Path, ...]
     content: str
-    returns: int = 0  # carriage returns that were kept as characters
+    returns: int = 0  # carriage returns that were kept as characters; among words, those that end no line
     marked: bool = False  # a byte order mark was left out
 
     @cached_property
@@ -190,6 +200,8 @@ class Read:
         if asked is None:
             found: list[int] = self.text.part(2)[: self.options.bptt].tolist()
             return found
+        if self.options.newlines == "unix":
+            asked = asked.replace("\r\n", "\n").replace("\r", "\n")
         return self.text.numbers_of(asked, end_of_line=self.options.end_of_line)
 
     @cached_property
@@ -274,10 +286,11 @@ def _file(path: object, option: str) -> Path:
     """A file that is there and holds something."""
     if not isinstance(path, str):
         raise BadInput(f"{option} must name a text file; got {path!r}.")
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.exists():
         near = [each.name for each in file.parent.iterdir() if each.is_file()] if file.parent.is_dir() else []
-        raise MissingData(f"{file} does not exist; {nearest(file.name, near)}")
+        known = nearest(file.name, near) if near else f"set {option} to your file."
+        raise MissingData(f"{file} does not exist; {known}")
     if not file.is_file():
         raise BadInput(f"{option} must name a text file, and {file} is none.")
     if file.stat().st_size == 0:
@@ -301,6 +314,8 @@ def read(options: Options) -> Read:
     parts.clear()
     borders = (0, sizes[0], sizes[0] + sizes[1], sum(sizes))
     text = settled(numbers, ids, borders, options.vocabulary)
+    if options.context is not None and options.context > sizes[0]:
+        raise BadInput(f"dataset.context={options.context} is more than train's {_count(sizes[0], options.unit)}.")
     if len(text.symbols) < LEAST:
         raise BadInput(f"{files[0].name} holds one {options.unit} again and again: there is nothing to learn.")
     if len(text.symbols) > MOST_SYMBOLS:
@@ -316,7 +331,7 @@ def read(options: Options) -> Read:
         returns=sum(each.returns for each in decoders),
         marked=any(each.marked for each in decoders),
     )
-    assert found.prompt  # asked here, so that one that cannot be is refused before anything is trained
+    _ = found.prompt  # asked here, so that one that cannot be is refused before anything is trained
     return found
 
 
@@ -326,11 +341,14 @@ class _Decoder:
     def __init__(self, path: Path, options: Options) -> None:
         self.path, self.tokens, self.newlines = path, options.tokens, options.newlines
         self.encoding = "latin-1" if options.tokens == "bytes" else options.encoding
+        self.coding = codecs.lookup(self.encoding).name
+        self.ends_lines = options.tokens == "words" and options.end_of_line
         self.returns, self.marked = 0, False
 
     def __iter__(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(self.encoding)()
         fold = io.IncrementalNewlineDecoder(None, translate=True)
+        last = ""
         with self.path.open("rb") as stream:
             at = self._skip_mark(stream)
             while True:
@@ -343,10 +361,15 @@ class _Decoder:
                     raise BadInput(self._refused(f" (byte 0x{byte:02x} at {at - waiting + error.start})")) from None
                 except UnicodeError:
                     raise BadInput(self._refused("")) from None
+                if self.coding not in ("utf-8", "iso8859-1") and HALF.search(text):
+                    raise BadInput(self._refused(""))
                 if self.newlines == "unix":
                     text = fold.decode(text, final=not block)
                 elif self.tokens == "chars":
                     self.returns += text.count("\r")
+                elif self.ends_lines and text:
+                    self.returns += text.count("\r") - (last + text).count("\r\n")
+                    last = "\r" * text.endswith("\r")
                 at += len(block)
                 if text:
                     yield text
@@ -354,13 +377,13 @@ class _Decoder:
                     return
 
     def _skip_mark(self, stream: io.BufferedReader) -> int:
-        """Go past a byte order mark of UTF-8. Raises BadInput on UTF-16 that nobody asked for."""
-        start = stream.read(3)
-        wide = codecs.lookup(self.encoding).name.startswith(("utf-16", "utf-32"))
-        if start[:2] in WIDE_MARKS and self.tokens != "bytes" and not wide:
-            raise BadInput(f"{self.path.name} is UTF-16: save it as UTF-8.")
-        self.marked = start == codecs.BOM_UTF8 and codecs.lookup(self.encoding).name == "utf-8"
-        at = len(start) if self.marked else 0
+        """Go past a byte order mark of UTF-8. Raises BadInput on UTF-16 and UTF-32 that nobody asked for."""
+        start = stream.read(LOOKED_AT)
+        wide = self.coding.startswith(("utf-16", "utf-32"))
+        if self.tokens != "bytes" and not wide and (found := _wide(start)):
+            raise BadInput(f"{self.path.name} is {found}: save it as UTF-8.")
+        self.marked = start.startswith(codecs.BOM_UTF8) and self.coding == "utf-8"
+        at = len(codecs.BOM_UTF8) if self.marked else 0
         stream.seek(at)
         return at
 
@@ -368,6 +391,19 @@ class _Decoder:
         name = self.encoding.upper() if self.encoding.lower() == "utf-8" else self.encoding
         other = "latin-1" if name == "UTF-8" else "utf-8"
         return f"{self.path.name} is not {name}{where}: convert it, or dataset.encoding={other}."
+
+
+def _wide(start: bytes) -> str | None:
+    """UTF-16 or UTF-32, where a file's first bytes are that: by its mark, or by zeros at every other place or more."""
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "UTF-32"
+    if start.startswith(WIDE_MARKS):
+        return "UTF-16"
+    places = [start[n::4] for n in range(4)]
+    empty = [place.count(0) > 0.9 * len(place) for place in places if place]
+    if sum(empty) == 3:
+        return "UTF-32"
+    return "UTF-16" if empty in ([True, False] * 2, [False, True] * 2) else None
 
 
 def _sizes(count: int, split: tuple[float, float, float]) -> list[int]:
@@ -399,7 +435,11 @@ def reading_of(read: Read) -> Reading:
     how = "" if asked.tokens == "bytes" else f", {asked.encoding.upper()}"
     how += ", its byte order mark left out" * read.marked
     lines = [f"{names}: {_count(len(text.ids), unit)}{how}, {len(text.symbols):,} different ones to predict"]
-    if read.returns:
+    if read.returns and asked.tokens == "words":
+        lines.append(
+            f"\\r alone ends no line: {read.returns:,} of them are white space (dataset.newlines=unix: ends of lines)"
+        )
+    elif read.returns:
         lines.append(f"\\r is a character: {read.returns:,} of them are kept (dataset.newlines=unix folds them)")
     shares = "/".join(f"{share:g}" for share in asked.split)
     order = "each a file of its own" if asked.given else f"split {shares} in order"
@@ -412,7 +452,7 @@ def reading_of(read: Read) -> Reading:
     lines.append(f"floors on test, {metric}: {told}")
     facts = {
         "vocabulary": len(text.symbols),
-        "symbols": list(text.symbols[:LISTED]),
+        "symbols": [symbol[:LISTED_LONG] for symbol in text.symbols[:LISTED]],
         "bptt": asked.bptt,
         "context": asked.seen_before,
         "sizes": sizes,
