@@ -60,7 +60,7 @@ def runs_whole(cell, novel, folder):
     model = load.load_model(made.id, results=folder)
     assert sum(p.numel() for p in model.parameters()) == record["params"]
     novel.write_text(NOVEL + "another alphabet")
-    with pytest.raises(BadInput, match="was tested on other data than there is now"):
+    with pytest.raises(BadInput, match="has changed since this run was planned"):
         make_samples(kept, made.id)
 
 
