@@ -51,7 +51,7 @@ def test_years_that_nanoseconds_do_not_count_are_refused(tmp_path: Path) -> None
 def test_whole_numbers_that_are_months(tmp_path: Path) -> None:
     months = pd.date_range("1980-01-01", periods=400, freq="MS")
     path = write(pd.DataFrame({"date": months.strftime("%Y%m"), "y": np.arange(400) % 7}), tmp_path / "a.csv")
-    assert refusal(path) == "'date' reads as months (198001): dataset.date_format=%Y%m."
+    assert refusal(path) == "'date' reads as %Y%m (198001): dataset.date_format=%Y%m."
     made = read(path, date_format="%Y%m")
     assert (made.step.words, made.season) == ("monthly", 12)
     assert (made.times(made.parts[0]) == months.to_numpy()).all()
@@ -223,3 +223,30 @@ def test_a_time_that_is_no_time_is_named(tmp_path: Path) -> None:
     seconds = pd.DataFrame({"time": 1_700_000_000 + np.arange(400) / 2, "y": np.arange(400) % 7})
     found = series.reading({"path": write(seconds, tmp_path / "a.csv"), **SMALL})
     assert "every 0.5, 1700000000 .. 1700000199.5" in found.lines[0]
+
+
+@pytest.mark.parametrize("code", ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%y%m%d"])
+def test_digits_of_a_clock_are_no_seconds_since_1970(tmp_path: Path, code: str) -> None:
+    times = pd.date_range("2024-01-01", periods=400, freq="D" if code == "%y%m%d" else "h")
+    path = write(pd.DataFrame({"date": times.strftime(code), "y": np.arange(400) % 7}), tmp_path / "a.csv")
+    assert f"dataset.date_format={code}." in refusal(path, missing="forward")
+    made = read(path, date_format=code)
+    assert (made.times(made.parts[0]) == times.to_numpy()).all()
+    seconds = pd.DataFrame({"date": times.astype("datetime64[s]").astype(np.int64), "y": np.arange(400) % 7})
+    made = read(write(seconds, tmp_path / "a.csv"))
+    assert (made.times(made.parts[0]) == times.to_numpy()).all()
+
+
+def test_no_seasonal_floor_from_before_the_first_value(tmp_path: Path) -> None:
+    frame = hourly()
+    frame.loc[:100, "load"] = np.nan
+    path = write(frame, tmp_path / "a.csv")
+    told = {S: series.reading({"path": path, **SMALL, "missing": "forward", "season": S}).facts for S in (220, 300)}
+    assert "seasonal" in told[220]["floors"]
+    assert "seasonal" not in told[300]["floors"]
+
+
+def test_parts_of_a_second_are_told(tmp_path: Path) -> None:
+    times = [*pd.date_range("2024-01-01", periods=399, freq="10ms").astype(str), "2024-01-01 00:00:00.500"]
+    path = write(pd.DataFrame({"ds": times, "y": np.arange(400) % 7}), tmp_path / "a.csv")
+    assert refusal(path).startswith("2024-01-01 00:00:00.500 stands twice")

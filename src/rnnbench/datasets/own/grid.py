@@ -247,7 +247,8 @@ def clock_change(times: Times) -> bool:
 def clock(time: Any, step: Step | None = None) -> str:
     """A time in a sentence: `2024-01-05 03:00`; the date alone where steps are whole days, and it is midnight."""
     if isinstance(time, np.datetime64):
-        text = str(time.astype("datetime64[s]")).replace("T", " ").removesuffix(":00")
+        unit = "s" if time == time.astype("datetime64[s]") else "ms"
+        text = str(time.astype(f"datetime64[{unit}]")).replace("T", " ").removesuffix(":00")
         dates = step is not None and (step.kind in ("months", "alias") or (step.kind == "fixed" and step.size >= DAY))
         return text.removesuffix(" 00:00") if dates else text
     return f"{float(time):.12g}"  # seconds since 1970 and their tenths

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnbench.datasets.own import table
 from rnnbench.datasets.own.series_options import Options
-from rnnbench.datasets.own.times import YEARS
+from rnnbench.datasets.own.times import YEARS, digits_of
 from rnnbench.errors import BadInput, listed
 
 TIMES = ("ds", "date", "time", "datetime", "timestamp")  # in any case, the first that is there
@@ -185,9 +185,8 @@ def _as_time(column: table.Column, options: Options) -> NDArray[Any]:
         if whole and len(known) and known.min() >= FIRST_YEAR and known.max() <= LAST_YEAR:
             _refuse_far_years(column.name, known)
             return (values - 1970).astype("datetime64[Y]").astype("datetime64[ns]")
-        if whole and _are_months(known):
-            raise BadInput(f"{column.name!r} reads as months ({known[0]:.0f}): dataset.date_format=%Y%m.")
-        if not whole or not len(known) or known.min() < 10_000_000:
+        is_counted = len(known) > 0 and known.min() < 10_000_000 and digits_of(known) is None
+        if not whole or not len(known) or is_counted:
             return values
     if column.kind == "text":
         raise BadInput(
@@ -195,16 +194,6 @@ def _as_time(column: table.Column, options: Options) -> NDArray[Any]:
             "dataset.date_format=%d/%m/%Y, or which column is, dataset.time=..."
         )
     return np.asarray(table.as_time(column, options.table).values)
-
-
-def _are_months(known: NDArray[np.float64]) -> bool:
-    """Whether whole numbers are all of the form YYYYMM, and more than a year of them."""
-    if not np.isfinite(known).all():
-        return False
-    low, high = YEARS
-    months = known % 100
-    inside = (known >= 100 * low) & (known < 100 * (high + 1)) & (months >= 1) & (months <= 12)
-    return len(np.unique(known)) > 12 and bool(inside.all())
 
 
 def _refuse_far_years(name: str, known: NDArray[np.float64]) -> None:

@@ -114,8 +114,13 @@ def best(found: Mapping[str, float], goal: Goal = "min") -> str:
 def _seasons_reach_back(series: Series) -> bool:
     if series.season is None:
         return False
-    origins = series.origins[2]
-    return bool((origins - series.season >= series.starts[series.part_of(origins)]).all())
+    origins, targets = series.origins[2], len(series.targets)
+    begins = np.array([low + series.observed[low:high, :targets].argmax(0).max() for low, high in _rows(series)])
+    return bool((origins - series.season >= begins[series.part_of(origins)]).all())
+
+
+def _rows(series: Series) -> list[tuple[int, int]]:
+    return [part.rows for part in series.parts]
 
 
 def _chunks(series: Series, origins: NDArray[np.int64], width: int = 0) -> Iterator[NDArray[np.int64]]:

@@ -247,7 +247,7 @@ def _constant(series: Series) -> list[str]:
     names = [*series.targets, *series.past, *series.future]
     found = []
     for column, name in enumerate(names):
-        values = [series.values[low:high, column] for low, high in (part.ranges[0] for part in series.parts)]
+        values = [_seen(series, part, 0, column) for part in series.parts]
         flat = [part.id for part, each in zip(series.parts, values, strict=True) if len(each) and np.ptp(each) == 0]
         if len(flat) == len(series.parts):
             found.append(f"{name!r} never changes in train")

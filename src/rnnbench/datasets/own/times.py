@@ -372,6 +372,8 @@ def as_time(column: Column, options: Options) -> Column:
         raise BadInput(f"{column.name!r} holds numbers that are no times: {_first_odd(filled)}.")
     if options.date_format is not None:
         return _formatted(column, numbers, given(options.date_format))
+    if code := digits_of(filled):
+        raise BadInput(f"{column.name!r} reads as {code} ({filled[0]:.0f}): dataset.date_format={code}.")
     low, high = float(filled.min()), float(filled.max())
     if DAY[0] <= low and high < DAY[1]:
         return _dates(column, numbers)
@@ -384,6 +386,32 @@ def as_time(column: Column, options: Options) -> Column:
         f"{column.name!r} holds numbers from {low:.0f} to {high:.0f}, neither dates (YYYYMMDD), years nor seconds "
         "since 1970: dataset.date_format."
     )
+
+
+DIGITS = ((6, "%Y%m"), (6, "%y%m%d"), (10, "%Y%m%d%H"), (12, "%Y%m%d%H%M"), (14, "%Y%m%d%H%M%S"))
+PARTS = {"%Y": (4, *YEARS), "%y": (2, 0, 99), "%m": (2, 1, 12), "%d": (2, 1, 31), "%H": (2, 0, 23), "%M": (2, 0, 59),
+         "%S": (2, 0, 59)}  # fmt: skip # digits, from, to
+ENOUGH = 12  # different numbers that all read as times are no chance
+
+
+def digits_of(numbers: NDArray[np.float64]) -> str | None:
+    """The format in which whole numbers are all times: 2024010113 is rather 13 o'clock than seconds since 1970.
+
+    Eight digits (YYYYMMDD) are for `as_time` to read.
+    """
+    if not np.isfinite(numbers).all() or len(np.unique(numbers)) <= ENOUGH:
+        return None
+    for digits, code in DIGITS:
+        if not (10 ** (digits - 1) <= numbers.min() and numbers.max() < 10**digits):
+            continue
+        rest, fits = numbers.astype(np.int64), np.ones(len(numbers), bool)
+        for part in reversed(re.findall(r"%\w", code)):
+            width, low, high = PARTS[part]
+            rest, value = np.divmod(rest, 10**width)
+            fits &= (value >= low) & (value <= high)
+        if fits.all():
+            return code
+    return None
 
 
 def _first_odd(filled: NDArray[np.float64]) -> str:
