@@ -21,11 +21,16 @@ from rnnbench.datasets.base.losses import IGNORED
 from rnnbench.datasets.base.metrics import TaskMetrics
 from rnnbench.datasets.base.named_metrics import (
     CLASSES,
+    COUNTED,
+    CURVES,
+    KEEP_ITEMS,
     NUMBERS,
+    PAIRS,
     REFUSED,
     TABLES,
     TWO_CLASSES,
     Kind,
+    affordable,
     choose,
     from_name,
     is_named,
@@ -274,6 +279,46 @@ def test_planning_knows_no_torch():
         "choose(['CohenKappa'], None, {'accuracy': 'max'}, of='classes'); assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True).returncode == 0
+
+
+@pytest.mark.parametrize(("kind", "name"), every())
+def test_what_a_metric_holds_is_known(kind, name):
+    """Tables of all pairs and what keeps every item, as torchmetrics' own states say."""
+    needed = {key: NEEDED[key] for key in TABLES[kind][name].needed}
+    sizes = {"num_classes": 7} if kind == "classes" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        states = getattr(room(kind), PREFIX[kind] + name)(**needed, **sizes)._defaults.values()
+    keeps = any(isinstance(state, list) for state in states)
+    assert keeps == (name in (*CURVES, *KEEP_ITEMS))
+    if kind == "classes":
+        assert any(state.numel() == 49 for state in states if not keeps) == (name in PAIRS)
+        assert any(state.numel() == 7 for state in states if not keeps) == (name in COUNTED)
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "outputs", "refused"),
+    [
+        ("CohenKappa", 10, 5000, False),
+        ("CohenKappa", 10, 10_000, True),
+        ("F1Score", 10, 10_000, True),
+        ("F1Score(average=micro)", 10, 10_000, False),
+        ("Precision(top_k=5)", 10, 10_000, False),
+        ("AUROC", 100_000, 65, False),
+        ("AUROC", 100_000, 10_000, True),
+        ("AUROC(thresholds=50)", 100_000, 10_000, False),
+        ("SpearmanCorrCoef", 10_000_000, 7, True),
+        ("KendallRankCorrCoef", 40_000, 1, True),
+        ("R2Score", 10_000_000, 7, False),
+        ("accuracy", 10_000_000, 1_000_000, False),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_refused(name, items, outputs, refused):
+    if not refused:
+        affordable([name], items=items, outputs=outputs)
+        return
+    with pytest.raises(BadInput, match=rf"^dataset.metrics: {name} .* taken, .*\.$"):
+        affordable([name], items=items, outputs=outputs)
 
 
 def test_names_are_of_one_kind():
