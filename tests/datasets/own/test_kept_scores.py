@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,14 @@ def test_what_moves_a_floor_has_floors_of_its_own(computed: list[Series], cache:
     monkeypatch.setattr(kept_scores, "_source", lambda: "edited")
     kept_scores.floors(read(cache))
     assert len(computed) == len(ways) + 2
+
+
+def test_where_values_begin_counts(computed: list[Series], cache: Path) -> None:
+    made = read(cache)
+    kept_scores.floors(made)
+    late = replace(made, observed=made.observed & (np.arange(400) >= 310)[:, None])
+    assert "seasonal" not in kept_scores.floors(late)  # a season before the first window of test nothing was there
+    assert len(computed) == 2
 
 
 def test_a_column_that_mase_cannot_measure_stays_none(computed: list[Series], cache: Path) -> None:

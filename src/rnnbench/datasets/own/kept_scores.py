@@ -61,7 +61,7 @@ def _what(series: Series) -> str:
     C = len(series.targets)
     arrays = (
         series.values[:, :C], series.mean[:, :C], series.std[:, :C], series.center[:, :C], series.seasonal_error,
-        series.origins[0], series.origins[2], series.starts,
+        series.origins[0], series.origins[2], series.starts, series.observed[:, :C],
     )  # fmt: skip
     for array in arrays:
         digest.update(f"{array.dtype.str} {array.shape};".encode())
