@@ -17,7 +17,7 @@ import pytest
 
 import rnnbench
 from rnnbench.datasets import FSDD, own_sequences
-from rnnbench.datasets.own import fsdd, log_mel, order_free, wavs
+from rnnbench.datasets.own import fsdd, kept_sequences, log_mel, order_free, wavs
 from rnnbench.errors import BadInput, MissingData
 from rnnbench.runs import readings
 from rnnbench.runs.plan import prepare
@@ -89,6 +89,26 @@ def test_the_official_test_set_are_the_first_five_of_each_voice_and_digit(small:
     assert [task.spec.labels[y] for y in task.content.parts[2].y] == list(digits)
     assert all(int(name.split("_")[2].split(".")[0]) >= 5 for part in task.content.parts[:2] for name in part.names)
     assert task.reading().warnings[0].startswith("4 of the test set's 4 groups are trained on, too: george")
+
+
+def test_energies_are_computed_once_for_all_splits(small: Path, tmp_path: Path, monkeypatch) -> None:
+    as_tar(recordings(), small / fsdd.TAR)
+    whole = FSDD().content
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "kept"))
+    monkeypatch.setattr(kept_sequences, "LEAST", 0)
+    for _ in range(2):
+        fsdd._energies.cache_clear()
+        found = FSDD().content
+        assert (found.protocol, found.reading) == (whole.protocol, whole.reading)
+        assert all(
+            mine.x.tobytes() == theirs.x.tobytes() for mine, theirs in zip(found.parts, whole.parts, strict=True)
+        )
+        monkeypatch.setattr(fsdd, "recordings", None)
+    assert {name.split("_")[1] for name in FSDD(split="speaker", test_speaker="theo").content.parts[2].names} == {
+        "theo"
+    }
+    with pytest.raises(TypeError):
+        FSDD(audio={"mels": 20}).load()
 
 
 def test_a_speaker_who_is_tested_is_heard_nowhere_else(small: Path) -> None:

@@ -23,10 +23,11 @@ import numpy as np
 from rnnbench.datasets.base.checks import one_of
 from rnnbench.datasets.base.fetch import RemoteFile, cache_folder, fetch
 from rnnbench.datasets.base.reading import Reading
-from rnnbench.datasets.own import log_mel, sequences, wavs
+from rnnbench.datasets.own import kept_sequences, log_mel, sequences, wavs
 from rnnbench.datasets.own.gathered import Sequences
 from rnnbench.datasets.own.sequences import Found
 from rnnbench.errors import BadInput, MissingData
+from rnnbench.store.content import path_hash
 
 COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
 REPOSITORY = "https://github.com/Jakobovski/free-spoken-digit-dataset"
@@ -81,7 +82,14 @@ def read(options: Mapping[str, Any]) -> Found:
 
 @functools.lru_cache(maxsize=1)  # the splits of one sweep share them, and so do its plan and a run
 def _energies(path: Path, size: int, changed_ns: int, audio: log_mel.Audio) -> Sequences:
-    """All recordings as log-mel energies. size, changed_ns: of the archive, so that another one is read anew."""
+    """All recordings as log-mel energies, as they were kept or computed. size, changed_ns: of the archive, so that
+    another one is read anew."""
+    how = {"fsdd": RECORDINGS, "audio": [vars(audio), kept_sequences.this_machine()]}
+    return kept_sequences.found_or_read(path_hash(path), how, lambda: _computed(path, audio))
+
+
+def _computed(path: Path, audio: log_mel.Audio) -> Sequences:
+    """Digits are the labels, speakers the groups."""
     held = recordings(path)
     names = sorted(held)
     digits, speakers, numbers = zip(*(name.removesuffix(".wav").split("_") for name in names), strict=True)

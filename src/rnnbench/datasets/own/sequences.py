@@ -21,7 +21,18 @@ from rnnbench.datasets.base import named_metrics
 from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.words import number, plural
-from rnnbench.datasets.own import beside, log_mel, npz, sequence_splits, sequence_tables, sources, table, ts_files, wavs
+from rnnbench.datasets.own import (
+    beside,
+    kept_sequences,
+    log_mel,
+    npz,
+    sequence_splits,
+    sequence_tables,
+    sources,
+    table,
+    ts_files,
+    wavs,
+)
 from rnnbench.datasets.own.gathered import Sequences, check_channels, check_words, class_names, joined
 from rnnbench.datasets.own.sequence_splits import Splitting
 from rnnbench.errors import BadInput, MissingData, listed_ids, nearest, shown
@@ -170,15 +181,32 @@ def read(options: Mapping[str, Any]) -> Found:
     chosen = options_of(options)
     path = located(chosen)
     test = test_path(chosen, path)
-    content = path_hash(path, "dataset.path")[:SHOWN]
-    sequences = opened(path, chosen)
+    sequences, content = _content_of(path, chosen, "dataset.path")
     if test is not None:
-        content += f"+{path_hash(test, 'dataset.test_path')[:SHOWN]}"
         if sequences.official is not None:
             raise BadInput(f"{path.name} names a test set itself: leave dataset.test_path out.")
-        sequences = joined(sequences, opened(test, chosen), path, test)
+        tested, other = _content_of(test, chosen, "dataset.test_path")
+        content += f"+{other}"
+        sequences = joined(sequences, tested, path, test)
     name = path.name if test is None else f"{path.name} + {test.name}"
     return prepared(sequences, chosen, name, content)
+
+
+def _content_of(path: Path, options: Options, option: str) -> tuple[Sequences, str]:
+    """The sequences of one file or folder, read or kept, and how its content is known."""
+    sha256 = path_hash(path, option)
+
+    def read() -> Sequences:
+        found = opened(path, options)
+        if path_hash(path, option) != sha256:
+            raise BadInput(f"{path.name} is being written while it is read; try again when it is whole.")
+        return found
+
+    how = {key: getattr(options, key) for key in (*OF_LABELS, *OF_ROWS, *WRITTEN, "task")}
+    how["suffixes"] = [] if path.is_dir() else path.suffixes[-2:]
+    if recorded(path):
+        how["audio"] = [vars(log_mel.audio(options.audio)), kept_sequences.this_machine()]
+    return kept_sequences.found_or_read(sha256, how, read), sha256[:SHOWN]
 
 
 def located(options: Options) -> Path:
@@ -211,10 +239,9 @@ def _existing(value: object, option: str) -> Path:
 
 def opened(path: Path, options: Options) -> Sequences:
     """The sequences of one file or folder, by its suffix."""
-    recorded = path.is_dir() and ((path / wavs.LABELS).is_file() or not any(path.rglob("*.parquet")))
-    if not recorded and log_mel.audio(options.audio) != log_mel.Audio():
+    if not recorded(path) and log_mel.audio(options.audio) != log_mel.Audio():
         raise BadInput(f"dataset.audio is for recordings, and {path.name} holds none: leave it out.")
-    if recorded:
+    if recorded(path):
         _check_acting(options, OF_ROWS, "a folder of recordings")
         return wavs.read(
             path, log_mel.audio(options.audio), options.written(), label=options.label, group=options.group,
@@ -234,6 +261,11 @@ def opened(path: Path, options: Options) -> Sequences:
     raise BadInput(
         f"{path.name}: dataset.path must be .npz, .csv, .tsv, .txt, .parquet, .ts or a folder with labels.csv."
     )
+
+
+def recorded(path: Path) -> bool:
+    """Whether this is a folder of recordings: each that is none of Parquet parts."""
+    return path.is_dir() and ((path / wavs.LABELS).is_file() or not any(path.rglob("*.parquet")))
 
 
 def _check_acting(options: Options, without: tuple[str, ...], what: str) -> None:
@@ -265,8 +297,7 @@ def prepared(sequences: Sequences, options: Options, name: str, content: str, *,
     y = _targets(sequences, classes, numbers, splitting, options)
     with np.errstate(over="ignore", invalid="ignore"):  # refused below
         mean, std = _statistics([sequences.x[i] for i in splitting.parts[0].tolist()])
-        made = [_scaled(sequences, part, y, longest, options.scale, mean, std) for part in splitting.parts]
-    _check_size(made, sequences.channels, name)
+        made = [_scaled(sequences, part, y, longest, options.scale, mean, std, name) for part in splitting.parts]
     constant = [channel for channel, deviation in zip(sequences.channels, std.tolist(), strict=True) if deviation == 0]
     warnings += splitting.warnings
     if constant:
@@ -381,9 +412,9 @@ def _targets(
 
 def _scaled(
     sequences: Sequences, part: NDArray[np.int64], y: NDArray[Any], longest: int, scale: str, mean: NDArray[np.float64],
-    std: NDArray[np.float64],
+    std: NDArray[np.float64], name: str,
 ) -> Scaled:  # fmt: skip
-    """One split: scaled in float64, cast once, padded by zeros."""
+    """One split: scaled in float64, cast once, padded by zeros. Raises BadInput where values, or squares, overflow."""
     x = np.zeros((len(part), longest, len(sequences.channels)), np.float32)
     lengths = np.empty(len(part), np.int64)
     for row, index in enumerate(part.tolist()):
@@ -393,20 +424,15 @@ def _scaled(
         if scale != "none":
             values = (values - mean) / np.where(std == 0, 1.0, np.where(np.isfinite(std), std, np.nan))
         x[row, : len(values)] = values
+        if not np.isfinite(x[row, : len(values)]).all():
+            channel = sequences.channels[int((~np.isfinite(x[row])).any(0).argmax())]
+            raise BadInput(
+                f"{name}: channel {channel} has values too large to be computed with: take another unit, or leave it "
+                "out."
+            )
         lengths[row] = len(values)
     all_as_long = all(len(each) == longest for each in sequences.x)
     return Scaled(x, y[part], None if all_as_long else lengths, [sequences.names[i] for i in part.tolist()])
-
-
-def _check_size(made: list[Scaled], channels: list[str], name: str) -> None:
-    """Raises BadInput where values, or their squares, were too large."""
-    for part in made:
-        good = np.isfinite(part.x).all((0, 1))
-        if not good.all():
-            raise BadInput(
-                f"{name}: channel {channels[int((~good).argmax())]} has values too large to be computed with: take "
-                "another unit, or leave it out."
-            )
 
 
 def _protocol(

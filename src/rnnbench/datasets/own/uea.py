@@ -6,6 +6,7 @@ archive". Some come by download, known by their sha256; the files of any other m
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from inspect import signature
@@ -14,7 +15,7 @@ from typing import Any
 
 from rnnbench.datasets.base.fetch import RemoteFile, cache_folder, fetch
 from rnnbench.datasets.base.reading import Reading
-from rnnbench.datasets.own import sequences, ts_files
+from rnnbench.datasets.own import kept_sequences, sequences, ts_files
 from rnnbench.datasets.own.gathered import joined
 from rnnbench.datasets.own.sequences import Found
 from rnnbench.errors import BadInput, MissingData, shown
@@ -86,8 +87,13 @@ def reading(options: Mapping[str, Any]) -> Reading:
 def read(name: str, options: Mapping[str, Any]) -> Found:
     """Read a set's two files, downloading those that are known. options: of own sequences, as `options_of` has them."""
     train, test = files(name)
-    content = "+".join(path_hash(path)[:SHOWN] for path in (train, test))
-    found = joined(ts_files.read(train), ts_files.read(test), train, test)
+    hashes = [path_hash(path) for path in (train, test)]
+    content = "+".join(sha256[:SHOWN] for sha256 in hashes)
+    learned, tested = (
+        kept_sequences.found_or_read(sha256, {"ts": True}, functools.partial(ts_files.read, path))
+        for path, sha256 in zip((train, test), hashes, strict=True)
+    )
+    found = joined(learned, tested, train, test)
     chosen = sequences.options_of(options)
     return sequences.prepared(found, chosen, name, f"{name} {content}", strict=False)
 
