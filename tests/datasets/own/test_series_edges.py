@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 from datasets.own.series_files import hourly, write
-from rnnbench.datasets.own import series, series_words, table
+from rnnbench.datasets.own import kept_scores, series, series_words, table
 from rnnbench.datasets.own.series import Options, Series
 from rnnbench.errors import BadInput
 
@@ -250,3 +251,11 @@ def test_parts_of_a_second_are_told(tmp_path: Path) -> None:
     times = [*pd.date_range("2024-01-01", periods=399, freq="10ms").astype(str), "2024-01-01 00:00:00.500"]
     path = write(pd.DataFrame({"ds": times, "y": np.arange(400) % 7}), tmp_path / "a.csv")
     assert refusal(path).startswith("2024-01-01 00:00:00.500 stands twice")
+
+
+def test_kept_floors_are_of_what_was_observed(tmp_path: Path) -> None:
+    """A value that equals what would be filled in makes the same values, and other seasonal floors."""
+    made = read(write(hourly(), tmp_path / "a.csv"))
+    unseen = replace(made, observed=np.where(np.arange(400)[:, None] < 5, False, made.observed))
+    assert kept_scores._what(made) == kept_scores._what(read(str(tmp_path / "a.csv")))
+    assert kept_scores._what(made) != kept_scores._what(unseen)
