@@ -17,9 +17,11 @@ from rnnbench.datasets import OwnSeries, data_hash
 from rnnbench.datasets.base import loading
 from rnnbench.datasets.own import series
 from rnnbench.errors import BadInput
+from rnnbench.runs import samples
 from rnnbench.runs.load import load_model
 from rnnbench.runs.plan import prepare
 from rnnbench.runs.run import run
+from rnnbench.store.store import Store
 from rnnbench.training.evaluate import at_once
 
 SMALL: dict[str, Any] = {"input_steps": 30, "horizon": 12}
@@ -358,6 +360,9 @@ def test_a_run_from_the_file_to_the_record(good: str, tmp_path: Path) -> None:
     Path(good).unlink()
     network = load_model(record["id"], results=results)
     assert network(torch.zeros(2, 30, 5), None).shape == (2, 12)
+    write(hourly().drop(columns="temp"), Path(good))
+    with pytest.raises(BadInput, match="has changed since this run was planned"):
+        samples.make(Store.open(results), record["id"])
 
 
 @pytest.mark.integration
