@@ -8,7 +8,7 @@ import pytest
 
 from reports.page.browsed import MARKS, drawn, rows
 from reports.synthetic import fill_store, make_record, make_records
-from rnnbench.reports.page.render import write_page
+from rnnbench.reports.page.render import page_data, write_page
 from rnnbench.reports.page.source import open_source
 from rnnbench.store.store import Store
 
@@ -141,3 +141,53 @@ def test_a_page_without_curves_says_so(opened, tmp_path):
     source = open_source(Store(PUBLISHED / "runs"), ["quickstart"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri())
     assert "no curves.jsonl" in page.locator("#curves").inner_text()
+
+
+def floors_store(folder: Path) -> Store:
+    """Networks on both sides of their floors, and a dataset without any."""
+    floors = {"last": 2.2, "seasonal": 1.3, "mean": 1.1, "linear": 0.9, "best": 1.1}
+    same = {"metric": "mse", "goal": "min", "target": 0.0, "dataset": "own_series"}
+    records = []
+    for cell, value in (("lstm", 0.7), ("rnn", 1.2)):
+        for seed in range(3):
+            record = make_record(cell, seed=seed, value=value + seed / 100, **same)
+            record["dataset"] |= {"reading": {"lines": ["read"]}, "reference": "linear"}
+            records.append(record | {"floors": floors, "floor": "best"})
+    return fill_store(Store(folder / "runs"), records + make_records(("gru",), range(3)))
+
+
+def test_floors_are_rows_beside_the_entries(opened, tmp_path):
+    source = open_source(floors_store(tmp_path))
+    told = {block["dataset"]: block["floors"] for block in page_data(source)["board"]["blocks"]}
+    assert told["digits"] == []
+    assert [(row["label"], row["mean"], row["mark"]) for row in told["own_series"]] == [
+        ("fitted: linear", 0.9, ""), ("floor: mean", 1.1, "score 0"), ("floor: seasonal", 1.3, ""),
+        ("floor: last", 2.2, ""),
+    ]  # fmt: skip
+    page = opened(write_page(source, tmp_path / "a.html").as_uri())
+    drawn(page)
+    floors = [row["label"] for row in told["own_series"]]
+
+    def names() -> list[str]:
+        return page.locator("#board tr.open, #board tr.beside").locator("td[data-name=entry]").all_inner_texts()
+
+    ranked = ["GRU 64", "LSTM 64", "RNN 64"]
+    assert names() == [*ranked, *floors], "not among the ranks"
+    assert page.locator("#shown").inner_text() == "3 entries"
+    row = page.locator("#board tr.beside", has_text="floor: mean")
+    assert [text.strip() for text in row.locator("td").all_inner_texts() if text.strip()] == [
+        "–", "floor: mean", "1.1 (score 0)", "0.000", "floor"
+    ]  # fmt: skip
+    row.click()
+    assert page.locator("dialog[open]").count() == 0
+    assert rows(page) == ranked, "no floor is opened, by mouse or key"
+    page.locator("#board th", has_text="result").get_by_role("button").click()
+    assert names() == ["GRU 64", "LSTM 64", *floors[:2], "RNN 64", *floors[2:]], "by their values"
+    page.locator("#board th", has_text="params").get_by_role("button").click()
+    assert names()[-4:] == floors
+    page.fill("#search", "rnn")
+    assert names() == ["RNN 64", *floors], "what it is compared with stays"
+    page.fill("#search", "gru")
+    assert names() == ["GRU 64"]
+    assert page.locator("#shown").inner_text() == "1 of 3 entries"
+    assert page.locator("#board .key").get_by_text("a fitted predictor is no floor").count() == 1

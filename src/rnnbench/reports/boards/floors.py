@@ -82,14 +82,3 @@ def _row(first: pd.Series[Any], name: str, value: float, *, fitted: bool) -> Row
         "mark": MARK if is_it else "",
         "coverage": "", "failures": "", "notes": NO_FLOOR if fitted else THE_FLOOR if is_it else "",
     }  # fmt: skip
-
-
-def in_words(block: pd.DataFrame) -> list[str]:
-    """The floors of a block, a text each: "mean 1.0924 (the floor: score 0)"."""
-    from rnnbench.reports.tables.numbers import short
-
-    rows = block[is_floor(block)]
-    return [
-        f"{row['label'].partition(': ')[2]} {short(row['mean'])}" + (f" ({row['notes']})" if row["notes"] else "")
-        for _, row in rows.iterrows()
-    ]

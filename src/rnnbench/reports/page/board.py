@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnbench.reports.boards.floors import entries, in_words
+from rnnbench.reports.boards.floors import entries, is_floor
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_table import settings
 from rnnbench.reports.page.source import Data, Source
@@ -35,7 +35,7 @@ Runs = Mapping[str, np.ndarray]  # some runs: their columns by name
 
 
 def board(source: Source) -> Data:
-    """blocks: what may be compared, with its terms; entries: rows of all blocks in order; runs: by entry; configs."""
+    """blocks: what may be compared, terms, floors; entries: rows of all blocks in order; runs: by entry; configs."""
     table = leaderboard(source.frame)
     metrics = [name for name in source.frame.columns if name not in COLUMNS and "/" in name]
     mine = _by_entry(fill_unknown(source.frame), metrics)
@@ -43,7 +43,7 @@ def board(source: Source) -> Data:
     room = RUNS_IN_ALL
     for whole in blocks(table):
         block = entries(whole)
-        found["blocks"].append(_block(block) | {"floors": in_words(whole)})
+        found["blocks"].append(_block(block) | {"floors": _floors(whole)})
         fronts = {cost: _front(block, cost) for cost in COSTS}
         for place, (_, row) in enumerate(block.iterrows()):
             runs = _counted(mine[_key(row)])
@@ -111,6 +111,16 @@ def _block(block: pd.DataFrame) -> Data:
     words = {"title": title(block), "terms": terms(block), "heading": metric_name(block)}
     known_ones = {key: plain(first[key]) for key in ("dataset", "budget", "metric", "goal", "floor", "target")}
     return words | known_ones | {"bounds": bounds(str(first["metric"]))}
+
+
+def _floors(block: pd.DataFrame) -> list[Data]:
+    """The floors of a block, in its order: rows beside its entries."""
+    rows = block[is_floor(block)]
+    names = ("label", "mean", "score", "mark", "settings", "notes")
+    return [
+        {name: plain(row[name]) for name in names} | {"result": plus_minus(row["mean"], row["low"], row["high"])}
+        for _, row in rows.iterrows()
+    ]
 
 
 def bounds(metric: str) -> list[float | None]:

@@ -3,6 +3,8 @@ const ENTRIES = BOARD.entries.map((entry, place) => ({ ...entry, place, words: w
 // The block with the most entries: what is shown first.
 const largest = (blocks) => blocks.reduce((a, b) => (inBlock(b).length > inBlock(a).length ? b : a));
 const inBlock = (place) => ENTRIES.filter((entry) => entry.block === place);
+// What needs no network: rows beside the entries of a block, without rank, runs and cost.
+const FLOORS = BOARD.blocks.map((block, n) => block.floors.map((floor) => ({ ...floor, block: n, floor: true, rank: null })));
 
 const WHEN_TIED = 'not told apart from the best: its 95% interval overlaps the leader\'s';
 
@@ -27,22 +29,22 @@ const better = (entry) => (BOARD.blocks[entry.block].goal === 'max' ? -1 : 1);
 
 const BOARD_COLUMNS = [
   { name: '#', num: true, value: (e) => e.rank, cell: (e) => String(e.rank ?? '–') },
-  { name: 'entry', value: (e) => e.label, cell: (e) => [h('button', { type: 'button', class: 'name', onclick: (event) => { event.stopPropagation(); openEntry(e.place); } }, e.label)] },
-  { name: 'result', num: true, title: 'Mean over seeds ± half of its 95% interval, on test. Sorts best first.', value: (e) => (known(e.mean) ? e.mean * better(e) : null), cell: (e) => [standing(e), ' ', e.result || '–', e.mark && h('span', { class: 'muted small', title: 'Too few seeds for an interval.' }, ` (${e.mark})`)] },
-  { name: 'interval', wideonly: true, cell: spark, title: 'The 95% interval on the scale above its dataset; the key is below the table.' },
+  { name: 'entry', value: (e) => e.label, cell: (e) => (e.floor ? e.label : [h('button', { type: 'button', class: 'name', onclick: (event) => { event.stopPropagation(); openEntry(e.place); } }, e.label)]) },
+  { name: 'result', num: true, title: 'Mean over seeds ± half of its 95% interval, on test. Sorts best first.', value: (e) => (known(e.mean) ? e.mean * better(e) : null), cell: (e) => [standing(e), ' ', e.result || '–', e.mark && h('span', { class: 'muted small', title: e.floor ? e.notes : 'Too few seeds for an interval.' }, ` (${e.mark})`)] },
+  { name: 'interval', wideonly: true, cell: (e) => (e.floor ? floorSpark(e) : spark(e)), title: 'The 95% interval on the scale above its dataset; the key is below the table.' },
   { name: 'runs', best: 'high', title: 'Runs with a result, of all; then what became of the others.', value: (e) => (e.runs ? e.ok / e.runs : null), cell: covered },
   { name: 'score', num: true, best: 'high', title: '0 at the floor, 1 at the target.', value: (e) => e.score, cell: (e) => (known(e.score) ? e.score.toFixed(3) : '') },
   { name: 'params', num: true, value: (e) => e.params, cell: (e) => e.params_text },
   { name: 'train s', num: true, title: 'Median over seeds; compares only under one device, precision and backend.', value: (e) => e.train_seconds, cell: (e) => e.seconds_text },
   { name: 'steps/s', num: true, best: 'high', value: (e) => e.steps_per_second, cell: (e) => e.speed_text },
   { name: 'on', wideonly: true, tight: true, value: (e) => [e.device, e.precision, e.backend].filter(Boolean).join(' ') },
-  { name: 'settings', wideonly: true, title: 'default, set by hand, or tuned (the best of so many settings on validation).', value: (e) => e.settings, cell: (e) => h('span', { title: e.training }, e.settings) },
+  { name: 'settings', wideonly: true, title: 'default, set by hand, or tuned (the best of so many settings on validation).', value: (e) => e.settings, cell: (e) => h('span', { title: (e.floor ? e.notes : e.training) || null }, e.settings) },
 ];
 
 function boardSection() {
   const groups = BOARD.blocks.map((block, n) => ({
-    heading: h('div', { class: 'terms' }, h('strong', {}, `${block.title} `), h('span', {}, `${block.heading} `), h('span', { class: 'muted small' }, `· ${block.terms}`), block.floors.length > 0 && h('div', { class: 'muted small' }, `without a network: ${block.floors.join(' · ')}`)),
-    under: (column) => (column.name === 'interval' ? sparkScale(n) : null), rows: inBlock(n),
+    heading: h('div', { class: 'terms' }, h('strong', {}, `${block.title} `), h('span', {}, `${block.heading} `), h('span', { class: 'muted small' }, `· ${block.terms}`)),
+    under: (column) => (column.name === 'interval' ? sparkScale(n) : null), rows: inBlock(n), beside: FLOORS[n],
   }));
   const made = table({ columns: BOARD_COLUMNS.filter(({ name, value }) => name === 'entry' || !value || ENTRIES.some((e) => known(value(e)) || value(e))), groups, kind: 'board', caption: 'Leaderboard', open: (e) => openEntry(e.place), look: (e) => (e.standing === 'best' ? 'best' : e.rank === null ? 'lost' : null) });
   const count = h('p', { class: 'muted small', id: 'shown', role: 'status' });
@@ -78,5 +80,6 @@ function boardKey() {
     any((e) => e.standing === 'tied') && h('li', {}, h('span', { class: 'badge' }, '≈'), WHEN_TIED),
     any((e) => e.standing === 'best') && h('li', {}, h('span', { class: 'badge good' }, 'best'), 'its interval is apart from all others'),
     marked && h('li', {}, h('span', {}, `(${marked.mark})`), 'too few seeds for an interval'),
+    FLOORS.some((rows) => rows.length) && h('li', {}, h('span', {}, 'floor, fitted'), 'no network: the best floor is score 0; a fitted predictor is no floor'),
     sparkKey());
 }

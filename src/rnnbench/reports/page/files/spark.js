@@ -56,6 +56,15 @@ function spark(entry) {
   return h('span', { title: said || null }, node);
 }
 
+// A floor on the scale of the entries, which it does not move: beyond it, a point to where it lies.
+function floorSpark({ block, mean }) {
+  const range = scaleOf(block);
+  if (!range || !known(mean)) return '';
+  const [low, high] = range;
+  const mark = mean < low ? sparkCut(12, -1) : mean > high ? sparkCut(118, 1) : svg('circle', { class: 'dot', cx: sparkPlace(block, mean), cy: 9, r: 3 });
+  return drawing130(sparkBase(), mark);
+}
+
 // The scale of a block: its ends in numbers, and the floor where it lies between them.
 function sparkScale(block) {
   const range = scaleOf(block);

@@ -20,7 +20,8 @@ function sideways(content, name) {
 
 // columns: {name, value(row): what it sorts by, cell(row): a node or text, num, words, best: 'low' | 'high', title}.
 // groups: [{heading: nodes or null, rows, under(column): what a row below the heading shows}]: rows are sorted within
-// their group. open(row): what a click on a row does.
+// their group. beside: rows that are shown and sorted with these, at the end where nothing is sorted, as long as any of
+// these is shown; they are not filtered, counted or opened. open(row): what a click on a row does.
 function table({ columns, groups, caption, kind = '', open = null, look = null, sort = null, limit = ROWS }) {
   const state = { sort: sort === null ? null : { column: columns.findIndex((c) => c.name === sort), down: false }, pass: () => true, all: new Set() };
   const heads = columns.map((column, n) => h('th', { scope: 'col', class: [column.num && 'num', column.wideonly && 'wideonly'].filter(Boolean).join(' ') || null, title: column.title },
@@ -47,10 +48,10 @@ function table({ columns, groups, caption, kind = '', open = null, look = null, 
     }).map(([, , row]) => row);
   }
 
-  function line(row) {
-    const tr = h('tr', { class: [open && 'open', look && look(row)].filter(Boolean).join(' ') || null },
+  function line(row, isBeside) {
+    const tr = h('tr', { class: isBeside ? 'beside' : [open && 'open', look && look(row)].filter(Boolean).join(' ') || null },
       columns.map((column) => h('td', { 'data-name': column.name, class: [column.num && 'num', column.words && 'words', column.wideonly && 'wideonly', column.tight && 'tight'].filter(Boolean).join(' ') || null }, column.cell ? column.cell(row) : String(column.value(row) ?? ''))));
-    if (open) tr.addEventListener('click', (event) => { if (!String(getSelection())) open(row, event); });
+    if (open && !isBeside) tr.addEventListener('click', (event) => { if (!String(getSelection())) open(row, event); });
     return tr;
   }
 
@@ -69,10 +70,11 @@ function table({ columns, groups, caption, kind = '', open = null, look = null, 
       api.shown += rows.length;
       const part = state.all.has(n) ? rows : rows.slice(0, limit);
       const rest = rows.length - part.length;
+      const beside = new Set(group.beside);
       body.append(h('tbody', {},
         group.heading && h('tr', {}, h('th', { class: 'group', scope: 'rowgroup', colspan: columns.length }, group.heading)),
         group.under && h('tr', { class: 'under' }, columns.map((column) => h('td', { class: column.wideonly ? 'wideonly' : null }, group.under(column)))),
-        part.map(line),
+        ordered([...part, ...beside]).map((row) => line(row, beside.has(row))),
         rest > 0 && h('tr', {}, h('td', { colspan: columns.length }, h('button', { type: 'button', class: 'more', onclick: () => { state.all.add(n); fill(); } }, `Show ${rest.toLocaleString('en')} more`)))));
     });
     if (!api.shown) body.append(h('tbody', {}, h('tr', {}, h('td', { colspan: columns.length, class: 'muted' }, 'Nothing fits.'))));
