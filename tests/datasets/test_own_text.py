@@ -124,7 +124,7 @@ def literal(model, ids, S):
     return nats
 
 
-@pytest.mark.parametrize("cell", [LSTM, GRU])
+@pytest.mark.parametrize("cell", [LSTM, pytest.param(GRU, marks=pytest.mark.slow)])
 def test_evaluation_is_a_literal_loop_symbol_by_symbol(task, data, cell):
     model = network(task, cell)
     for split, ids, S in ((data.val, parts(task)[1], 10), (data.test, parts(task)[2], 1)):

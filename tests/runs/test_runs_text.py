@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 
 import pytest
@@ -44,9 +43,9 @@ def done(made, kept):
     return record, checkpoint.load(kept.folder(made.id) / checkpoint.BEST)
 
 
-def runs_whole(cell, novel, folder):
+def runs_whole(more, novel, folder):
     kept = store(folder)
-    made = on(novel, f"cell={cell}", "budget.updates=4", "budget.val_every=2")
+    made = on(novel, *more, "budget.updates=4", "budget.val_every=2")
     record, _ = done(made, kept)
     assert record["metrics"]["test/bpc"] == pytest.approx(record["metrics"]["test/loss"] / 0.6931471805599453, rel=1e-6)
     assert set(record["floors"]) == {"unigram", "bigram", "trigram"}  # bz2 needs no byte more for so short a test
@@ -65,17 +64,15 @@ def runs_whole(cell, novel, folder):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "cell", [*random.Random(8).sample([c for c in DENSE if ENTRIES[c].get("recurrent", True)], 1), "tcn"]
-)
-def test_a_listed_cell_runs_on_a_text(cell, novel, tmp_path):
-    runs_whole(cell, novel, tmp_path / "store")
+@pytest.mark.parametrize("more", [("cell=gru", "backend=native"), ("cell=tcn",)])
+def test_a_network_runs_on_a_text(more, novel, tmp_path):
+    runs_whole(more, novel, tmp_path / "store")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", DENSE)
 def test_every_listed_cell_runs_on_a_text(cell, novel, tmp_path):
-    runs_whole(cell, novel, tmp_path / "store")
+    runs_whole([f"cell={cell}"], novel, tmp_path / "store")
 
 
 @pytest.mark.integration
@@ -135,7 +132,7 @@ def test_killed_within_an_epoch_and_resumed_is_to_the_bit_the_unbroken_run(novel
     assert ends(killed.folder(made.id))[-1] == "ok"
 
 
-@pytest.mark.parametrize("way", ["backward", "bidirectional"])
+@pytest.mark.parametrize("way", [pytest.param("backward", marks=pytest.mark.slow), "bidirectional"])
 def test_a_network_that_sees_the_symbols_to_come_is_refused(novel, way):
     with pytest.raises(AxisRefused, match="would see the very steps"):
         on(novel, f"direction={way}")

@@ -113,6 +113,7 @@ def test_interrupted_and_resumed_is_to_the_bit_the_unbroken_run(task, data, back
     assert same(weights(without.model), weights(expected.model)) is ends, "the test could not fail"
 
 
+@pytest.mark.slow  # a whole run is killed in the tests of runs
 def test_killed_after_a_checkpoint_it_goes_on_from_there(task, data):
     whole, second = Hooks(), Hooks()
     expected = train(task, data, language_model(task), whole, checkpoint_seconds=0.0)

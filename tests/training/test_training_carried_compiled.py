@@ -12,7 +12,7 @@ from rnnbench.training.evaluate import evaluate
 
 pytestmark = [
     pytest.mark.compiler,
-    pytest.mark.integration,
+    pytest.mark.slow,
     pytest.mark.skipif(toolchain.find() is None, reason="there is no C compiler"),
 ]
 __all__ = ["data", "task"]  # fixtures
