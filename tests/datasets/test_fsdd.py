@@ -164,6 +164,7 @@ def test_wrong_options_are_refused(options: dict[str, object], sentence: str) ->
         FSDD(**options)
 
 
+@pytest.mark.integration
 def test_a_plan_reads_what_is_here_and_downloads_nothing(small: Path, offline: None) -> None:
     asked = ["dataset=fsdd", "tracker=none", "device=cpu"]
     before = prepare(asked)
@@ -181,6 +182,7 @@ def test_a_plan_reads_what_is_here_and_downloads_nothing(small: Path, offline: N
         prepare([*asked, "dataset.split=speaker", "dataset.test_speaker=yweweler"])
 
 
+@pytest.mark.integration
 def test_depth_covering_and_data_know_the_steps(small: Path, offline: None) -> None:
     as_tar(recordings(), small / fsdd.TAR)
     words = ["dataset=fsdd", "tracker=none", "device=cpu", "cell=tcn", "cell.kernel_size=2"]

@@ -58,6 +58,7 @@ def test_what_is_not_there_is_said_with_the_way_to_it(cache: Path, offline: None
             UEA(name)
 
 
+@pytest.mark.integration
 def test_a_plan_reads_a_set_that_is_here(cache: Path, offline: None) -> None:
     lay(cache, "Mine", ROWS[:16], ROWS[16:])
     words = ["dataset=uea", "tracker=none", "device=cpu"]

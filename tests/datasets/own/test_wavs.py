@@ -200,3 +200,11 @@ def test_one_file_written_in_two_ways_is_one(folder: Path) -> None:
 def test_a_table_beside_the_recordings_changes_nothing(folder: Path) -> None:
     (folder / "more.parquet").write_bytes(b"")
     assert reading(folder).reading.facts["sizes"] == [9, 1, 2]
+
+
+def test_more_energies_than_the_memory_has_room_for_are_refused(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(wavs, "machine_limit", lambda: 8 * 40 * (3 + 3))  # of 400 and 410 samples: 3 windows each
+    with pytest.raises(
+        BadInput, match=r"the energies of all recordings up to 2\.wav take more than half of this machi"
+    ):
+        reading(folder)

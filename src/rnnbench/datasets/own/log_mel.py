@@ -99,6 +99,10 @@ class LogMel:
         self.hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / self.window)
         self.filters = filters(rate, options.mels, self.size)
 
+    def steps(self, samples: int) -> int:
+        """T of so many samples, at least a window of them."""
+        return 1 + (samples - self.window) // self.hop
+
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """x: n samples, at least a window of them."""
         windows = np.lib.stride_tricks.sliding_window_view(x, self.window)[:: self.hop]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnbench.datasets.own import table
+from rnnbench.datasets.own.delimited import machine_limit
 from rnnbench.datasets.own.gathered import Sequences
 from rnnbench.datasets.own.log_mel import Audio, LogMel
 from rnnbench.datasets.own.sequence_tables import (
@@ -76,23 +77,31 @@ def as_sequences(
     """Recordings with their names as sequences of log-mel energies. Raises BadInput where their rates differ."""
     x, names, rates = [], [], []
     energies: dict[int, LogMel] = {}
+    left = machine_limit()
     for name, sound in sounds:
         if sound.rate not in energies and len(energies) < 2:  # a second rate is refused below, with how many have it
             energies[sound.rate] = LogMel(sound.rate, audio)
         names.append(name)
         rates.append(sound.rate)
         if len(energies) == 1:
-            x.append(_energies(name, sound, energies[sound.rate], audio))
+            x.append(_energies(name, sound, energies[sound.rate], audio, left))
+            left -= x[-1].nbytes
     _check_rates(names, rates)
     said = [f"{rates[0]} Hz mono, {audio.words()}"]
     return Sequences(x, labels, names, [f"mel {band}" for band in range(audio.mels)], groups, said=said, rate=rates[0])
 
 
-def _energies(name: str, sound: Sound, of: LogMel, audio: Audio) -> NDArray[np.float64]:
+def _energies(name: str, sound: Sound, of: LogMel, audio: Audio, left: int) -> NDArray[np.float64]:
+    """left: bytes that may still be taken. Raises BadInput on a recording that is too short, or one too many."""
     if len(sound.samples) < of.window:
         raise BadInput(
             f"{name} has {len(sound.samples):,} samples, fewer than a window of {of.window} ({audio.window_ms:g} ms at "
             f"{sound.rate} Hz): leave it out, or set a shorter dataset.audio.window_ms."
+        )
+    if 8 * audio.mels * of.steps(len(sound.samples)) > left:
+        raise BadInput(
+            f"the energies of all recordings up to {name} take more than half of this machine's memory: set a longer "
+            "dataset.audio.hop_ms, or take fewer."
         )
     return of(sound.samples)
 
