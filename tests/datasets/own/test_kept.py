@@ -186,3 +186,12 @@ def test_local_times_are_kept_in_utc(folder, path):
         found = table.read(path, options).columns["d"]
         assert found.offset
         assert str(found.values[0])[:16] == "2024-01-12T23:00"
+
+
+def test_data_that_was_handed_over_is_no_reading_and_stays(folder: Path) -> None:
+    for name in ("a" * 64 + "-1", "handed"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "0.npy").write_bytes(bytes(100))
+    (folder / "a-file").write_bytes(bytes(100))
+    kept.prune(folder, spare=folder / "none", most=0)
+    assert sorted(each.name for each in folder.iterdir()) == ["a-file", "handed"]

@@ -443,7 +443,7 @@ def test_numbers_that_are_all_the_same_or_overflow_are_refused(tmp_path: Path, s
     with pytest.raises(BadInput, match=r"all labels of train are 0\.1: nothing to learn"):
         sequences.read(options)
     np.savez(tmp_path / "data.npz", x=x, y=np.arange(30) * 1e300)
-    with pytest.raises(BadInput, match=r"the label of sequence \d+, .*, is too large to be computed with"):
+    with pytest.raises(BadInput, match=r"the label of sequence 29, 2\.9e\+301, is too large to be computed with"):
         sequences.read(options)
 
 

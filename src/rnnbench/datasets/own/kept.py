@@ -32,6 +32,7 @@ MOST = 10 * 1024**3  # bytes of all readings together
 UNFINISHED = 24 * 3600  # seconds after which a folder that is still being written was left behind
 
 NAME = "reading.json"
+HANDED = "handed"  # beside the readings: data that was handed over in memory (face/handed.py), which is no reading
 DTYPES = {"number": "<f8", "time": "<M8[ns]", "text": "<i4"}  # texts are numbers of their words
 ROWS = 2**40  # that a damaged file may not claim to exceed
 
@@ -219,7 +220,7 @@ def prune(folder: Path, spare: Path, most: int | None = None) -> None:
             if each.name.startswith("."):
                 if age > UNFINISHED:
                     shutil.rmtree(each, ignore_errors=True)
-            else:
+            elif each.name != HANDED and each.is_dir():
                 readings.append((age, sum(file.stat().st_size for file in each.iterdir()), each))
         total = sum(size for _, size, _ in readings)
         for _, size, each in sorted(readings, key=lambda reading: reading[0], reverse=True):

@@ -402,7 +402,7 @@ def _targets(
     with np.errstate(over="ignore"):
         y = numbers.astype(np.float32)[:, None]
     if not np.isfinite(y).all():
-        index = int((~np.isfinite(y)).argmax())
+        index = int(np.abs([float(label) for label in sequences.labels]).argmax())
         raise BadInput(
             f"the label of {sequences.names[index]}, {sequences.labels[index]}, is too large to be computed with: take "
             "another unit."
