@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ from rnnbench.runs.registry import config_dir
 from rnnbench.store.folder import Results
 from rnnbench.store.manifests import all_manifest_runs
 from rnnbench.sweeps import plan as sweeps_plan
-from rnnbench.sweeps.plan import experiment_grids, plan, write_manifest
+from rnnbench.sweeps.plan import default_name, experiment_grids, plan, write_manifest
 from rnnbench.sweeps.search.definition import define
 
 
@@ -288,3 +289,36 @@ def test_a_name_that_is_used_again_keeps_the_runs_of_its_other_grids(tmp_path):
 def test_sweeps_without_a_name_have_manifests_of_their_own(tmp_path):
     first, same, other = (write_manifest(plan([o]), tmp_path) for o in ("cell=rnn", "cell=rnn", "cell=gru"))
     assert first == same != other
+
+
+@pytest.mark.parametrize(
+    ("paths", "name"),
+    [
+        ("load.csv", "own_series_load"),
+        ("data/../load.2024.csv.gz", "own_series_load"),
+        ("lo ad (1).csv", "own_series_lo_ad_1"),
+        ("gr\u00f6\u00dfe.csv", "own_series_gr\u00f6\u00dfe"),
+        ("load.csv,heat.csv", "own_series_load_heat"),
+        ("...", "own_series"),
+        ("a" * 200, "own_series_" + "a" * 69),
+    ],
+)
+def test_a_sweep_on_a_users_file_is_called_so(paths, name):
+    assert default_name("own_series", ["dataset.horizon=2", f"dataset.path={paths}"]) == name
+    assert default_name(None, [f"dataset.path={paths}"]) is None
+
+
+@pytest.mark.integration
+def test_sweeps_on_several_files_do_not_share_a_manifest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"2024-{1 + n // 28:02}-{1 + n % 28:02},{n % 7}\n" for n in range(28 * 12))
+    asked = ["experiment=own_series", "dataset.freq=1D", "dataset.missing=forward"]
+    for name in ("load", "heat"):
+        Path(f"{name}.csv").write_text(f"ds,y\n{rows}")
+        rows += "2024-12-29,3\n"
+        words = [*asked, f"dataset.path={name}.csv"]
+        made = plan(words)
+        manifest = write_manifest(made, tmp_path)
+        assert manifest.stem == made.key == plan(words).key == f"own_series_{name}"
+        assert "earlier" not in json.loads(manifest.read_text())
+        assert plan(words, name="mine").key == "mine"

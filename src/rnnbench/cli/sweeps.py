@@ -29,7 +29,9 @@ def add(commands: Commands) -> None:
         epilog='Lists make the grid: cell=rnn,lstm "seed=range(5)".\n' + OVERRIDES + EXIT + "\n" + MORE_EXIT,
     )
     sweep.add_argument("overrides", nargs="*", metavar="key=value[,value...]")
-    sweep.add_argument("--name", help="the sweep's name: W&B group and manifest (default: the experiment's)")
+    sweep.add_argument(
+        "--name", help="the sweep's name: W&B group and manifest (default: the experiment's, and the file's)"
+    )
     sweep.add_argument("--retry-failed", action="store_true", help="do failed runs again; old records are set aside")
     sweep.add_argument("--dry-run", action="store_true", help="show what would be run, and run nothing (rnnbench plan)")
     stale_options(sweep, "do their runs again; old records are set aside").add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import re
 import shlex
 from collections import Counter
@@ -26,6 +27,8 @@ from rnnbench.store.manifests import Experiment, Manifest, SkippedCells, all_run
 from rnnbench.store.store import write_atomic
 from rnnbench.tracking import make_tracker
 
+FILE = "dataset.path"  # the option that names a user's file
+LONGEST_NAME = 80  # of a sweep that nobody has named
 ONE_BACKEND = "eager"  # what every cell has, on every machine
 
 
@@ -43,7 +46,7 @@ class Skipped:
 
 @dataclass
 class Plan:
-    """A sweep's jobs, each once and in order, and its skipped cells. name: of the experiment, or what --name says.
+    """A sweep's jobs, each once and in order, and its skipped cells. name: what --name says, else of `default_name`.
 
     asked: the command, where it is none of `rnnbench sweep`. elsewhere: other machines do the runs. leveled: the
     backends that the arms of its ablation would have had, had they not been given one.
@@ -108,7 +111,7 @@ def plan(overrides: Sequence[str], *, name: str | None = None, elsewhere: bool =
     if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
         raise BadInput(f"a sweep's name is letters, digits, '_', '.' and '-', not {name!r}: its manifest is named so.")
     grids, experiment = _grids(overrides)
-    made = Plan(name or experiment, tuple(overrides), elsewhere=elsewhere)
+    made = Plan(name or default_name(experiment, overrides), tuple(overrides), elsewhere=elsewhere)
     if experiment is not None:
         made.ablation = registry.read("experiment", experiment).get("ablation")
     _fill(made, grids)
@@ -118,6 +121,23 @@ def plan(overrides: Sequence[str], *, name: str | None = None, elsewhere: bool =
         raise BadInput("this sweep is empty: one of its lists has no values.")
     check_trackers(made.jobs)
     return made
+
+
+def default_name(experiment: str | None, overrides: Sequence[str]) -> str | None:
+    """What a sweep is called where nobody says: as its experiment, and the user's files that it reads.
+
+    `own_series_load` of load.csv, so that sweeps of one experiment on several files do not share a manifest. None of a
+    sweep without an experiment.
+    """
+    paths = [override for override in overrides if key_of(override) == FILE]
+    if experiment is None or not paths:
+        return experiment
+    values = [last_value(one, FILE) for one in expand(paths[-1:])]
+    stems = [
+        Path(os.path.abspath(value)).name.partition(".")[0] for value in values if isinstance(value, str) and value
+    ]
+    words = [re.sub(r"[^\w-]+", "_", stem).strip("_") for stem in stems]
+    return "_".join([experiment, *filter(None, dict.fromkeys(words))])[:LONGEST_NAME]
 
 
 def _fill(made: Plan, grids: Sequence[Sequence[str]]) -> None:
