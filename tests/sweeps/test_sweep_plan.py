@@ -303,7 +303,10 @@ def test_sweeps_without_a_name_have_manifests_of_their_own(tmp_path):
         ("a" * 200, "own_series_" + "a" * 69),
     ],
 )
-def test_a_sweep_on_a_users_file_is_called_so(paths, name):
+def test_a_sweep_on_a_users_file_is_called_so(paths, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in ("load.csv", "heat.csv"):  # a comma parts files that are there
+        Path(file).touch()
     assert default_name("own_series", ["dataset.horizon=2", f"dataset.path={paths}"]) == name
     assert default_name(None, [f"dataset.path={paths}"]) is None
 
