@@ -1,7 +1,7 @@
 """Sets of the UEA and UCR archives of time series classification by name, each with its official test set.
 
 Dau et al. 2019, "The UCR time series archive"; Bagnall et al. 2018, "The UEA multivariate time series classification
-archive". Some come by download, known by their sha256; the files of any other may be laid into the cache folder.
+archive". Those that come by download, known by their sha256; the files of any other are a user's own (own_sequences).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from rnnbench.datasets.base.fetch import RemoteFile, cache_folder, fetch
+from rnnbench.datasets.base.fetch import RemoteFile, fetch
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.own import kept_sequences, sequences, ts_files
 from rnnbench.datasets.own.gathered import joined
 from rnnbench.datasets.own.sequences import Found
-from rnnbench.errors import BadInput, MissingData, shown
+from rnnbench.errors import BadInput, shown
 from rnnbench.store.content import SHOWN, path_hash
 
 FOLDER, PARTS = "uea_ucr", ("TRAIN", "TEST")
@@ -99,18 +99,14 @@ def read(name: str, options: Mapping[str, Any]) -> Found:
 
 
 def files(name: str) -> tuple[Path, Path]:
-    """NAME_TRAIN.ts and NAME_TEST.ts of the cache folder."""
-    if name in KNOWN:
-        train, test = map(fetch, remote_files(name))
-        return train, test
-    folder = cache_folder() / FOLDER
-    train, test = (folder / f"{name}_{part}.ts" for part in PARTS)
-    for path in (train, test):
-        if not path.is_file():
-            raise MissingData(
-                f"{path} is missing, and {name} is none of the sets that are downloaded ({', '.join(KNOWN)}): unpack "
-                f"its two .ts files there, from {ARCHIVE.format(name)} if the archive has it."
-            )
+    """NAME_TRAIN.ts and NAME_TEST.ts of the cache folder. Raises BadInput on a set that is not known by its sha256."""
+    if name not in KNOWN:
+        known = ", ".join(KNOWN)
+        raise BadInput(
+            f"{shown(name)} is none of the sets that are downloaded ({known}): unpack its two .ts files from "
+            f"{ARCHIVE.format(name)} and use dataset=own_sequences dataset.path={name}_TRAIN.ts."
+        )
+    train, test = map(fetch, remote_files(name))
     return train, test
 
 
