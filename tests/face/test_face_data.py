@@ -44,6 +44,16 @@ def test_a_file_is_read_as_what_it_looks_like(load):
     assert any(line.startswith("load.csv: 400 rows") for line in planned.remarks)
 
 
+def test_the_command_has_a_batch_that_train_can_fill():
+    Path("verse.txt").write_text("to be or not to be " * 60)
+    assert rnnbench.read_data("verse.txt").command == (
+        "rnnbench sweep experiment=own_text dataset.path=verse.txt budget.batch_size=17"
+    )
+    assert rnnbench.read_data("verse.txt", bptt=32).command.endswith(" dataset.bptt=32"), "33 chunks for 32 streams"
+    planned = rnnbench.plan(rnnbench.read_data("verse.txt").command.removeprefix("rnnbench sweep "))
+    assert planned.todo == 12
+
+
 def test_it_can_be_read_as_another_and_says_so(load):
     with pytest.raises(BadInput, match=r"none is called id: dataset.id= names yours\.$"):
         rnnbench.read_data(load, dataset="own_sequences")

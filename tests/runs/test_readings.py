@@ -128,3 +128,23 @@ def test_planning_reads_without_torch():
     jobs, line, torch = json.loads(done.stdout)
     assert (jobs, torch) == (12, False)
     assert line.startswith("load.csv: 336 rows, daily")
+
+
+def test_a_batch_larger_than_train_is_refused_while_it_is_planned():
+    Path("verse.txt").write_text(
+        "to be or not to be " * 60
+    )  # 1,140 characters: 1,026 of train, of which 1,025 are predicted
+    text = ["dataset=own_text", "dataset.path=verse.txt", "cell=gru", "tracker=none", "device=cpu"]
+    assert prepare([*text, "budget.batch_size=17"]).id
+    with pytest.raises(BadInput, match=r"^train has 17 chunks, fewer than budget.batch_size=18: set .*=17 or less\.$"):
+        prepare([*text, "budget.batch_size=18"])
+    with pytest.raises(BadInput, match="train has 33 chunks"):
+        plan([*text, "dataset.bptt=32", "budget.batch_size=34"])
+
+    rows = "".join(f"{2000 + n},{n % 5}\n" for n in range(100))
+    table("years.csv", f"ds,y\n{rows}")
+    years = [*READS, "dataset.path=years.csv", "cell=gru", "dataset.input_steps=4", "dataset.horizon=2"]
+    windows = 68 - 6 + 1  # of 96 rows beside two gaps train has 96 - 9 - 19
+    assert prepare([*years, f"budget.batch_size={windows}"]).id
+    with pytest.raises(BadInput, match=f"train has {windows} windows"):
+        prepare([*years, f"budget.batch_size={windows + 1}"])

@@ -125,10 +125,21 @@ def look(path: str | None, words: Sequence[str], dataset: str | None = None, bec
     assert reading is not None  # it has a reader, and was fetched
     experiment = f"own_{readers.kind(meta['reader'])}"
     words = [f"experiment={experiment}", *([] if chosen == experiment else [f"dataset={chosen}"]), *asked]
+    batch_size = _batch_size(experiment, config["budget"]["batch_size"])
+    if (train := readings.trained_on(meta["reader"], reading)) is not None and train < batch_size:
+        words.append(f"budget.batch_size={train}")
     command = shlex.join(["rnnbench", "sweep", *words])
     return ReadData(
         chosen, "" if named is not None else because, reading.lines, reading.warnings, reading.facts, command
     )
+
+
+def _batch_size(experiment: str, default: int) -> int:
+    """The batch of an experiment; default: of one that names none."""
+    from rnnbench.runs.compose import last_value
+    from rnnbench.sweeps.plan import experiment_grids
+
+    return int(last_value(experiment_grids(experiment)[0], "budget.batch_size") or default)
 
 
 def of_dataset(word: str) -> str:

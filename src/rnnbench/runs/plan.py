@@ -69,7 +69,9 @@ def prepare(overrides: Sequence[str], *, group: str | None = None, elsewhere: bo
     options = axes.differences(config, _reference(config, picked))
     options = {k: v for k, v in options.items() if k in given or not _follows(k, picked)}
     config = own_files.with_content(config)
-    readings.of(config)  # wherever it runs: its file is here, for the id is of its content
+    reading = readings.of(config)  # wherever it runs: its file is here, for the id is of its content
+    if reading is not None:
+        readings.check_batch(config, reading)
     if not elsewhere:  # after all that is refused anywhere
         backends.check_compiler(config)
     asked_for = tuple(map(typed_paths.as_hydra_reads, overrides))  # a list of files is one only where they are

@@ -7,14 +7,17 @@ content, however many runs are planned on it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rnnbench.datasets.base.reading import Reading
+from rnnbench.errors import BadInput
 from rnnbench.store.config import Config
 from rnnbench.store.record import canonical
 
 KEPT = 256  # readings of this process
+TRAINED_ON = {"series": "windows", "sequences": "sequences", "text": "chunks"}  # by kind: what a batch is made of
 _kept: dict[str, Reading] = {}
 
 
@@ -40,6 +43,33 @@ def of(config: Config, *, fetch: bool = False) -> Reading | None:
             _kept.clear()
         _kept[key] = found
     return _kept[key]
+
+
+def trained_on(reader: str, reading: Reading) -> int | None:
+    """How many windows, sequences or chunks train has; None where the reading does not say."""
+    from rnnbench.datasets.own import readers
+
+    facts, kind = reading.facts, readers.kind(reader)
+    sizes = facts.get("windows" if kind == "series" else "sizes")
+    if sizes is None:
+        return None
+    if kind == "text":
+        predicted = sizes[0] - 1  # every symbol but the first
+        return math.ceil(predicted / facts["bptt"])
+    return int(sizes[0])
+
+
+def check_batch(config: Config, reading: Reading) -> None:
+    """Raises BadInput where an update asks for more than there is to train on."""
+    from rnnbench.datasets.own import readers
+
+    reader, batch_size = config["dataset"]["meta"]["reader"], config["budget"]["batch_size"]
+    train = trained_on(reader, reading)
+    if train is not None and train < batch_size:
+        raise BadInput(
+            f"train has {train:,} {TRAINED_ON[readers.kind(reader)]}, fewer than budget.batch_size={batch_size}: "
+            f"set budget.batch_size={train} or less."
+        )
 
 
 def lines(configs: Iterable[Config], *, fetch: bool = False) -> list[str]:
