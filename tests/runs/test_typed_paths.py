@@ -129,6 +129,19 @@ def test_options_that_are_no_files_are_hydras():
     assert typed_paths.as_hydra_reads("seed=range(3)") == "seed=range(3)"
 
 
+def test_a_text_that_hydra_refuses_is_answered_as_it_is_to_be_typed():
+    refused = "dataset.target=Umsatz (€)"
+    with pytest.raises(BadInput) as caught:
+        compose(["dataset=own_series", refused])
+    _, _, advice = str(caught.value).rpartition("as one text: ")
+    (typed,) = shlex.split(advice.removesuffix(")."))
+    assert compose(["dataset=own_series", typed])[0]["dataset"]["target"] == "Umsatz (€)"
+    with pytest.raises(BadInput, match=r"a text in a list as in 'key=\[\"a \(b\)\",c\]'"):
+        compose(["dataset=own_series", "dataset.future=[Kunden (neu)]"])
+    listed, _ = compose(["dataset=own_series", 'dataset.future=["a (b)",c]'])
+    assert listed["dataset"]["future"] == ["a (b)", "c"]
+
+
 def test_a_users_own_dataset_names_its_files(user_dir):
     user_dir("dataset/reader.yaml", "meta: {name: reader, files: [clips]}\nclips: null\n")
     typed_paths.forget()

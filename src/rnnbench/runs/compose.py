@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
@@ -47,7 +48,16 @@ def _parse(text: str) -> Override:
         return OverridesParser.create().parse_override(text)
     except (HydraException, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise BadInput(f"cannot read {text!r}: {first} (quote what the shell or Hydra may take for itself).") from None
+        raise BadInput(f"cannot read {text!r}: {first} ({_quoting(text)}).") from None
+
+
+def _quoting(text: str) -> str:
+    """How an override is to be typed that Hydra's grammar refuses, where its value is one text or a list of texts."""
+    key, _, value = text.partition("=")
+    if not value or any(sign in value for sign in "[]{}'\",\\"):
+        return "quote what the shell or Hydra may take for itself, a text in a list as in 'key=[\"a (b)\",c]'"
+    typed = f'{key}="{value}"'
+    return f"as one text: {shlex.quote(typed)}"
 
 
 def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
