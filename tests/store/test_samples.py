@@ -177,3 +177,9 @@ def test_what_is_compared_are_the_items_and_no_predictions():
     assert not kept.classes().same_items(kept.classes(size=4))
     assert not kept.values().same_items(replace(kept.values(), items=np.arange(1, 51)))
     assert not kept.text().same_items(replace(kept.text(), prompt="Or not"))
+
+
+def test_printed_they_are_one_line():
+    assert repr(kept.series("abc")).startswith("<Series of run abc: origins ")
+    for kind in kept.ALL:
+        assert len(repr(kept.ALL[kind]("abc"))) < 300

@@ -85,6 +85,10 @@ class Frames:
     truth: Bytes
     prediction: Bytes
 
+    def __repr__(self) -> str:
+        """What there is, not every number."""
+        return _named(self)
+
     def about(self) -> dict[str, Any]:
         """Its texts and numbers, as JSON has them."""
         return {"scale": asdict(self.scale)}
@@ -143,6 +147,10 @@ class Series:
     truth: Floats
     prediction: Floats
     floors: Floats
+
+    def __repr__(self) -> str:
+        """What there is, not every number."""
+        return _named(self)
 
     def about(self) -> dict[str, Any]:
         """Its texts and numbers, as JSON has them."""
@@ -206,6 +214,10 @@ class Classes:
     predicted: Places
     probability: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        """What there is, not every number."""
+        return _named(self)
+
     def about(self) -> dict[str, Any]:
         """Its texts and numbers, as JSON has them."""
         return {"labels": list(self.labels)}
@@ -253,6 +265,10 @@ class Values:
     truth: Floats
     prediction: Floats
 
+    def __repr__(self) -> str:
+        """What there is, not every number."""
+        return _named(self)
+
     def about(self) -> dict[str, Any]:
         """Its texts and numbers, as JSON has them."""
         return {"columns": list(self.columns)}
@@ -295,6 +311,10 @@ class Steps:
     lengths: Places
     truth: Bytes
     prediction: Bytes
+
+    def __repr__(self) -> str:
+        """What there is, not every number."""
+        return _named(self)
 
     def about(self) -> dict[str, Any]:
         """Its texts and numbers, as JSON has them."""
@@ -355,6 +375,13 @@ class Text:
     def same_items(self, other: Samples) -> bool:
         """Whether both go on after the same prompt, drawn in the same way."""
         return isinstance(other, Text) and (self.prompt, self.how) == (other.prompt, other.how)
+
+
+def _named(samples: Samples) -> str:
+    """The kind, the run, and each array with its shape, for whoever prints it."""
+    shapes = {name: getattr(samples, name).shape for name in samples.arrays}
+    arrays = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
+    return f"<{type(samples).__name__} of run {samples.run}: {arrays}>"
 
 
 Samples = Frames | Series | Classes | Values | Steps | Text
