@@ -100,6 +100,18 @@ def test_a_matrix_has_what_can_be_read_of_so_many_classes(size):
     assert axes.images[0].get_array()[0].sum() == pytest.approx(1)
 
 
+@pytest.mark.integration  # draws
+@pytest.mark.parametrize(("rows", "size"), [(1, 3), (1, 8), (2, 3)])
+def test_few_matrices_stand_at_the_left_with_all_their_names(rows, size):
+    figure = drawn(sheet("classes", rows=rows, size=size))
+    figure.canvas.draw()
+    first, width = figure.axes[0], figure.bbox.width
+    assert first.get_window_extent().x0 < width / 8
+    assert first.xaxis.label.get_window_extent().y0 > 0, "whole"
+    bar, last = figure.axes[-1], figure.axes[rows - 1]
+    assert 0 < bar.get_window_extent().x0 - last.get_window_extent().x1 < width / 8, "the bar is beside the last"
+
+
 def test_the_worst_items_are_a_table():
     rows = list(csv.DictReader(io.StringIO(worst_csv(sheet("classes")))))
     assert [row["item"] for row in rows] == ["7", "2", "7", "2"]

@@ -33,7 +33,7 @@ def confusion(sheet: Sheet) -> Figure:
     rows = sheet.of(Classes)
     labels = [_cut(label) for label in rows[0][1].labels]
     K = len(labels)
-    wide = _panels_in_a_row(K, len(rows))
+    wide = _panels_in_a_row(K)
     high = math.ceil(len(rows) / wide)
     side = WIDTH / wide
     letters = max(map(len, labels)) if K <= WITH_NAMES else 4
@@ -42,21 +42,24 @@ def confusion(sheet: Sheet) -> Figure:
     grid = below.subplots(high, wide, squeeze=False)
     for n, axes in enumerate(grid.flat):
         if n >= len(rows):
-            axes.set_visible(False)
+            axes.set_axis_off()
             continue
         row, samples = rows[n]
         image = _matrix(axes, samples.counts, labels)
         axes.set_title(f"{row.label}\n{row.note}", fontsize=9, loc="left")
-    bar = below.colorbar(image, ax=grid, shrink=0.8 / high, anchor=(0.0, 1.0), aspect=25, pad=0.01, format="{x:.0%}")
+    shown = grid[:, : min(wide, len(rows))]  # not beside empty places
+    bar = below.colorbar(image, ax=shown, shrink=0.8 / high, anchor=(0.0, 1.0), aspect=25, pad=0.01, format="{x:.0%}")
+    for axes in grid.flat:  # the bar moved them to the right; at the bottom of their place names below have room
+        axes.set_anchor("SW")
     bar.set_label("share of the true class", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     return figure
 
 
-def _panels_in_a_row(classes: int, panels: int) -> int:
-    most = 3 if classes <= 6 else 2 if classes <= 16 else 1
-    return min(most, panels)
+def _panels_in_a_row(classes: int) -> int:
+    """So many have room; a matrix keeps its size, however few there are, and the first one stands at the left."""
+    return 3 if classes <= 6 else 2 if classes <= 16 else 1
 
 
 def _matrix(axes: Axes, counts: NDArray[np.int64], labels: list[str]) -> Any:
