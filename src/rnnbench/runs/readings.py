@@ -54,8 +54,8 @@ def trained_on(reader: str, reading: Reading) -> int | None:
     if sizes is None:
         return None
     if kind == "text":
-        predicted = sizes[0] - 1  # every symbol but the first
-        return math.ceil(predicted / facts["bptt"])
+        predicted: int = sizes[0] - 1  # every symbol but the first
+        return math.ceil(predicted / int(facts["bptt"]))
     return int(sizes[0])
 
 
