@@ -25,6 +25,12 @@ def frame(rows: int = 400) -> pd.DataFrame:
     return pd.DataFrame({"date": times, "load": np.sin(hours / 4) + 0.01 * (hours % 7), "temp": hours % 24 / 3.0})
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Files of these tests lie in a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def load():
     frame().to_csv("load.csv", index=False)

@@ -47,7 +47,8 @@ class DatasetMeta(TypedDict):
 
     files: which of its options name files or folders of the user's. content: of these options that are set, the sha256
     of what lies there (`store.content`); put in when a run is planned, part of its id in place of the paths.
-    reader: which of `datasets.own.readers` reads them, while a run is planned already.
+    reader: which of `datasets.own.readers` reads them, while a run is planned already. share: false keeps its values
+    out of published sets.
     """
 
     name: str
@@ -59,6 +60,7 @@ class DatasetMeta(TypedDict):
     causal: NotRequired[bool]
     files: NotRequired[list[str]]
     reader: NotRequired[str]
+    share: NotRequired[bool]
     content: NotRequired[dict[str, str]]
 
 
