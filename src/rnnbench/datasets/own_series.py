@@ -215,8 +215,10 @@ class OwnSeries(Task):
         rows = place[:, 0]
         part = place[:, 1] if place.shape[1] > 1 else torch.zeros_like(rows)
         window = values[rows[:, None] + torch.arange(-L, H, device=rows.device)]  # B L+H F
-        targets, past = window[..., :C], window[:, :L, C : C + len(self.series.past)]
-        ahead = window[:, H:, C + len(self.series.past) :]  # what is known of H rows later
+        known_from = C + len(self.series.past)  # columns: the targets, past ones, those that are known ahead
+        targets = window[..., :C]
+        past = window[:, :L, C:known_from]
+        ahead = window[:, H:, known_from:]  # at each step what is known of H rows later
         level = targets[:, L - 1 : L] if self.options.anchor == "last" else torch.zeros_like(targets[:, :1])
         seen = targets[:, :L] - level
         y = targets[:, L:] - self.anchor(rows)

@@ -229,27 +229,51 @@ class Written(Shown):
     def samples(self, run: str, network: Network) -> Samples | None:
         """The prompt and what the network goes on with."""
         asked, found = text.sample(self.task.options.sample), self.task.read.text
-        seen = list(self.task.read.prompt)
+        prompt = list(self.task.read.prompt)
+        going_on = _GoingOn(network, prompt, self.task.options.seen_before)
         rng = np.random.default_rng(derive(0, "sample", run))
         drawn: list[int] = []
-        state, written = None, 0
-        x = torch.tensor([seen], device=network.device)
-        recurrent = True
+        written = 0
         while written < asked.characters:
-            if recurrent:
-                try:
-                    prediction, state = network.step(x, state)
-                except ValueError:  # it carries no state
-                    recurrent = False
-            if not recurrent:
-                before = (seen + drawn)[-self.task.options.seen_before - 1 :]
-                prediction = network(Batch(torch.tensor([before], device=network.device), torch.empty(0)))
-            symbol = drawn_from(prediction[0, -1], asked.temperature, rng.random())
+            symbol = drawn_from(going_on.logits(), asked.temperature, rng.random())
+            going_on.add(symbol)
             drawn.append(symbol)
             written += len(found.symbols[symbol]) + 1 if found.tokens == "words" else 1
-            x = torch.tensor([[symbol]], device=network.device)
-        prompt, sample = (words_of(found.tokens, [found.symbols[n] for n in part]) for part in (seen, drawn))
-        return TextSamples(run, prompt, sample, f"temperature {asked.temperature:g}")
+        given, made = (words_of(found.tokens, [found.symbols[n] for n in part]) for part in (prompt, drawn))
+        return TextSamples(run, given, made, f"temperature {asked.temperature:g}")
+
+
+class _GoingOn:
+    """What a network predicts after a text that grows by a symbol at a time.
+
+    context: the symbols before the last one that a network without a state is given.
+    """
+
+    def __init__(self, network: Network, prompt: list[int], context: int) -> None:
+        self.network, self.context = network, context
+        self._symbols = list(prompt)
+        self._unread = list(prompt)  # what the state has not seen yet
+        self._state: Any = None
+        self._has_state = True
+
+    def add(self, symbol: int) -> None:
+        """The text goes on with this symbol."""
+        self._symbols.append(symbol)
+        self._unread = [symbol]
+
+    def logits(self) -> Tensor:
+        """What comes after the text, V. Asked once after each symbol."""
+        if self._has_state:
+            try:
+                prediction, self._state = self.network.step(self._as_row(self._unread), self._state)
+                return prediction[0, -1]
+            except ValueError:  # it carries no state
+                self._has_state = False
+        last = self._symbols[-self.context - 1 :]
+        return self.network(Batch(self._as_row(last), torch.empty(0)))[0, -1]
+
+    def _as_row(self, symbols: list[int]) -> Tensor:
+        return torch.tensor([symbols], device=self.network.device)
 
 
 def drawn_from(logits: Tensor, temperature: float, at: float) -> int:
