@@ -16,7 +16,7 @@ from rnnbench.store.record import KEYS, SCHEMA_VERSION
 from rnnbench.store.store import Store
 
 # Datasets whose vocabulary, columns or classes lie in a file that may not be here.
-OF_FILES = ("own_", "fsdd", "ptb", "shakespeare", "uea")
+OF_FILES = ("own_", "etth1", "fsdd", "ptb", "shakespeare", "uea")
 SMALL = ("hidden_size=4", "tracker=none", "device=cpu", "budget=smoke")
 OWN_CELL = "from rnnbench.nn import RNN\n\n\nclass Quiet(RNN):\n    pass\n"
 OWN_YAML = """\

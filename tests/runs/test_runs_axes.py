@@ -19,7 +19,7 @@ ENTRIES = {name: registry.read("cell", name)["meta"] for name in registry.choice
 CELLS = {name: meta for name, meta in ENTRIES.items() if meta.get("recurrent", True)}
 DENSE = [name for name, meta in CELLS.items() if meta["operator"] == "dense"]
 # Datasets whose vocabulary, columns or classes lie in a file that may not be here.
-OF_FILES = ("own_", "fsdd", "ptb", "shakespeare", "uea")
+OF_FILES = ("own_", "etth1", "fsdd", "ptb", "shakespeare", "uea")
 FRAMES = ("cell=convlstm", "dataset=moving_digits")
 PEEPHOLES = {name: registry.read("peephole", name) for name in registry.choices("peephole")}
 

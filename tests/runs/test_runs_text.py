@@ -158,8 +158,8 @@ def test_the_penn_treebanks_files_are_a_part_of_the_id(tmp_path, monkeypatch):
         run.attempt(job("dataset=ptb"), store(tmp_path / "store"))
     (tmp_path / "ptb").mkdir()
     for name in ("train", "valid", "test"):
-        (tmp_path / "ptb" / f"ptb.{name}.txt").write_text(" no it was n't black monday \n" * 60)
+        (tmp_path / "ptb" / f"ptb.{name}.txt").write_text(" no it was n't black monday \n" * 600)
     first = job("dataset=ptb")
     assert set(first.config["dataset"]["meta"]["content"]) == {"path", "val_path", "test_path"}
-    (tmp_path / "ptb" / "ptb.test.txt").write_text(" it was black monday \n" * 60)
+    (tmp_path / "ptb" / "ptb.test.txt").write_text(" it was black monday \n" * 600)
     assert job("dataset=ptb").id != first.id
