@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 from pathlib import Path
@@ -90,3 +91,25 @@ def test_the_words_of_refusal_on_the_page_are_the_code_s():
     ):  # fmt: skip
         assert words in text
         assert words in code
+
+
+def boards_row(name: str) -> dict[str, str]:
+    """A published set's results by cell, with the best trivial forecast and what was fitted."""
+    with (ROOT / "results" / "published" / name / "leaderboard.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = {row["label"].split()[0]: row["result"] for row in rows if row["settings"] == "default"}
+    for kind, heading in (("floor", "best trivial"), ("fitted", "fitted")):
+        first = next(row for row in rows if row["settings"] == kind)  # the best one: a block is sorted
+        found[heading] = f"{first['result']} ({first['label'].removeprefix(f'{kind}: ')})"
+    return found
+
+
+def test_what_networks_reach_on_real_data_is_published():
+    page = (ROOT / "docs" / "data.md").read_text()
+    head, _, *rows = re.search(r"<!-- published -->\n(.*?)\n<!-- end -->", page, re.S)[1].splitlines()
+    columns = [cell.strip() for cell in head.strip("|").split("|")][1:]
+    assert [re.search(r"\[(\w+)\]", row)[1] for row in rows] == ["etth1", "shakespeare", "quickstart_forecast"]
+    for row in rows:
+        first, *cells = [cell.strip() for cell in row.strip("|").split("|")]
+        published = boards_row(re.search(r"\[(\w+)\]", first)[1])
+        assert cells == [published.get(column, "-") for column in columns]
