@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench import toolchain
-from rnnbench.bench.gate import write_film
+from rnnbench.bench.gate import write_files
 from rnnbench.runs import registry
 from rnnbench.runs.plan import prepare
 from rnnbench.store.published import published_in, read_published
@@ -43,11 +43,11 @@ def test_every_record_has_the_id_of_its_config(name):
 def test_every_entrys_command_asks_for_the_id_it_had(name, tmp_path, monkeypatch):
     """One run of each entry: the seed is the only other thing in an id, and the test above is over all of them.
 
-    The film that the baseline reads is written anew: its content is part of the id. Of records of before that only the
+    The files that the baseline reads are written anew: their content is part of the id. Of records of before that only the
     path is, so their ids have moved. Whether there is a compiler is as it was for the record, for backend=auto asks.
     """
     monkeypatch.chdir(tmp_path)
-    write_film(Path("build/gate/film.npy"))
+    write_files(Path("build/gate"))
     entries = {}
     for record in read_published(PUBLISHED[name]):
         words = tuple(word for word in asked(record) if not word.startswith("seed="))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import begin, filled, planned, record
 
 from rnnbench import toolchain
-from rnnbench.bench.gate import write_film
+from rnnbench.bench.gate import film
 from rnnbench.errors import BadInput
 from rnnbench.runs.plan import prepare
 from rnnbench.store.record import run_id
@@ -103,7 +104,7 @@ BASE = prepare(["cell=lstm", "dataset=digits"]).config
 
 def test_what_is_in_a_file_counts_and_its_path_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_film(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", film())
     (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes())
     words = ["dataset=own_frames", "cell=convrnn"]
     a, b = (prepare([*words, f"dataset.path={name}.npy"]).config for name in "ab")

@@ -7,12 +7,13 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_up import filled, planned, record
 from sweeping import LAB, call
 
-from rnnbench.bench.gate import write_film
+from rnnbench.bench.gate import film
 from rnnbench.errors import BadInput
 from rnnbench.runs import attempts, own_source, registry, vouched
 from rnnbench.runs.source_hash import source_hash
@@ -133,7 +134,7 @@ def test_odd_notes_on_modules_make_nothing_stale_and_stop_nobody():
 
 def test_a_record_of_before_its_id_told_the_content_of_files_is_stale(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_film(Path("film.npy"))
+    np.save("film.npy", film())
     made = plan(["dataset=own_frames", "cell=convrnn", "dataset.path=film.npy", "budget=smoke"])
     job = made.jobs[0]
     assert not is_stale(job)
