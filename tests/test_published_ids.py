@@ -43,8 +43,9 @@ def test_every_record_has_the_id_of_its_config(name):
 def test_every_entrys_command_asks_for_the_id_it_had(name, tmp_path, monkeypatch):
     """One run of each entry: the seed is the only other thing in an id, and the test above is over all of them.
 
-    The files that the baseline reads are written anew: their content is part of the id. Of records of before that only
-    the path is, so their ids have moved. Whether there is a compiler is as it was for the record, for backend=auto asks.
+    The files that the baseline reads are written anew: their content is part of the id. Of records of before that
+    only the path is, so their ids have moved. Whether there is a compiler is as it was for the record, for
+    backend=auto asks.
     """
     monkeypatch.chdir(tmp_path)
     write_files(Path("build/gate"))
