@@ -29,7 +29,7 @@ SELECTING = {
     "leaderboard": "leaderboard NAME", "tables": "tables NAME", "compare": "compare NAME NAME",
     "report": "report NAME", "serve": "serve --port 0 NAME", "wandb tables": "wandb tables NAME",
 }  # fmt: skip
-ANY = SELECTING | {"wandb push": "wandb push NAME", "frames": "frames NAME"}
+ANY = SELECTING | {"wandb push": "wandb push NAME", "frames": "frames NAME", "predictions": "predictions NAME"}
 STUDIES = {"ablation": "ablation --no-figures NAME", "search": "search --no-figures NAME"}
 ONE_RUN = {"show": "show NAME", "diff": "diff NAME NAME"}
 SWEEPS = {"status": "status NAME", "retry": "retry NAME", "publish": "publish new --sweep NAME", "stop": "stop NAME"}
@@ -176,7 +176,9 @@ def test_every_command_takes_a_name_in_every_meaning(call, command, meaning):
         assert said.err.count("\n") == 1
     else:
         assert said.code == 0, said.err
-        assert "damaged" not in said.err, "what was not asked for is in nobody's way"
+        # Of a whole store predictions asks for every run, and the trials here are made up, without a network.
+        if not (command == "predictions" and meaning in ("path of a store", "path of its runs")):
+            assert "damaged" not in said.err, "what was not asked for is in nobody's way"
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "tables", "report", "wandb push", "wandb tables", "status"])

@@ -166,7 +166,7 @@ def test_wrong_options_are_refused(options: dict[str, object], sentence: str) ->
 
 @pytest.mark.integration
 def test_a_plan_reads_what_is_here_and_downloads_nothing(small: Path, offline: None) -> None:
-    asked = ["dataset=fsdd", "tracker=none", "device=cpu"]
+    asked = ["dataset=fsdd", "tracker=none", "device=cpu", "budget.batch_size=8"]
     before = prepare(asked)
     assert readings.of(before.config) is None, "its archive is still to be downloaded"
     with pytest.raises(MissingData, match="could not be downloaded"):
@@ -185,12 +185,14 @@ def test_a_plan_reads_what_is_here_and_downloads_nothing(small: Path, offline: N
 @pytest.mark.integration
 def test_depth_covering_and_data_know_the_steps(small: Path, offline: None) -> None:
     as_tar(recordings(), small / fsdd.TAR)
-    words = ["dataset=fsdd", "tracker=none", "device=cpu", "cell=tcn", "cell.kernel_size=2"]
+    words = ["dataset=fsdd", "tracker=none", "device=cpu", "budget.batch_size=8", "cell=tcn", "cell.kernel_size=2"]
     assert FSDD().spec.max_length == 4
     assert prepare([*words, "depth=covering"]).id == prepare([*words, "depth=2"]).id, "3 of 4 steps, and 7"
     found = rnnbench.read_data(dataset="fsdd", scale="none")
     assert found.facts == {"max_steps": 4, "classes": 2, "channels": 40, "sizes": [21, 3, 40]}
-    assert found.command == "rnnbench sweep experiment=own_sequences dataset=fsdd dataset.scale=none"
+    assert found.command == (
+        "rnnbench sweep experiment=own_sequences dataset=fsdd dataset.scale=none budget.batch_size=21"
+    )
     with pytest.raises(BadInput, match=r"dataset\.test_group is no option of fsdd; did you mean test_speaker"):
         prepare([*words, "+dataset.test_group=theo"])
 

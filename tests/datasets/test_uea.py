@@ -70,7 +70,7 @@ def test_what_is_not_there_is_said_with_the_way_to_it(cache: Path, offline: None
 @pytest.mark.integration
 def test_a_plan_reads_a_set_that_is_here(cache: Path, offline: None, monkeypatch) -> None:
     lay_known(monkeypatch, cache, "Mine", ROWS[:16], ROWS[16:])
-    words = ["dataset=uea", "tracker=none", "device=cpu"]
+    words = ["dataset=uea", "tracker=none", "device=cpu", "budget.batch_size=8"]
     found = plan([*words, "dataset.set=Mine"]).readings()
     assert found[0].startswith("Mine: 24 sequences of 3 steps, 1 channel, 2 classes (down 12, up 12)")
     tcn = [*words, "dataset.set=Mine", "cell=tcn", "cell.kernel_size=2"]

@@ -187,7 +187,7 @@ def test_what_a_run_leaves_in_its_folder(done):
     folder = kept.folder(made.id)
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert names == {
-        "config.yaml", "history.jsonl", "record.json", "best.pt", "diagnostics.json",
+        "config.yaml", "history.jsonl", "record.json", "best.pt", "diagnostics.json", "samples.npz", "outcomes.npz",
         "attempts/001/claim.json", "attempts/001/heartbeat", "attempts/001/outcome.json",
     }  # fmt: skip
     assert outcomes(folder) == ["ok"]

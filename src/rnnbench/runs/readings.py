@@ -31,12 +31,14 @@ def of(config: Config, *, fetch: bool = False) -> Reading | None:
     reader = node["meta"].get("reader")
     if reader is None:
         return None
+    from rnnbench.datasets.base.fetch import cache_folder
     from rnnbench.datasets.own import readers
 
     options = {name: value for name, value in node.items() if name not in ("meta", "_target_")}
     if not (fetch or readers.is_here(reader, options)):
         return None
-    key = json.dumps(canonical(node), sort_keys=True, default=str)  # the path as well: what was read names it
+    text = json.dumps(canonical(node), sort_keys=True, default=str)  # the path as well: what was read names it
+    key = f"{cache_folder()} {text}"
     if key not in _kept:
         found = readers.reading(reader, options)
         if len(_kept) >= KEPT:
