@@ -18,7 +18,7 @@ from rnnbench.errors import BadInput, MissingData
 from rnnbench.runs import attempts, build, checkpoint
 from rnnbench.runs import run as runs
 from rnnbench.runs.plan import prepare
-from rnnbench.runs.recording import record_from_outside
+from rnnbench.runs.recording import make_record, record_from_outside
 from rnnbench.runs.source_hash import source_hash
 from rnnbench.runs.watch import ProgressLine, StopRequest
 from rnnbench.store import record as record_module
@@ -115,6 +115,7 @@ SCHEMA = {
     "command": text("rnnbench run .*"),
     "config": lambda v: isinstance(v, dict),
     "own_source": lambda v: v is None or table(text("[0-9a-f]{12}"))(v),
+    "solved": lambda v: v is None,  # of digits; of a task that can be solved: below
 }  # fmt: skip
 
 
@@ -128,6 +129,15 @@ def test_every_key_of_a_record_is_there_and_of_its_type(done, key):
     made, kept, record = done
     assert SCHEMA[key](record[key]), record[key]
     assert SCHEMA[key](json.loads(kept.record_path(made.id).read_text())[key])
+
+
+def test_the_record_says_from_where_on_a_task_is_solved_unless_a_floor_reaches_it():
+    made = job("dataset=adding")
+    spec = build.make_task(made.config).spec
+    floored = {floor: make_record(made, "ok", {"reason": "", "spec": spec, "floors": {"mean": floor}}, [], 1.0)
+               for floor in (1 / 6, 0.001)}  # fmt: skip
+    assert {floor: record["solved"] for floor, record in floored.items()} == {1 / 6: 0.01, 0.001: None}
+    assert make_record(made, "error", {"reason": "it never loaded"}, [], 1.0)["solved"] is None
 
 
 def test_peak_memory_is_that_of_training_and_test_not_of_the_diagnostics(tmp_path, monkeypatch):

@@ -66,6 +66,8 @@ class CopyMemory(Task):
             target=0.0,
             target_source="oracle",
             max_length=T + 2 * RECALL,
+            # a tenth of what it costs to know everything but the symbols: a score of 0.9, as the claims judge "solves"
+            solved=0.1 * self._memoryless(),
         )
 
     def load(self) -> Data:
@@ -87,7 +89,10 @@ class CopyMemory(Task):
 
     def floors(self, data: Data) -> Mapping[str, float]:
         """`memoryless`: blanks where blanks are due, then 1 in 8 for every symbol: 10 ln 8/(T+20)."""
-        return {"memoryless": RECALL * math.log(SYMBOLS) / (self.T + 2 * RECALL)}
+        return {"memoryless": self._memoryless()}
+
+    def _memoryless(self) -> float:
+        return RECALL * math.log(SYMBOLS) / (self.T + 2 * RECALL)
 
     def oracle(self, batch: Batch) -> Tensor:
         """Logits that are right and sure, B T+20 K, read off the first 10 inputs."""

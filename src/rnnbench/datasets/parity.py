@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rnnbench.datasets.base.checks import sizes_and_seed
 from rnnbench.datasets.base.ranges import ranges
-from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.spec import SOLVED_ACCURACY, Batch, Data, Split, TaskSpec
 from rnnbench.datasets.base.splits import class_floors
 from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
@@ -58,6 +58,7 @@ class Parity(Task):
             target=1.0,
             target_source="oracle",
             max_length=longest_test,
+            solved=SOLVED_ACCURACY,
         )
 
     def load(self) -> Data:

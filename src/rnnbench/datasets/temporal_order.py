@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnbench.datasets.base.checks import sizes_and_seed, whole
-from rnnbench.datasets.base.spec import Batch, Data, Split, TaskSpec
+from rnnbench.datasets.base.spec import SOLVED_ACCURACY, Batch, Data, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 from rnnbench.seeds import derive
 
@@ -54,6 +54,7 @@ class TemporalOrder(Task):
             target=1.0,
             target_source="oracle",
             max_length=self.longest,
+            solved=SOLVED_ACCURACY,
         )
 
     def load(self) -> Data:

@@ -94,6 +94,7 @@ def make_record(job: Job, status: str, facts: Facts, seen: list[attempts.Seen], 
         "command": job.command,
         "config": config,
         "own_source": facts["own_source"] if "own_source" in facts else own_source.of(cast(Composed, config)),
+        "solved": spec.solved_above(facts.get("floors", {}).get(spec.floor)) if spec is not None else None,
     }
 
 

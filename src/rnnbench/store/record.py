@@ -17,6 +17,8 @@ metric, goal            the main metric, e.g. "accuracy", and max | min
 best_step               the update at which validation was best
 floors, floor           trivial predictors by name; which of them is normalised score 0
 target, target_source   what is normalised score 1 (null where nothing is known) and where it comes from
+solved                  the main metric's value from which on a run has solved the task, itself included; null where a
+                        task has no such notion, or a floor reaches it already
 params, live_params     trained numbers; those among them that ever got a gradient other than zero
 state_size              numbers carried from one time step to the next, per sequence (0 without recurrence)
 flops_per_step          multiply-adds x 2 of the matrix products of one time step of one sequence, forward
@@ -63,6 +65,7 @@ KEYS = (
     "flops_per_step", "diagnostics", "updates", "train_seconds", "wall_seconds", "steps_per_second",
     "peak_memory_mb", "device", "precision", "backend", "threads", "deterministic", "host", "git", "source_hash",
     "packages", "attempts", "started", "finished", "command", "config", "own_source",
+    "solved",
 )  # fmt: skip
 
 EVERY_KEY = frozenset(KEYS)
@@ -197,6 +200,7 @@ class Record(TypedDict):
     command: str | None
     config: Config | None
     own_source: Mapping[str, str] | None
+    solved: float | None
 
 
 Parsed = dict[str, Any]  # an object as JSON has it: any keys, unchecked

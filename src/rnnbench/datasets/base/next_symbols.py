@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from rnnbench.datasets.base.ranges import Ranges
 from rnnbench.datasets.base.shown import Shown, StepsShown
-from rnnbench.datasets.base.spec import Batch, Split, TaskSpec
+from rnnbench.datasets.base.spec import SOLVED_ACCURACY, Batch, Split, TaskSpec
 from rnnbench.datasets.base.task import Task
 
 
@@ -52,6 +52,7 @@ class NextSymbols(Task):
             target_source="oracle",
             causal=True,
             max_length=longest,
+            solved=SOLVED_ACCURACY,
         )
 
     def shown(self, test: Split) -> Shown | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -21,6 +22,8 @@ class TaskSpec:
     metric: the main metric, without its split; goal: whether more or less of it is better. target: what normalised
     score 1 means, with its source; None where no oracle exists and no published value was read. causal: predicts its
     own next input, so a network that sees the future is refused.
+    solved: the main metric's value from which on a run counts as having solved the task, itself included; None where a
+    task has no such notion. A comment at each dataset's says where it comes from.
     reference: a predictor among the dataset's floors that is fitted and not trivial (a linear model): told beside them,
     never score 0. labels: what the classes are called, in the order of their numbers. carry: batches go on where the
     streams of the one before ended, so a network's state is carried from update to update, detached.
@@ -47,6 +50,37 @@ class TaskSpec:
     reference: str | None = None
     labels: tuple[str, ...] = ()
     carry: bool = False
+    solved: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError on a `solved` that is no number, or that not even the target reaches."""
+        if self.solved is None:
+            return
+        if isinstance(self.solved, bool) or not math.isfinite(self.solved):
+            raise ValueError(f"{self.name}: solved must be a finite number or None, not {self.solved!r}")
+        if self.target is not None and not self.solves(self.target):
+            raise ValueError(
+                f"{self.name}: the target {self.target:g} does not reach solved={self.solved:g} (goal {self.goal}): "
+                "solved must lie between the floor and the target"
+            )
+
+    def solves(self, value: float) -> bool:
+        """Whether a value of the main metric counts as having solved the task; never where `solved` is None."""
+        if self.solved is None:
+            return False
+        return value >= self.solved if self.goal == "max" else value <= self.solved
+
+    def solved_above(self, floor: float | None) -> float | None:
+        """`solved`, if it says anything on the data at hand: None where the floor there solves the task already (a
+        test split of a few sequences can be so even), or is no number."""
+        if floor is not None and (self.solves(floor) or math.isnan(floor)):
+            return None
+        return self.solved
+
+
+# Accuracy at which a task with right and wrong counts as solved: where the code of two papers ends its training, on
+# validation: word problems (Merrill, Petty & Sabharwal 2024) and multi-query associative recall (Arora et al. 2023).
+SOLVED_ACCURACY = 0.99
 
 
 class Split(NamedTuple):
