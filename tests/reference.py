@@ -96,12 +96,13 @@ class Weights:
         self.space = space
         self.W = products(cell.W, reference.gates, space)
         self.U = {}
-        for name, gates in (reference.hidden or {"U": reference.gates}).items():
+        for name, gates in reference.maps_of_h.items():
             self.U |= products(getattr(cell, name), gates, space)
         self.more = {
             name: products(getattr(cell, name), gates, space) for name, gates in (reference.more or {}).items()
         }
         self.own = {name: products(getattr(cell, name), "k", space)["k"] for name in reference.own}
+        self.raw = {name: getattr(cell, name) for name in reference.raw}
         if getattr(cell, "R", None) is not None:  # rows: the gate that sees; columns: the gates it sees, i f o
             self.R = products(cell.R, "ifo", space)
         self.options = peephole
@@ -310,6 +311,19 @@ def causal_lstm(w: Weights, x: Tensor, h: Tensor, c: Tensor, m: Tensor) -> tuple
     return h, (h, c, m)
 
 
+def mingru(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    z = s(w.W["z"](x))
+    h = (1 - z) * h + z * w.W["v"](x)
+    return h, (h,)
+
+
+def mingru_log(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    z = s(w.W["z"](x))
+    v = w.W["v"](x)
+    h = (1 - z) * h + z * torch.where(v >= 0, v + 0.5, s(v))
+    return h, (h,)
+
+
 class Sizes(NamedTuple):
     """What a parameter count depends on. k_x, k_h: kernels; pixels: of a frame; peepholes: how many gates see c."""
 
@@ -351,15 +365,25 @@ def count_causal_lstm(n: Sizes) -> int:
     return n.H * (7 * n.k_x**2 * n.I + (4 + 3 + 3 + 4 + 1) * n.k_h**2 * n.H + 2 * n.H + biases)
 
 
+def count_input_gates(gates: int) -> Callable[[Sizes], int]:
+    """A map from x and one bias for each gate."""
+    return lambda n: gates * n.H * (n.k_x**2 * n.I + n.biases)
+
+
 class Reference(NamedTuple):
     step: Callable[..., tuple[Tensor, State]]
     gates: str  # of W, in the order of the fused rows
-    hidden: dict[str, str] | None = None  # the maps of the state and their gates; U with those of W where not told
+    hidden: dict[str, str] | None = None  # the maps of the state and their gates ({}: none); U with those of W if None
     own: tuple[str, ...] = ()  # maps that belong to no gate, by their name
     plain: tuple[str, ...] = ()  # those of them that are never normalised
+    raw: tuple[str, ...] = ()  # parameters that are no map, and options, as the cell has them
     more: dict[str, str] | None = None  # further maps of a state and the gates that see it
     square: int = 0  # H x H maps beyond the two a gate
     counted: Callable[[Sizes], int] | None = None
+
+    @property
+    def maps_of_h(self) -> dict[str, str]:
+        return {"U": self.gates} if self.hidden is None else self.hidden
 
     @property
     def normed(self) -> list[str]:
@@ -368,7 +392,7 @@ class Reference(NamedTuple):
     def count(self, sizes: Sizes) -> int:
         """Parameters, in closed form; a normalised map has a gain a row."""
         count = self.counted(sizes) if self.counted else count_gated(sizes, len(self.gates), self.square)
-        states = sum(map(len, [*(self.hidden or {"U": self.gates}).values(), *(self.more or {}).values()]))
+        states = sum(map(len, [*self.maps_of_h.values(), *(self.more or {}).values()]))
         rows = len(self.gates) + states + len(self.normed) + (3 if self.square else 0)
         return count + sizes.norm * sizes.H * rows
 
@@ -386,6 +410,8 @@ CELLS = {
     "gru_cho": Reference(gru_cho, "rzn", RESET_FIRST),
     "gru_update": Reference(gru_update, "ug"),
     "mgu": Reference(mgu, "fn", {"U": "f", "U_n": "n"}),
+    "mingru": Reference(mingru, "zv", {}, counted=count_input_gates(2)),
+    "mingru_log": Reference(mingru_log, "zv", {}, counted=count_input_gates(2)),
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),
@@ -412,7 +438,7 @@ CELLS = {
 
 
 def run(name: str, cell: Any, x: Tensor, state: State, peephole: dict[str, Any]) -> tuple[Tensor, State]:
-    """x: (B, T, I, *space), state: fields of (B, H, *space) -> output (B, T, H, *space), final state.
+    """x: (B, T, I, *space), state: fields of (B, ...) -> output (B, T, H, *space), final state.
 
     Gradients reach the cell's parameters.
     """
@@ -426,5 +452,5 @@ def run(name: str, cell: Any, x: Tensor, state: State, peephole: dict[str, Any])
             h, now = step(w, x[b, t].flatten(), *now)
             hidden.append(h.reshape(-1, *space))
         outputs.append(torch.stack(hidden))
-        finals.append(tuple(field.reshape(-1, *space) for field in now))
+        finals.append(tuple(new.reshape(old[b].shape) for new, old in zip(now, state, strict=True)))
     return torch.stack(outputs), tuple(torch.stack(field) for field in zip(*finals, strict=True))

@@ -51,6 +51,13 @@ def takes(cell: str, peephole: str) -> bool:
     return PEEPHOLES[peephole]["shape"] == "none" or bool(seen_gates(cell, peephole))
 
 
+def kind(cell: str) -> type[Cell]:
+    """The class of a cell."""
+    module, name = CELLS[cell]["_target_"].rsplit(".", 1)
+    found: type[Cell] = getattr(importlib.import_module(module), name)
+    return found
+
+
 def instantiate(node: Any, **more: Any) -> Any:
     """A config node as objects: `_target_` is called with the rest."""
     if not isinstance(node, dict):
@@ -93,6 +100,11 @@ class Case(NamedTuple):
     def __str__(self) -> str:
         return f"{self.cell}-{self.peephole}-{self.biases}" + (f"-{self.norm}" if self.norm else "")
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has all the biases that its cell can have, and no normalisation."""
+        return self.biases == kind(self.cell).most_biases and self.norm is None
+
     def build(self, input_size: int = 3, hidden_size: int = 4, **options: Any) -> Cell:
         return build(
             self.cell, self.peephole, input_size, hidden_size, **{"biases": self.biases, "norm": self.norm} | options
@@ -104,9 +116,13 @@ class Case(NamedTuple):
 
 
 PAIRS = [(cell, peephole) for cell in CELLS for peephole in PEEPHOLES if takes(cell, peephole)]
-CASES = [Case(cell, peephole, 2) for cell, peephole in PAIRS]
-CASES += [Case(cell, peephole, biases) for cell, peephole in PAIRS if peephole in ("off", "on") for biases in (0, 1)]
-
+CASES = [Case(cell, peephole, kind(cell).most_biases) for cell, peephole in PAIRS]
+CASES += [
+    Case(cell, peephole, biases)
+    for cell, peephole in PAIRS
+    if peephole in ("off", "on")
+    for biases in range(kind(cell).most_biases)
+]
 CASES += [Case(cell, peephole, 1, "layer") for cell, peephole in PAIRS if peephole in ("off", "on")]
 
 
@@ -134,10 +150,13 @@ def random_input(cell: Cell, batch: int = 3, steps: int = 6, key: str = "") -> T
 
 
 def random_state(cell: Cell, batch: int = 3, key: str = "") -> Any:
-    """A state with every field (B, C, *space) uniform in (0.1, 0.9): possible for gates too (FGR carries them)."""
+    """A state with every number uniform in (0.1, 0.9): possible for gates too (FGR carries them)."""
     space, random = SPACE[: cell.operator.space_dims], generator(f"state {key}")
-    shape = (len(cell.State._fields), batch, cell.hidden_size, *space)
-    return cell.State(*(0.1 + 0.8 * torch.rand(shape, generator=random, dtype=torch.float64)))
+    like = torch.empty((), dtype=torch.float64)
+    sizes = cell.state_sizes(batch, space, like)
+    if len(set(sizes)) == 1:  # drawn at once
+        return cell.State(*(0.1 + 0.8 * torch.rand((len(sizes), *sizes[0]), generator=random, dtype=like.dtype)))
+    return cell.State(*(0.1 + 0.8 * torch.rand(size, generator=random, dtype=like.dtype) for size in sizes))
 
 
 def weigh(output: Tensor, state: Any = (), key: str = "") -> Tensor:

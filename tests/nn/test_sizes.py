@@ -84,7 +84,7 @@ def test_count_params_counts_what_is_trained_once():
 @pytest.mark.parametrize("name", CELLS)
 def test_count_state(name):
     fields = {"fgr": 5, "stlstm": 3, "causal_lstm": 3}.get(name, 2 if CELLS[name]["meta"]["peephole_gates"] else 1)
-    layers = 1 if "m" in build(name).State._fields else 2  # a memory that moves between layers needs a rollout
+    layers = 1 if build(name).zigzag else 2  # a memory that moves between layers needs a rollout
     net = build_stack(lambda i, h: build(name, "off", i, h), 3, 4, layers=layers, direction="bidirectional")
     assert count_state(net) == layers * 2 * 4 * fields
 

@@ -38,13 +38,13 @@ from rnnbench.nn.peephole import SHAPES
 
 EXACT = 1e-12
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
-every_layer = pytest.mark.parametrize("case", [c for c in CASES if c.biases == 2], ids=str)
+every_layer = pytest.mark.parametrize("case", [c for c in CASES if c.is_full], ids=str)
 # How peepholes start changes no equation: the numerical gradient once for each equation. A detached one differs from
 # its numerical gradient on purpose (see the reference test for its gradient).
 EQUATIONS = [
     c
     for c in CASES
-    if c.biases == 2 and PEEPHOLES[c.peephole]["gradient"] == "full" and PEEPHOLES[c.peephole]["start"] == "zero"
+    if c.is_full and PEEPHOLES[c.peephole]["gradient"] == "full" and PEEPHOLES[c.peephole]["start"] == "zero"
 ]
 
 
@@ -58,8 +58,10 @@ def gradients(layer, x, state, **options):
     state = type(state)(*(s.clone().requires_grad_() for s in state))
     output, final = layer(x, state, **options)
     names, parameters = zip(*layer.named_parameters(), strict=True)
-    grads = torch.autograd.grad(weigh(output, final), [x, *state, *parameters])
-    return dict(zip(["x", *state._fields, *names], grads, strict=True))
+    # The output that a state keeps (y) is read by no step, and so has no gradient.
+    read = {name: field for name, field in state._asdict().items() if name != "y"}
+    grads = torch.autograd.grad(weigh(output, final), [x, *read.values(), *parameters])
+    return dict(zip(["x", *read, *names], grads, strict=True))
 
 
 # the registry itself
@@ -79,7 +81,7 @@ def test_yaml_tells_the_truth(name):
     assert sorted(meta["peephole_gates"]) == sorted((getattr(cell, "peephole", None) and cell.peephole.seen) or [])
     assert bool(meta["peephole_gates"]) != bool(meta.get("no_peephole")), "either gates or the reason why none"
     assert bool(meta["peephole_gates"]) == bool(meta.get("peephole_shapes"))
-    assert meta.get("needs") == ("rollout" if "m" in cell.State._fields else None)
+    assert meta.get("needs") == ("rollout" if cell.zigzag else None)
 
 
 @pytest.mark.parametrize("name", [name for name in CELLS if CELLS[name]["meta"]["peephole_gates"]])
@@ -103,7 +105,7 @@ def test_shapes(case):
     assert output.shape == (2, 5, 4, *x.shape[3:])
     assert output.dtype == torch.float64
     assert type(state) is layer.cell.State
-    assert [s.shape for s in state] == [(2, 4, *x.shape[3:])] * len(state)
+    assert [s.shape for s in state] == layer.cell.state_sizes(2, x.shape[3:], x)
     assert torch.equal(output[:, -1], layer.final(state))
 
 
@@ -141,7 +143,8 @@ def test_whole_is_chunked_is_step_by_step(case):
 def test_no_state_is_zero_state(case):
     layer = case.layer()
     x = random_input(layer.cell)
-    zero = layer.cell.State(*(torch.zeros_like(s) for s in random_state(layer.cell)))
+    zero = layer.cell.zero_state(len(x), x.shape[3:], x)
+    assert all(not field.any() for field in zero) == layer.cell.starts_at_zero
     assert torch.equal(layer(x)[0], layer(x, zero)[0])
     assert far(layer(x, random_state(layer.cell))[0], layer(x)[0]) > 1e-3, "the initial state must matter"
 

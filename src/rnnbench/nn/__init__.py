@@ -8,7 +8,21 @@ net = build_stack(LSTM, 8, 64, layers=2, direction="bidirectional")
 """
 
 from rnnbench.nn.backends import BACKENDS
-from rnnbench.nn.cells import GRU, LSTM, MGU, RNN, STLSTM, CausalLSTM, Cell, GRUCho, GRUUpdate, OdysseyLSTM, TrajGRU
+from rnnbench.nn.cells import (
+    GRU,
+    LSTM,
+    MGU,
+    RNN,
+    STLSTM,
+    CausalLSTM,
+    Cell,
+    GRUCho,
+    GRUUpdate,
+    LinearCell,
+    MinGRU,
+    OdysseyLSTM,
+    TrajGRU,
+)
 from rnnbench.nn.forecast import EncoderForecaster, Rollout
 from rnnbench.nn.init import start
 from rnnbench.nn.layers import Bidirectional, Layer, length_mask, tracing, unroll
@@ -39,7 +53,9 @@ __all__ = [
     "GRUCho",
     "GRUUpdate",
     "Layer",
+    "LinearCell",
     "Map",
+    "MinGRU",
     "OdysseyLSTM",
     "Operator",
     "Peephole",

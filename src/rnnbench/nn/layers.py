@@ -51,17 +51,14 @@ def unroll(
     steps = cell.hoist(x).unbind(0)
     outputs: list[Tensor] = []
     hidden: list[Tensor] = []
-    if mask is not None:
-        mask = mask.reshape(*mask.shape, *(1,) * (x.dim() - 2))
     for t in reversed(range(len(steps))) if reverse else range(len(steps)):
         output, new = cell.step(steps[t], state)
         if trace is not None:
             new[0].retain_grad()  # before the mask: this h is on every way to the loss, by output and by state
             hidden.append(new[0])
         if mask is not None:
-            keep = mask[t]
-            new = cell.State(*(torch.where(keep, n, s) for n, s in zip(new, state, strict=True)))
-            output = torch.where(keep, output, torch.zeros_like(output))
+            new = cell.State(*(torch.where(over(mask[t], n), n, s) for n, s in zip(new, state, strict=True)))
+            output = torch.where(over(mask[t], output), output, torch.zeros_like(output))
         state = new
         outputs.append(output)
     if reverse:
@@ -70,6 +67,11 @@ def unroll(
     if trace is not None:
         trace.extend(hidden)
     return torch.stack(outputs), state
+
+
+def over(keep: Tensor, field: Tensor) -> Tensor:
+    """One step of a mask (B,) in the axes of a field of the state (B, ...): (B, 1, ...)."""
+    return keep.reshape(-1, *(1,) * (field.dim() - 1))
 
 
 class Layer(nn.Module):
@@ -215,8 +217,8 @@ class Layer(nn.Module):
         return output, state
 
     def final(self, state: Any) -> Tensor:
-        """The hidden state after the sequence, (B, H, *space)."""
-        return cast(Tensor, state[0])
+        """The output of each sequence's last step in this direction, (B, H, *space)."""
+        return self.cell.last_output(state)
 
     def extra_repr(self) -> str:
         return f"reverse={self.reverse}, backend={self.backend}"
@@ -293,8 +295,8 @@ class Bidirectional(nn.Module):
         return self.join(a, b, 2), (state_a, state_b)
 
     def final(self, state: Any) -> Tensor:
-        """Both directions' hidden state after their last step: (B, output_size, *space)."""
-        return self.join(state[0][0], state[1][0], 1)
+        """Both directions' outputs of their last step: (B, output_size, *space)."""
+        return self.join(self.ahead.final(state[0]), self.back.final(state[1]), 1)
 
 
 @contextmanager

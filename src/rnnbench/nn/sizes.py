@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.layers import Layer
 from rnnbench.nn.rivals import Rival
 
@@ -24,7 +26,16 @@ def count_state(model: nn.Module) -> int:
     patches = getattr(model, "patches", None)
     pixels = 1 if patches is None or patches.flat else patches.shape[1] * patches.shape[2]
     layers = [m for n, m in model.named_modules() if isinstance(m, Layer) and not n.startswith("forecaster.")]
-    return pixels * sum(layer.cell.hidden_size * len(layer.cell.State._fields) for layer in layers)
+    return pixels * sum(_carried(layer.cell) for layer in layers)
+
+
+def _carried(cell: Cell) -> int:
+    """Numbers of a cell's state, of one sequence and pixel, without an output that no step reads (`last_output`)."""
+    like = next(cell.parameters())
+    sizes = cell.state_sizes(1, cell.space or (1,) * cell.operator.space_dims, like)
+    pixels = math.prod(cell.space or ())
+    fields = zip(cell.State._fields, sizes, strict=True)
+    return sum(math.prod(size) for name, size in fields if name != "y") // pixels
 
 
 def flops_per_step(model: nn.Module, example: torch.Tensor) -> int:

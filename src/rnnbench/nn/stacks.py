@@ -121,16 +121,16 @@ class Stack(nn.Module):
 class Column(nn.Module):
     """The same depth, stepped through at every time step: for rollouts, and for memories that move between layers.
 
-    A cell whose state has an m (ST-LSTM) is wired as PredRNN's zigzag (Wang et al. 2017, fig. 2): a layer takes m from
-    the layer below at the same step, the first from the top layer at the step before. Layers without one (PredRNN++'s
-    highway) are passed by.
+    A cell whose m moves (`Cell.zigzag`: ST-LSTM) is wired as PredRNN's zigzag (Wang et al. 2017, fig. 2): a layer takes
+    m from the layer below at the same step, the first from the top layer at the step before. Layers without one
+    (PredRNN++'s highway) are passed by.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
         cells = [layer.cell for layer in layers]
-        self.zigzag = [n for n, cell in enumerate(cells) if "m" in cell.State._fields]
+        self.zigzag = [n for n, cell in enumerate(cells) if cell.zigzag]
         if len({cells[n].hidden_size for n in self.zigzag}) > 1:
             raise ValueError("a memory that moves between layers needs layers of one size")
 
@@ -175,7 +175,7 @@ class Column(nn.Module):
 
 def refuse_zigzag(cell: Cell) -> None:
     """Raises ValueError where a cell's memory moves between layers at every step, which layer after layer cannot do."""
-    if "m" in cell.State._fields:
+    if cell.zigzag:
         raise ValueError(f"{type(cell).__name__}'s memory moves between layers at every step: use the rollout network")
 
 

@@ -3,11 +3,27 @@
 from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.cells.causal import CausalLSTM
 from rnnbench.nn.cells.gru import GRU, GRUCho, GRUUpdate
+from rnnbench.nn.cells.linear import LinearCell
 from rnnbench.nn.cells.lstm import LSTM
 from rnnbench.nn.cells.mgu import MGU
+from rnnbench.nn.cells.mingru import MinGRU
 from rnnbench.nn.cells.odyssey import OdysseyLSTM
 from rnnbench.nn.cells.rnn import RNN
 from rnnbench.nn.cells.stlstm import STLSTM
 from rnnbench.nn.cells.trajgru import TrajGRU
 
-__all__ = ["GRU", "LSTM", "MGU", "RNN", "STLSTM", "CausalLSTM", "Cell", "GRUCho", "GRUUpdate", "OdysseyLSTM", "TrajGRU"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "MGU",
+    "RNN",
+    "STLSTM",
+    "CausalLSTM",
+    "Cell",
+    "GRUCho",
+    "GRUUpdate",
+    "LinearCell",
+    "MinGRU",
+    "OdysseyLSTM",
+    "TrajGRU",
+]

@@ -16,8 +16,11 @@ from rnnbench.nn.maps import ConvMap, Dense, Map, Operator, Pending, joins
 class Cell(nn.Module):
     """One time step of a recurrent network: `step(wx_t, state) -> output, state`.
 
-    A subclass names its `State` (a NamedTuple; its first field is h), makes its maps in __init__ with `input_map` and
-    `hidden_map`, and writes its equations in `step`. Nothing in it may assume that x or h is a vector.
+    A subclass names its `State` (a NamedTuple), makes its maps in __init__ with `input_map` and `hidden_map`, and
+    writes its equations in `step`. Nothing in it may assume that x or h is a vector. The state's first field is what
+    carries the past (h of most cells): diagnostics follow it. Fields may have any sizes (`zero_state`). Where the
+    output is not the first field, the state keeps it as the field y, which no equation reads, so that the last one is
+    known after padding too (`last_output`).
 
     input_size, hidden_size: channels of x (0: a layer without input, its gates see their bias) and of h. operator: what
     W x means. biases: 0 none, 1 in W, 2 in W and U (torch's redundant pair). init: a policy of nn.init.
@@ -32,6 +35,8 @@ class Cell(nn.Module):
     adds: bool = False  # whether `step` hands wx to `preactivation` and to nothing else, so that W x may be pending
     _adding: Any = None  # the step of which `adds` was said: a class beside Cell, or an assignment, may bring another
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
+    zigzag: bool = False  # whether its m moves from layer to layer at every step (stacks.Column)
+    most_biases: int = 2  # 1 of a cell whose state passes through no map, so that a second bias has no place
 
     def __init_subclass__(cls, **options: Any) -> None:
         """So that torch.load(weights_only=True) takes a saved state: it makes named tuples of known classes only."""
@@ -55,6 +60,8 @@ class Cell(nn.Module):
         super().__init__()
         if biases not in (0, 1, 2):
             raise ValueError(f"biases must be 0 (none), 1 (in W) or 2 (in W and U), not {biases!r}")
+        if biases > self.most_biases:
+            raise ValueError(f"biases must be 0 (none) or 1 (in W): {type(self).__name__} has no U, not {biases!r}")
         if norm not in (None, "layer"):
             raise ValueError(f"unknown norm {norm!r}; known: layer, or null for none")
         if input_size < 0 or hidden_size < 1:
@@ -121,6 +128,10 @@ class Cell(nn.Module):
         if self.starts_at_zero:
             return self._like_h(batch, space)
         return [tuple(field.shape) for field in self.zero_state(batch, space, like)]
+
+    def last_output(self, state: Any) -> Tensor:
+        """The output of the last step that was taken, (B, C, *space), by the state after it."""
+        return cast(Tensor, state.y if "y" in self.State._fields else state[0])
 
     def highway(self) -> Cell | None:
         """A cell for a layer between the first and the second layer of a rollout, where the paper has one."""

@@ -30,6 +30,7 @@ class CausalLSTM(Cell):
     """
 
     State = STLSTMState
+    zigzag = True
     gates = ("i", "f", "im", "fm")
 
     def __init__(

@@ -32,6 +32,7 @@ class STLSTM(Cell):
     """
 
     State = STLSTMState
+    zigzag = True
     gates = ("i", "f", "im", "fm", "o")
 
     def __init__(self, input_size: int, hidden_size: int, *, forget_bias: float = 1.0, **options: Any) -> None:

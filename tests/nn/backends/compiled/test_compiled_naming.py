@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from registry import CELLS, build, on_frames, seen_gates
+from registry import CELLS, build, seen_gates
 from rnnbench.nn import Cell
 from rnnbench.nn.backends.compiled.emit import loops
 from rnnbench.nn.backends.compiled.library import program_of
 from rnnbench.nn.backends.compiled.naming import Names
 
-DENSE = [(c, p) for c in CELLS if not on_frames(c) for p in ("off", "on") if p == "off" or seen_gates(c, p)]
+DENSE = [(c, p) for c in CELLS if CELLS[c]["meta"]["compiles"] for p in ("off", "on") if p == "off" or seen_gates(c, p)]
 ODD = "a b t x TILE v1 int h"
 
 

@@ -415,6 +415,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "leaky_relu": _leaky_relu,
     "relu": _relu,
     "softplus": _softplus,
+    "special_expit": lambda a: _unary("sigmoid", a),
     "logsigmoid": lambda a: _unary("log_sigmoid", a),
     "log_sigmoid": lambda a: _unary("log_sigmoid", a),  # F.logsigmoid calls itself so
     "detach": lambda a: _unary("stop", a),
