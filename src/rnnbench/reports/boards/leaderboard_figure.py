@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ WIDE = 30  # from largest to smallest, where a logarithmic axis says more
 COLUMNS = 2
 FAR = 1.5  # widths of what the entries take, to where a floor is drawn
 LONGEST = 48
+WIDEST, LONGEST_HEADING = 60, 120  # characters of a line over a panel, and of all of them
 NOTE = "Mean over seeds with its 95% interval; blue: not told apart from the best."
 
 
@@ -43,12 +45,12 @@ def draw_board(folder: Path, frame: pd.DataFrame) -> Path | None:
         path.unlink(missing_ok=True)
         return None
     rows = [parts[n : n + COLUMNS] for n in range(0, len(parts), COLUMNS)]
-    heights = [max(map(len, row)) + 3.0 for row in rows]
+    heights = [max(map(len, row)) + 3.0 + (2.0 if any(_apart(parts)) else 0.0) for row in rows]
     figure = new_figure(0.27 * sum(heights))
     grid = figure.subplots(len(rows), min(COLUMNS, len(parts)), squeeze=False, height_ratios=heights)
     cells = [axes for line in grid for axes in line]
-    for axes, part in zip(cells, parts, strict=False):
-        _panel(axes, part)
+    for axes, part, apart in zip(cells, parts, _apart(parts), strict=False):
+        _panel(axes, part, apart)
     for axes in cells[len(parts) :]:
         axes.set_visible(False)
     figure.supxlabel(NOTE, x=0.005, ha="left", fontsize=8, color=BASE)
@@ -60,7 +62,19 @@ def _panels(frame: pd.DataFrame) -> list[pd.DataFrame]:
     return parts if sum(map(len, parts)) <= MOST_ROWS and len(parts) <= MOST_PANELS else []
 
 
-def _panel(axes: Axes, part: pd.DataFrame) -> None:
+def _apart(parts: Sequence[pd.DataFrame]) -> list[str]:
+    """What of its protocol tells each panel from the others with its title; empty where no other has it."""
+    found = []
+    for part in parts:
+        same = [other for other in parts if title(other) == title(part)]
+        pieces = [str(other["protocol"].iloc[0]).split(", ") for other in same]
+        own = str(part["protocol"].iloc[0]).split(", ")
+        words = [piece for piece in own if not all(piece in others for others in pieces)]
+        found.append(_cut(", ".join(words), LONGEST_HEADING) if len(same) > 1 else "")
+    return found
+
+
+def _panel(axes: Axes, part: pd.DataFrame, apart: str) -> None:
     """Entries from best to worst, downwards; blue where the best is not told apart, a dotted line at the floor."""
     plain(axes)
     axes.grid(False, axis="y")
@@ -74,7 +88,8 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     names, shared = _labels([str(label) for label in part["label"]])
     axes.set_yticks(list(places), names, fontsize=9)
     axes.set_ylim(0.1, len(part) + 0.6)
-    axes.set_title(dotted(title(part), shared), fontsize=10, loc="left")
+    heading = dotted(title(part), shared)
+    axes.set_title("\n".join([heading, *textwrap.wrap(apart, WIDEST)]), fontsize=10, loc="left")
     first = part.iloc[0]
     axes.set_xlabel(f"{with_arrow(first['metric'], first['goal'])} on test", fontsize=9)
     if axes.get_xscale() == "log":
@@ -127,4 +142,8 @@ def _labels(labels: Sequence[str]) -> tuple[list[str], str]:
         same += 1
     names = [" ".join(w[: len(w) - same]) for w in words]
     shared = " ".join(words[0][len(words[0]) - same :]) if same else ""
-    return [name if len(name) <= LONGEST else name[: LONGEST - 1] + "\u2026" for name in names], shared
+    return [_cut(name) for name in names], shared
+
+
+def _cut(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "\u2026"
