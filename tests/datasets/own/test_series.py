@@ -342,6 +342,39 @@ def test_infinity_missing_values_and_the_clock(tmp_path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("zone", "start", "freq", "last", "lost"),
+    [
+        ("Europe/Berlin", "2024-03-24", "h", "2024-03-31 01:00", "1 hour is"),
+        ("America/New_York", "2024-03-05", "30min", "2024-03-10 01:30", "60 minutes are"),
+        ("Australia/Sydney", "2024-10-01", "15min", "2024-10-06 01:45", "60 minutes are"),
+    ],
+)
+def test_an_hour_that_the_clock_leaves_out_in_spring_is_named(tmp_path, zone, start, freq, last, lost) -> None:
+    local = pd.date_range(start, periods=800, freq=freq, tz=zone).tz_localize(None)
+    frame = pd.DataFrame({"date": local, "load": np.arange(800.0)})
+    path = write(frame, tmp_path / "a.csv")
+    assert refusal(path) == (
+        f"{lost} missing in 1 gap after {last}, when the clock was put forward: write the offset, or "
+        f"dataset.timezone={zone}; where it was not, dataset.missing=forward."
+    )
+    assert read(path, timezone=zone).lost.gaps.rows == 0  # the remedy is one
+    other = write(frame.drop(index=[20, 21, 22, 23]), tmp_path / "b.csv")  # another gap beside it: nothing is claimed
+    assert "clock" not in refusal(other)
+
+
+def test_a_clock_change_is_the_same_for_all_series_and_of_local_times_only(tmp_path) -> None:
+    local = pd.date_range("2024-03-24", periods=400, freq="h", tz="Europe/Berlin").tz_localize(None)
+    frame = pd.DataFrame({"unique_id": ["a"] * 400 + ["b"] * 400, "ds": [*local, *local], "y": np.arange(800.0)})
+    assert refusal(write(frame, tmp_path / "a.csv")).startswith(
+        "2 hours are missing in 2 gaps, first after 2024-03-31 01:00 in series 'a', when the clock was put forward: "
+    )
+    utc = hourly().assign(date=[f"{each:%Y-%m-%d %H:%M}Z" for each in local])
+    assert refusal(write(utc, tmp_path / "b.csv")) == (
+        "1 hour is missing in 1 gap after 2024-03-31 01:00: dataset.missing=forward."
+    )
+
+
 def test_a_constant_column_is_not_scaled_by_rounding(tmp_path) -> None:
     made = read(write(hourly().assign(flat=0.1), tmp_path / "a.csv"), past="flat", target="load")
     assert made.std[0, 1] == 1.0

@@ -7,7 +7,7 @@ counted, and the first one remembered: few of them are a refusal once the column
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,33 @@ class Gathering:
         return self.wrong > TEXT_SHARE * self.values.rows or (self.form.blank and self.wrong > 0)
 
 
+def columns_of(
+    forms: Sequence[Form],
+    gathering: Mapping[int, Gathering],
+    finished: Callable[[Gathering], tuple[Column, NDArray[Any] | None]],
+) -> tuple[list[Column], list[NDArray[Any] | None], dict[str, list[str]]]:
+    """The columns of a table that was read, in the file's order; their arrays; and the words of texts by column.
+
+    gathering: by the number of its form; a column that is none of these is there by name and kind alone. finished: a
+    column of what was gathered.
+    """
+    columns: list[Column] = []
+    arrays: list[NDArray[Any] | None] = []
+    words: dict[str, list[str]] = {}
+    for at, form in enumerate(forms):
+        if form.left_out:
+            continue
+        unread: Kind = form.kind if form.kind == "text" else "other"
+        column, array = Column(form.name, unread, None, first=form.first), None
+        if at in gathering:
+            column, array = finished(gathering[at])
+            if column.kind == "text" and array is not None:
+                words[form.name] = list(gathering[at].words)
+        columns.append(column)
+        arrays.append(array)
+    return columns, arrays, words
+
+
 # ---- the file ----------------------------------------------------------------------------------------------------
 
 
@@ -269,20 +296,7 @@ class Reader:
     def _finished(
         self, rows: int, forms: list[Form], gathering: dict[int, Gathering]
     ) -> tuple[Read, list[NDArray[Any] | None]]:
-        columns: list[Column] = []
-        arrays: list[NDArray[Any] | None] = []
-        words: dict[str, list[str]] = {}
-        for at, form in enumerate(forms):
-            if form.left_out:
-                continue
-            unread: Kind = form.kind if form.kind == "text" else "other"
-            column, array = Column(form.name, unread, None, first=form.first), None
-            if at in gathering:
-                column, array = self._column(gathering[at])
-                if column.kind == "text" and array is not None:
-                    words[form.name] = list(gathering[at].words)
-            columns.append(column)
-            arrays.append(array)
+        columns, arrays, words = columns_of(forms, gathering, self._column)
         if not self.localised:
             refuse_zone(self.layout.path, columns, self.options)
         said = [*self.layout.said, *self.said]

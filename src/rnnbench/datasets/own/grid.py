@@ -27,6 +27,13 @@ SHORTEST_MONTH = 28 * DAY
 NAMES = {HOUR: "hourly", DAY: "daily", WEEK: "weekly"}
 MONTHS = {1: "monthly", 3: "quarterly", 12: "yearly"}
 UNITS = {HOUR: "hour", DAY: "day", WEEK: "week", MINUTE: "minute", SECOND: "second"}
+PUT_FORWARD = {  # the month, and the first day of the week whose Sunday it is
+    (3, 25): "Europe/Berlin",
+    (3, 8): "America/New_York",
+    (10, 1): "Australia/Sydney",
+    (9, 24): "Pacific/Auckland",
+}
+PUT_BACK = {(10, 25): "Europe/Berlin", (11, 1): "America/New_York", (4, 1): "Australia/Sydney"}
 MONTH_UNITS = {1: "month", 3: "quarter", 12: "year"}
 
 
@@ -228,20 +235,24 @@ def _weekday(times: Times) -> NDArray[np.int64]:
     return (times.astype("datetime64[D]").astype(np.int64) + 3) % 7
 
 
-def clock_change(times: Times) -> bool:
-    """Whether repeated local times look like clocks put back: each a night hour of a Sunday when that is done.
+def clock_change(times: Times, *, forward: bool) -> str | None:
+    """A time zone, as an example, whose clock is changed at these local times; None where it is not at each of them.
 
-    In late October (Europe), early November (North America) or early April (Australia, New Zealand).
+    times: that stand twice, or with `forward` the first ones that are missing: night hours of the Sundays when it is
+    done.
     """
     if times.dtype.kind != "M" or not len(times):
-        return False
+        return None
     days = times.astype("datetime64[D]")
-    of_month = (days - times.astype("datetime64[M]").astype("datetime64[D]")).astype(int) + 1
     month = times.astype("datetime64[M]").astype(int) % 12 + 1
-    sunday = _weekday(times) == 6
-    season = ((month == 10) & (of_month >= 25)) | (((month == 11) | (month == 4)) & (of_month <= 7))
+    of_month = (days - times.astype("datetime64[M]").astype("datetime64[D]")).astype(int) + 1
     night = (times - days.astype("datetime64[ns]")).astype("timedelta64[ns]").astype(np.int64) < 4 * HOUR
-    return bool((sunday & season & night).all())
+    if not ((_weekday(times) == 6) & night).all():
+        return None
+    for (in_month, first), zone in (PUT_FORWARD if forward else PUT_BACK).items():
+        if ((month == in_month) & (of_month >= first) & (of_month < first + 7)).all():
+            return zone
+    return None
 
 
 def clock(time: Any, step: Step | None = None) -> str:

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from rnnbench.datasets.own import times
 from rnnbench.datasets.own.columns import Column, Kind, Options, is_wanted, refuse_zone
-from rnnbench.datasets.own.delimited import CELL, WORD, Gathering, localised, machine_limit, too_large, without_missing
+from rnnbench.datasets.own.delimited import (
+    CELL,
+    WORD,
+    Gathering,
+    columns_of,
+    localised,
+    machine_limit,
+    too_large,
+    without_missing,
+)
 from rnnbench.datasets.own.inference import POINT, Form, check, check_names, kind_of, one_line
 from rnnbench.datasets.own.kept import Read, as_words
 from rnnbench.errors import BadInput, shown
@@ -204,20 +213,7 @@ class Reader:
     def _finished(
         self, rows: int, forms: list[Form], gathering: dict[int, Gathering]
     ) -> tuple[Read, list[NDArray[Any] | None]]:
-        columns: list[Column] = []
-        arrays: list[NDArray[Any] | None] = []
-        words: dict[str, list[str]] = {}
-        for at, form in enumerate(forms):
-            if form.left_out:
-                continue
-            unread: Kind = form.kind if form.kind == "text" else "other"
-            column, array = Column(form.name, unread, None, first=form.first), None
-            if at in gathering:
-                column, array = self._column(gathering[at])
-                if column.kind == "text" and array is not None:
-                    words[form.name] = list(gathering[at].words)
-            columns.append(column)
-            arrays.append(array)
+        columns, arrays, words = columns_of(forms, gathering, self._column)
         if not self.localised:
             refuse_zone(self.path, columns, self.options)
         return Read(rows, columns, self.said, words=words), arrays

@@ -159,7 +159,7 @@ def from_rows(found: Rows, options: Options, name: str) -> Series:
     plan = _plan(step, season, options)
     places = _places(found, groups, step)
     gaps = _gaps(found, groups, places, step)
-    _refuse_gaps(found, places, step, gaps, options)
+    _refuse_gaps(found, groups, places, step, gaps, options)
     values = _on_grid(found, groups, places, name)
     parts = _parts(found, groups, places, step, plan, options, name)
     return _finish(found, values, parts, gaps, options, plan, step, season, name, tuple(said))
@@ -253,9 +253,9 @@ def _refuse_repeated(found: Rows, begins: Mask) -> None:
     whose = "" if found.ids is None else f" in series {str(found.ids[row])!r}"
     time = grid.clock(found.times[row])
     offset = found.table.columns[found.time].offset if found.time is not None else False
-    if not offset and grid.clock_change(found.times[again]):
+    if not offset and (zone := grid.clock_change(found.times[again], forward=False)):
         raise BadInput(
-            f"{time} stands twice{whose}: the clock was put back; write the offset, or dataset.timezone=Europe/Berlin."
+            f"{time} stands twice{whose}: the clock was put back; write the offset, or dataset.timezone={zone}."
         )
     if beside := _clock_beside(found):
         raise BadInput(f"{time} stands again and again{whose}: {beside}.")
@@ -350,7 +350,9 @@ def _places(found: Rows, groups: list[Range], step: Step) -> list[NDArray[np.int
     return all_places
 
 
-def _refuse_gaps(found: Rows, places: list[NDArray[np.int64]], step: Step, gaps: Gaps, options: Options) -> None:
+def _refuse_gaps(
+    found: Rows, groups: list[Range], places: list[NDArray[np.int64]], step: Step, gaps: Gaps, options: Options
+) -> None:
     """Places without a row are refused unless they are to be filled; and more of them than a file can mean, always."""
     rows, taken = sum(int(each[-1]) + 1 for each in places), len(found.numbers)
     if rows > FINEST * taken or rows >= grid.MOST_ROWS:
@@ -359,9 +361,27 @@ def _refuse_gaps(found: Rows, places: list[NDArray[np.int64]], step: Step, gaps:
     if gaps.rows and options.missing == "refuse":
         are = "is" if gaps.rows == 1 else "are"
         in_gaps = "1 gap" if gaps.places == 1 else f"{gaps.places:,} gaps, first"
-        raise BadInput(
-            f"{step.amount(gaps.rows)} {are} missing in {in_gaps} after {gaps.first}: dataset.missing=forward."
-        )
+        missing = f"{step.amount(gaps.rows)} {are} missing in {in_gaps} after {gaps.first}"
+        if zone := _put_forward(found, groups, places, step):
+            raise BadInput(
+                f"{missing}, when the clock was put forward: write the offset, or dataset.timezone={zone}; where it "
+                "was not, dataset.missing=forward."
+            )
+        raise BadInput(f"{missing}: dataset.missing=forward.")
+
+
+def _put_forward(found: Rows, groups: list[Range], places: list[NDArray[np.int64]], step: Step) -> str | None:
+    """A time zone, as an example, where every gap is the hour that its clock leaves out in spring; else None."""
+    if found.times is None or found.time is None or step.kind != "fixed" or found.table.columns[found.time].offset:
+        return None
+    size = np.timedelta64(int(step.size), "ns")
+    missing = []
+    for (low, _), each in zip(groups, places, strict=True):
+        jumps = np.diff(each) - 1
+        if (jumps[jumps > 0] * size != np.timedelta64(grid.HOUR, "ns")).any():
+            return None
+        missing.append(found.times[low + np.flatnonzero(jumps > 0)] + size)
+    return grid.clock_change(np.concatenate(missing), forward=True)
 
 
 def _widest(found: Rows, places: list[NDArray[np.int64]], step: Step) -> str:
