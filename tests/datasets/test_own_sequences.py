@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import cohen_kappa_score
 
 from rnnbench.datasets import OwnSequences, data_hash, own_sequences
-from rnnbench.datasets.base import kept_floors, loading
+from rnnbench.datasets.base import kept_floors, loading, named_metrics
 from rnnbench.datasets.own import order_free
 from rnnbench.datasets.own.ts_files import read as read_ts
 from rnnbench.errors import BadInput
@@ -69,6 +69,36 @@ def test_metrics_of_torchmetrics_are_chosen_by_name_and_floors_are_in_the_main_o
         packed(np.arange(42) % 3, metrics=["BinaryAUROC"])[0].content  # noqa: B018
     with pytest.raises(BadInput, match="did you mean CohenKappa"):
         packed(np.arange(42) % 3, metrics=["CohenKapa"])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "balanced_accuracy", "min_recall"])
+def test_what_is_printed_of_floors_is_in_the_main_metric(packed, cache: Path, metric: str) -> None:
+    y = (np.arange(60) % 4 > 0).astype(int)
+    task, _ = packed(y, metrics=["accuracy", "macro_f1", "balanced_accuracy", "min_recall"], metric=metric)
+    majority = task.floors(task.load())["majority"]
+    assert 0 <= majority < 1
+    chance = "chance 0.5000, " if metric == "accuracy" else ""
+    assert task.reading().lines[-1] == f"floors on test, {metric}: {chance}majority {majority:.4f} (1)"
+
+
+@pytest.mark.parametrize("metric", ["mse", "mae", "r2"])
+def test_what_is_printed_of_a_mean_is_in_the_main_metric(packed, cache: Path, metric: str) -> None:
+    task, _ = packed(np.random.default_rng(1).normal(50, 9, 40), task="regress", metric=metric)
+    assert task.reading().lines[-1] == f"floor on test, {metric}: mean {task.floors(task.load())['mean']:.4f}"
+
+
+def test_planning_prints_no_floor_of_another_metric(packed, cache: Path) -> None:
+    task, _ = packed(np.arange(42) % 3, metric="CohenKappa")
+    assert task.reading().lines[-1] == "floors on test, CohenKappa: each run computes them"
+
+
+def test_a_metric_that_would_not_fit_into_memory_is_refused_while_runs_are_planned(
+    packed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(named_metrics, "MOST_HELD", 8 * 9 * 4 - 1)  # of 9 test sequences, 3 shares and a class each
+    with pytest.raises(BadInput, match=r"AUROC keeps 3 shares for each of 9 items.* write \{name: AUROC, thresholds"):
+        packed(np.arange(45) % 3, metrics=["AUROC"])[0].reading()
+    packed(np.arange(45) % 3, metrics=["CohenKappa"])[0].reading()
 
 
 def test_numbers_are_measured_by_name_too(packed, cache: Path) -> None:

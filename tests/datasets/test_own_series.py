@@ -180,6 +180,7 @@ def test_floors_are_in_the_main_metric(good: str, metric: str) -> None:
 def test_the_best_floor_of_a_metric_by_name_is_the_largest_where_more_is_better(good: str, cache: Path) -> None:
     made = task(good, metrics=["mse", "mae"], metric="R2Score")
     assert (made.spec.metrics, made.spec.goal, made.spec.target) == (("mse", "mae", "R2Score"), "max", None)
+    assert made.reading().lines[-1] == "floors on test, R2Score: each run computes them"
     data = made.load()
     floors = made.floors(data)
     truth, said = forecasts_of_test(good)

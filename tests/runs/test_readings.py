@@ -48,8 +48,24 @@ def test_a_file_is_read_once_with_the_same_options(reads):
                  "seed=range(4)", "dataset.horizon=2,3"])  # fmt: skip
     assert len(made.jobs) == 2 * 3 * 2 * 4 * 2, "a.csv and b.csv are the same data"
     assert sorted(path for _, path in reads) == sorted(["a.csv", "b.csv", "c.csv"] * 2), "two horizons each"
-    assert made.readings() == ["a.csv: read", "warning: it is short"] * 2 + ["c.csv: read", "warning: it is short"] * 2
+    assert made.readings() == ["a.csv: read", "warning: it is short", "c.csv: read", "warning: it is short"]
     assert len(reads) == 6
+
+
+def test_of_several_options_what_differs_is_said_behind_what_was_read():
+    rows = "".join(f"2024-01-{1 + n // 24:02} {n % 24:02}:00,{n * n % 17}\n" for n in range(30 * 24))
+    table("load.csv", f"ds,y\n{rows}")
+    table("other.csv", f"ds,y\n{rows}2024-01-31 00:00,3\n")
+    made = plan([*READS, "dataset.path=load.csv,other.csv", "dataset.horizon=2,3", "dataset.anchor=last,none"])
+    told = made.readings()
+    assert [line.split(",")[0].split(" (")[0].split(";")[0] for line in told] == [
+        "load.csv: 720 rows", "season 24", "floors on test", "season 24", "floors on test",
+        "other.csv: 721 rows", "season 24", "floors on test", "season 24", "floors on test",
+    ]  # fmt: skip
+    assert ["2 hours of y" in told[1], "3 hours of y" in told[3]] == [True, True]
+    for path, said in (("load.csv", told[:5]), ("other.csv", told[5:])):
+        alone = plan([*READS, f"dataset.path={path}", "dataset.horizon=2"]).readings()
+        assert alone == said[:3], "one reading is said as it is"
 
 
 def test_what_a_reader_refuses_is_refused_while_it_is_planned(monkeypatch):

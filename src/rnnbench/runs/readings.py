@@ -75,7 +75,10 @@ def check_batch(config: Config, reading: Reading) -> None:
 
 
 def lines(configs: Iterable[Config], *, fetch: bool = False) -> list[str]:
-    """What was read for these runs, in words, each reading once; its warnings behind it. fetch: see `of`."""
+    """What was read for these runs, in words, its warnings behind it. fetch: see `of`.
+
+    Of a file that is read with several options, what was read is said once, then what differs.
+    """
     found: dict[int, Reading] = {}
     seen: set[str] = set()
     for config in configs:
@@ -85,7 +88,11 @@ def lines(configs: Iterable[Config], *, fetch: bool = False) -> list[str]:
         seen.add(text)
         if (reading := of(config, fetch=fetch)) is not None:
             found[id(reading)] = reading
-    return [line for reading in found.values() for line in said(reading)]
+    of_file: dict[str, dict[str, None]] = {}  # by the first line, which says what was read
+    for reading in found.values():
+        told = said(reading)
+        of_file.setdefault(told[0] if told else "", {}).update(dict.fromkeys(told))
+    return [line for told in of_file.values() for line in told]
 
 
 def said(reading: Reading) -> list[str]:

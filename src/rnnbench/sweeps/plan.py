@@ -89,7 +89,8 @@ class Plan:
         return said
 
     def readings(self, *, fetch: bool = False) -> list[str]:
-        """What was read of users' files for its runs, in words, each reading once. fetch: what is yet to download, too.
+        """What was read of users' files for its runs, in words, each line once a file. fetch: what is yet to download,
+        too.
 
         Raises BadInput where a file that is fetched cannot be used as its options ask, MissingData where it cannot be.
         """

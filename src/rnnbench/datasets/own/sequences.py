@@ -22,6 +22,7 @@ from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.reading import Reading
 from rnnbench.datasets.base.words import number, plural
 from rnnbench.datasets.own import (
+    answers,
     beside,
     kept_sequences,
     log_mel,
@@ -291,7 +292,9 @@ def prepared(sequences: Sequences, options: Options, name: str, content: str, *,
         sequences, shares, options.data_seed, classes=classify, test_group=options.test_group, strict=strict
     )
     classes = class_names(sequences.labels) if classify else []
-    options.measured(len(classes))
+    chosen = options.measured(len(classes))
+    most = max(len(part) for part in splitting.parts[1:])
+    named_metrics.affordable(chosen.metrics, items=most, outputs=len(classes) or 1)
     longest = max(len(x) for x in sequences.x)
     _check_memory(sequences, longest, name)
     y = _targets(sequences, classes, numbers, splitting, options)
@@ -488,15 +491,22 @@ def _lines(
         "none": "not scaled",
     }[options.scale]
     lines = [first + groups + said, f"split {sizes}: {splitting.how}; {scaled}"]
-    test = splitting.parts[2]
+    return [*lines, *_floors(splitting, classes, y, options.measured(len(classes)).metric)]
+
+
+def _floors(splitting: Splitting, classes: list[str], y: NDArray[Any], metric: str) -> list[str]:
+    """The trivial predictions in the main metric on test."""
+    train, _, test = (y[part] for part in splitting.parts)
+    if metric not in (answers.OF_CLASSES if classes else answers.OF_NUMBERS):
+        return [answers.by_the_run(metric)]
     if classes:
-        most = int(np.bincount(y[splitting.parts[0]], minlength=len(classes)).argmax())
-        share = float((y[test] == most).mean())
-        lines.append(f"floors on test, accuracy: chance {1 / len(classes):.4f}, majority {share:.4f} ({classes[most]})")
-    else:
-        mean = y[splitting.parts[0]].astype(np.float64).mean()
-        lines.append(f"floor on test, mse: mean {float(np.square(y[test] - mean).mean()):.4f}")
-    return lines
+        most = int(np.bincount(train, minlength=len(classes)).argmax())
+        value = answers.of_classes(metric, np.full(len(test), most), test)
+        chance = f"chance {1 / len(classes):.4f}, " if metric == "accuracy" else ""
+        return [f"floors on test, {metric}: {chance}majority {value:.4f} ({classes[most]})"]
+    mean = train.astype(np.float64).mean()
+    value = answers.of_numbers(metric, np.full(test.shape, mean), test)
+    return [f"floor on test, {metric}: mean {value:.4f}"] if np.isfinite(value) else []
 
 
 def _of_labels(sequences: Sequences, classes: list[str]) -> str:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnbench.datasets.base import named_metrics
 from rnnbench.datasets.base.checks import one_of, whole
 from rnnbench.datasets.base.reading import Reading
-from rnnbench.datasets.own import ngrams, sources
+from rnnbench.datasets.own import answers, ngrams, sources
 from rnnbench.datasets.own.symbols import UNKNOWN, Numbers, Text, Tokens, settled
 from rnnbench.errors import BadInput, MissingData, nearest
 from rnnbench.store.content import SHOWN, path_hash
@@ -228,7 +227,7 @@ class Read:
         if metric in OF_SYMBOLS:
             wanted = self.text.part(2)[1:]
             models = {name: ngrams.model(self.text, order) for name, order in ngrams.ORDERS.items()}
-            return {name: _right(metric, found.answers(), wanted) for name, found in models.items()}
+            return {name: answers.of_classes(metric, found.answers(), wanted) for name, found in models.items()}
         found = {name: ngrams.bits(self.text, order) for name, order in ngrams.ORDERS.items()}
         packed = None if self.options.tokens == "words" else ngrams.packed(self.text)
         if packed is not None:
@@ -241,19 +240,6 @@ class Read:
         metric = self.chosen.metric
         usual = "perplexity" if self.options.tokens == "words" else "bpc"
         return usual if named_metrics.is_named(metric) else metric
-
-
-def _right(metric: str, found: NDArray[np.int64], wanted: NDArray[np.integer]) -> float:
-    """A metric of OF_SYMBOLS of answers, as `base.metrics` has it."""
-    size = int(max(found.max(), wanted.max())) + 1
-    true, said, both = (np.bincount(each, minlength=size) for each in (wanted, found, wanted[found == wanted]))
-    if metric == "accuracy":
-        return float(both.sum() / len(wanted))
-    if metric == "macro_f1":
-        there = true + said > 0
-        return float((2 * both[there] / (true + said)[there]).mean())
-    recalls = both[true > 0] / true[true > 0]
-    return float(recalls.min() if metric == "min_recall" else recalls.mean())
 
 
 def files_of(options: Options) -> tuple[Path, ...]:
@@ -447,9 +433,12 @@ def reading_of(read: Read) -> Reading:
         f"train {sizes[0]:,}, val {sizes[1]:,}, test {sizes[2]:,} {unit}s, {order}; {asked.bptt} at once, the state is "
         f"carried on; a network without a state sees {asked.seen_before} before them"
     )
-    metric = f"bits a {unit}" if read.floors_in == "bpc" else read.floors_in
-    told = ", ".join(f"{name} {value:.4f}" for name, value in read.floors.items())
-    lines.append(f"floors on test, {metric}: {told}")
+    if read.floors_in == read.chosen.metric:
+        metric = f"bits a {unit}" if read.floors_in == "bpc" else read.floors_in
+        told = ", ".join(f"{name} {value:.4f}" for name, value in read.floors.items())
+        lines.append(f"floors on test, {metric}: {told}")
+    else:
+        lines.append(answers.by_the_run(read.chosen.metric))
     facts = {
         "vocabulary": len(text.symbols),
         "symbols": [symbol[:LISTED_LONG] for symbol in text.symbols[:LISTED]],
