@@ -74,8 +74,14 @@ def test_a_boolean_is_true_or_false():
         ("seed=", "seed must be a number, not  (default 0)."),
         ("clip=none", "clip must be a number, not none (default 1.0)."),
         ("dataset.data_seed=[1]", "dataset.data_seed must be a number, not [1] (default 0)."),
-        ("optimizer.betas=0.9", "optimizer.betas must be a list, [a,b], not 0.9 (default [0.9,0.999])."),
-        ("peephole.gates=i", "peephole.gates must be a list, [a,b], not i (default [i,f,o])."),
+        (
+            "optimizer.betas=0.9",
+            "optimizer.betas must be a list, as in optimizer.betas=[0.9,0.999], not 0.9 (default [0.9,0.999]).",
+        ),
+        (
+            "peephole.gates=i",
+            "peephole.gates must be a list, as in peephole.gates=[i,f,o], not i (default [i,f,o]).",
+        ),
         ("optimizer.lr=nan", "optimizer.lr must be a finite number, not nan."),
         ("clip=inf", "clip must be a finite number, not inf."),
         ("seed=null", "seed must be a number, not null (default 0)."),
@@ -88,6 +94,24 @@ def test_a_boolean_is_true_or_false():
 )
 def test_a_value_of_another_type_is_refused(override, sentence):
     assert refused(override) == sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "end"),
+    [
+        ("dataset.past=a,b", "for more than one run, or dataset.past=[a,b] where one list is meant."),
+        ("cell=gru,rnn", "for more than one run."),
+        ("optimizer.lr=choice(1,2)", "for more than one run."),
+    ],
+)
+def test_several_values_of_one_run_are_refused_with_how_a_list_is_written(override, end):
+    assert refused(override).endswith(end)
+
+
+def test_a_list_without_a_default_is_shown_as_it_would_be_typed():
+    assert refused("dataset=own_series", "dataset.past=temp") == (
+        "dataset.past must be a list, as in dataset.past=[temp], not temp (default [])."
+    )
 
 
 def test_null_is_a_value_where_it_means_something():

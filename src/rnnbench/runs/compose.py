@@ -84,7 +84,12 @@ def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
 def plain(override: Override) -> str:
     """An override that names one value, as Hydra takes it. Raises BadInput on a list where one run is asked for."""
     if override.is_sweep_override():
-        raise BadInput(f"{override.input_line!r} lists several values; use `rnnbench sweep` for more than one run.")
+        key, _, values = str(override.input_line).partition("=")
+        is_option = "." in key and not re.search(r"[()\[\]{}]", values)
+        one = f", or {key}=[{values}] where one list is meant" if is_option else ""
+        raise BadInput(
+            f"{override.input_line!r} lists several values; use `rnnbench sweep` for more than one run{one}."
+        )
     return _text(override, override.value())
 
 
@@ -251,7 +256,8 @@ def _wanted(key: str, default: Any, value: Any) -> str | None:
     if is_number(default):
         return None if is_number(value) else "a number"
     if isinstance(default, list):
-        return None if isinstance(value, list) else "a list, [a,b]"
+        example = default or [value]  # as it is typed
+        return None if isinstance(value, list) else f"a list, as in {key}={_literal(example)}"
     return None if value is not None else "a name"
 
 
