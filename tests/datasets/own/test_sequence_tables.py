@@ -135,6 +135,21 @@ def test_groups_and_labels_are_one_a_sequence(tmp_path: Path) -> None:
         read(three)
 
 
+def test_ids_that_repeat_among_nested_rows_are_said(tmp_path: Path) -> None:
+    path = save(NESTED.assign(id=["p1", "p1"]), tmp_path / "rows.parquet")
+    told = "'id' repeats, 'p1' 2 times: each row is a sequence of its own"
+    found = read(path)
+    assert (found.names, found.groups) == (["sequence 'p1'", "sequence 'p1'"], None)
+    assert f"{told} (dataset.group=id keeps rows of one id in one split)" in found.said
+    together = read(path, group="id")
+    assert together.groups == ["p1", "p1"]
+    assert told in together.said
+    different = read(save(NESTED.assign(id=["p1", "p2"]), tmp_path / "other.parquet"))
+    assert not any("repeats" in each for each in different.said)
+    missing = read(save(NESTED.assign(id=[None, None]), tmp_path / "none.parquet"), id="id")
+    assert not any("repeats" in each for each in missing.said)
+
+
 def test_a_folder_of_lists_is_its_parts_one_below_the_other(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     for n in (0, 1):

@@ -38,6 +38,26 @@ def test_what_headers_say_in_other_ways(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "cases", "said"),
+    [
+        ("@dimensions 2\n@seriesLength 2", "1,2:3,4:up\n1,2:3,4:down", []),
+        ("@dimension 3", "1,2:3,4:up", ["@dimensions is 3 and cases have 2 channels"]),
+        ("@Dimensions 2\n@serieslength 9", "1,2:up",
+         ["@dimensions is 2 and cases have 1 channel", "@seriesLength is 9 and cases have 2 steps"]),
+        ("@seriesLength 3\n@equalLength false", "1,2:up\n1,2,3:up", []),
+        ("@seriesLength 0\n@equalLength false", "1,2:up\n1,2,3:up", []),
+        ("@seriesLength 4\n@equalLength false", "1,2:up\n1,2,3:up", ["@seriesLength is 4 and cases have 2 to 3 steps"]),
+        ("@seriesLength 3\n@equalLength true", "1,2:up\n1,2,3:up",
+         ["@equalLength is true and cases have 2 to 3 steps"]),
+        ("@dimensions x\n@seriesLength", "1,2:up", []),
+    ],
+)  # fmt: skip
+def test_a_header_is_compared_with_its_cases(tmp_path: Path, header: str, cases: str, said: list[str]) -> None:
+    read = ts_files.read(write(tmp_path, HEAD.replace("@data", f"{header}\n@data") + cases))
+    assert read.said == [f"{claim}: taken as they are" for claim in said]
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         (HEAD.replace("timestamps false", "timeStamps true"), r"x\.ts has time stamps \(@timeStamps true\)"),

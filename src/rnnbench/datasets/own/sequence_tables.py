@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -303,8 +304,20 @@ def _nested(
             raise BadInput(f"{path.name}: {names[of[key].index('')]} has no {what}.")
     x = [_stacked(path, row, names[row], channels, lists_) for row, lists_ in enumerate(_lists(frame, channels))]
     left = [name for name in held if name not in channels and name not in plain]
-    said = ["a row a sequence"] + ([f"left out: {', '.join(left)}"] if left else [])
+    said = ["a row a sequence"]
+    if id_column is not None:
+        said += _repeated(of[id_column], id_column, group_column)
+    said += [f"left out: {', '.join(left)}"] if left else []
     return Sequences(x, of[label_column], names, channels, of[group_column] if group_column else None, said=said)
+
+
+def _repeated(ids: list[str], name: str, group_column: str | None) -> list[str]:
+    """What is said of rows with one id: each is a sequence, and may lie in another split than its like."""
+    first = next((each for each, count in Counter(ids).items() if each and count > 1), None)
+    if first is None:
+        return []
+    fix = "" if group_column is not None else f" (dataset.group={name} keeps rows of one id in one split)"
+    return [f"{name!r} repeats, {shown(first)} {ids.count(first):,} times: each row is a sequence of its own{fix}"]
 
 
 def _is_number(pa: Any, kind: Any) -> bool:

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnbench.datasets.base.words import plural
 from rnnbench.datasets.own.gathered import Sequences, check_channels
 from rnnbench.errors import BadInput, nearest, shown
 
+DIGITS = 18  # of a number in a header, which may say anything
 COMMENT = "#%"  # how a line begins that says nothing
 
 
@@ -25,7 +27,9 @@ class _Head:
 
     classes: list[str] | None = None
     numbers: bool = False  # @targetLabel true: the labels are numbers
-    equal: bool = False  # @equalLength true, which is a claim
+    equal: bool = False  # @equalLength true, which is a claim, as are the two numbers
+    dimensions: int | None = None
+    steps: int | None = None  # @seriesLength
     seen: list[str] = field(default_factory=list)
 
 
@@ -44,12 +48,24 @@ def read(path: Path) -> Sequences:
     if not cases:
         raise BadInput(f"{path.name} holds no case: a line `channel:channel:...:label` for each sequence, after @data.")
     _check_channels(path, cases)
-    said = []
-    lengths = {len(case) for case in cases}
-    if head.equal and len(lengths) > 1:
-        said.append(f"@equalLength is true and cases have {min(lengths)} to {max(lengths)} steps: taken as they are")
     names = [f"case {index}" for index in range(1, len(cases) + 1)]
-    return Sequences(cases, labels, names, [str(channel) for channel in range(cases[0].shape[1])], said=said)
+    return Sequences(
+        cases, labels, names, [str(channel) for channel in range(cases[0].shape[1])], said=_belied(head, cases)
+    )
+
+
+def _belied(head: _Head, cases: list[NDArray[np.float64]]) -> list[str]:
+    """What the header claims and the cases are not; they are taken as they are."""
+    lengths, channels = {len(case) for case in cases}, cases[0].shape[1]
+    steps = f"{min(lengths)} to {max(lengths)} steps" if len(lengths) > 1 else f"{max(lengths)} steps"
+    claims = []
+    if head.dimensions not in (None, channels):
+        claims.append(f"@dimensions is {head.dimensions} and cases have {plural(channels, 'channel')}")
+    if head.equal and len(lengths) > 1:
+        claims.append(f"@equalLength is true and cases have {steps}")
+    elif head.steps and head.steps != max(lengths):  # of several lengths it is the longest, or 0
+        claims.append(f"@seriesLength is {head.steps} and cases have {steps}")
+    return [f"{claim}: taken as they are" for claim in claims]
 
 
 def classes(path: Path) -> list[str]:
@@ -87,6 +103,9 @@ def _key(path: Path, head: _Head, text: str) -> None:
         head.numbers = yes
     elif word == "@equallength":
         head.equal = yes
+    elif word in ("@dimensions", "@dimension", "@serieslength") and rest and rest[0].isdecimal():
+        count = int(rest[0][:DIGITS])
+        head.steps, head.dimensions = (count, head.dimensions) if word == "@serieslength" else (head.steps, count)
 
 
 def _case(path: Path, head: _Head, text: str, case: int) -> tuple[NDArray[np.float64], str]:
