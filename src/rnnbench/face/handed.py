@@ -5,7 +5,6 @@ It is written once to the user's cache, under its own hash; equal data is one fi
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -15,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rnnbench.errors import BadInput, shown, unwritable
-from rnnbench.store.store import write_atomic
+from rnnbench.errors import BadInput, shown
+from rnnbench.face import cached
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 SERIES, SEQUENCES, TEXT = "own_series", "own_sequences", "own_text"
 PATH_AT_MOST = 1000  # characters: a longer text, or one of several lines, is no path
-DIGITS = 16  # of a hash in the name of a file, which stands in what is said of it
 KINDS = "a path, a DataFrame, arrays by name ({'x': ..., 'y': ...}), a text of several lines, or a list of texts"
 
 HandedOver = str | Path | pd.DataFrame | pd.Series | Mapping[str, "ArrayLike"] | Sequence[str]
@@ -40,13 +38,13 @@ def in_file(data: HandedOver) -> tuple[str, str | None]:
     if isinstance(data, pd.Series):
         data = data.to_frame("value" if data.name is None else str(data.name))
     if isinstance(data, pd.DataFrame):
-        return _kept(_parquet(data), ".parquet"), SERIES
+        return cached.kept(_parquet(data), ".parquet"), SERIES
     if isinstance(data, Mapping):
-        return _kept(_npz(data), ".npz"), SEQUENCES
+        return cached.kept(_npz(data), ".npz"), SEQUENCES
     if isinstance(data, str):
-        return _kept(_text([data]), ".txt"), TEXT
+        return cached.kept(_text([data]), ".txt"), TEXT
     if isinstance(data, Sequence) and data and all(isinstance(each, str) for each in data):
-        return _kept(_text(data), ".txt"), TEXT
+        return cached.kept(_text(data), ".txt"), TEXT
     raise BadInput(f"data is {KINDS}, not {shown(type(data).__name__)}.")
 
 
@@ -133,19 +131,3 @@ def _text(texts: Sequence[str]) -> bytes:
         return "\n".join(texts).encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"data holds half a character, which no UTF-8 has (at {error.start}).") from None
-
-
-def _kept(content: bytes, suffix: str) -> str:
-    """The path of a file with this content in the user's cache; one that is there is left as it is."""
-    import platformdirs
-
-    folder = platformdirs.user_cache_path("rnnbench") / "own" / "handed"
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:DIGITS]}{suffix}"
-    try:
-        if not path.is_file() or path.stat().st_size != len(content):
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, content)
-    except OSError as error:
-        said = unwritable(error, path) or f"{path}: {os.strerror(error.errno or 0)}"
-        raise BadInput(f"data cannot be kept: {said}.") from None
-    return str(path)
