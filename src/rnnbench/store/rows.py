@@ -45,7 +45,7 @@ COLUMNS: dict[str, str] = {
     "peak_memory_mb": "float64", "device": "str", "device_kind": "str", "precision": "str", "backend": "str",
     "threads": "Int64", "host": "str", "commit": "str", "dirty": "boolean", "source_hash": "str", "torch": "str",
     "toolchain": "str", "attempts": "Int64", "started": TIME, "finished": TIME, "own_source": "str", "files": "str",
-    "id_lacks": "str", "floors": "str",
+    "id_lacks": "str", "floors": "str", "solved": "float64",
 }  # fmt: skip
 
 

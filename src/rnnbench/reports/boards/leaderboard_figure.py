@@ -14,7 +14,7 @@ from rnnbench.reports.boards.floors import entries
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.figures import ACCENT, BASE, WARN, log_ticks, new_figure, plain, save
 from rnnbench.reports.selection.blocks import blocks, title
-from rnnbench.reports.tables.labels import dotted
+from rnnbench.reports.tables.labels import cut, dotted, pieces_apart
 from rnnbench.reports.tables.numbers import known, short, with_arrow
 
 if TYPE_CHECKING:
@@ -64,13 +64,12 @@ def _panels(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _apart(parts: Sequence[pd.DataFrame]) -> list[str]:
     """What of its protocol tells each panel from the others with its title; empty where no other has it."""
+    protocols = [str(part["protocol"].iloc[0]) for part in parts]
+    titles = [title(part) for part in parts]
     found = []
-    for part in parts:
-        same = [other for other in parts if title(other) == title(part)]
-        pieces = [str(other["protocol"].iloc[0]).split(", ") for other in same]
-        own = str(part["protocol"].iloc[0]).split(", ")
-        words = [piece for piece in own if not all(piece in others for others in pieces)]
-        found.append(_cut(", ".join(words), LONGEST_HEADING) if len(same) > 1 else "")
+    for own, heading in zip(protocols, titles, strict=True):
+        same = [protocol for protocol, other in zip(protocols, titles, strict=True) if other == heading]
+        found.append(pieces_apart(own, same, LONGEST_HEADING) if len(same) > 1 else "")
     return found
 
 
@@ -142,8 +141,4 @@ def _labels(labels: Sequence[str]) -> tuple[list[str], str]:
         same += 1
     names = [" ".join(w[: len(w) - same]) for w in words]
     shared = " ".join(words[0][len(words[0]) - same :]) if same else ""
-    return [_cut(name) for name in names], shared
-
-
-def _cut(text: str, longest: int = LONGEST) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "\u2026"
+    return [cut(name, LONGEST) for name in names], shared

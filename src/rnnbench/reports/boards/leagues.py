@@ -30,7 +30,7 @@ SUBJECT = tuple(name for name in BLOCK if name not in ("budget", *GRANT))  # a t
 FOLLOWS = ("encoder", "head", "backend")
 USED = tuple(dict.fromkeys((
     "id", *BLOCK, "device_kind", "precision", "backend", "axes", "label", "entry", "status", "reason", "seed",
-    "value", "floor", "floor_name", "target", "row", *AXES,
+    "value", "floor", "floor_name", "target", "solved", "row", *AXES,
 )))  # fmt: skip
 
 
@@ -44,7 +44,8 @@ class League:
     runs: one row a run that counts: task, entry (rows of these two), id, seed, status, value; merit (value, signed so
     that more is better); score (0 at the floor, 1 at the target; NaN where one is unknown); imputed: the run failed,
     and its merit and score are the floor's, or those of the task's worst run in this league where that is worse (or
-    where there is no floor; NaN where nothing is known).
+    where there is no floor; NaN where nothing is known). reached: 1 where it solved the task, 0 where not (a
+    failed run did not), NaN of a task that has no such notion.
     """
 
     terms: dict[str, str]
@@ -116,7 +117,7 @@ def _granted(part: pd.DataFrame) -> pd.Series[Any]:
 def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     """runs with merit, score and imputed; floor and target are the task's, the worst run is the league's."""
     by_task = runs.groupby("task")
-    known = {name: by_task[name].transform("first") for name in ("floor", "floor_name", "target", "goal")}
+    known = {name: by_task[name].transform("first") for name in ("floor", "floor_name", "target", "goal", "solved")}
     sign = pd.Series(np.where(known["goal"] == "min", -1.0, 1.0), index=runs.index)
     counts = (runs["status"] == "ok") & runs["value"].notna()
     merit = (sign * runs["value"]).where(counts)
@@ -124,7 +125,8 @@ def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     worst = merit.groupby([runs["task"], *(runs[name] for name in TERMS)], dropna=False).transform("min")
     merit = merit.where(counts, worst.fillna(floor).clip(upper=floor.fillna(np.inf)))
     score = ((merit - floor) / (target - floor)).where(target > floor)
-    return runs.assign(**known, merit=merit, score=score, imputed=~counts)
+    reached = (counts & (merit >= sign * known["solved"])).astype("float64").where(known["solved"].notna())
+    return runs.assign(**known, merit=merit, score=score, imputed=~counts, reached=reached)
 
 
 def _players(runs: pd.DataFrame) -> pd.Series[Any]:
@@ -177,7 +179,8 @@ def _league(terms: dict[str, str], part: pd.DataFrame) -> League:
     number = {task: n for n, task in enumerate(tasks["task"])}
     player = {key: n for n, key in enumerate(entries["player"])}
     runs = part.assign(task=part["task"].map(number), entry=part["player"].map(player))
-    kept = ["task", "entry", "id", "seed", "status", "reason", "value", "merit", "score", "imputed", "backend"]
+    measured = ["status", "reason", "value", "merit", "score", "imputed", "reached", "backend"]
+    kept = ["task", "entry", "id", "seed", *measured]
     tasks = tasks[[*BLOCK, "floor", "floor_name", "target"]].assign(name=names).reset_index(drop=True)
     return League(terms, tasks, entries[["label", *AXES, "axes"]], runs[kept].reset_index(drop=True))
 

@@ -13,6 +13,7 @@ from rnnbench.reports.boards.all_tables import all_tables
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leaderboard_figure import board_link
 from rnnbench.reports.boards.leaderboard_table import leaderboard_table
+from rnnbench.reports.boards.matrix_figure import matrix_link
 from rnnbench.reports.publish.outcomes import changed_outcomes, outcome_lines
 from rnnbench.reports.publish.predictions import changed, links
 from rnnbench.reports.selection.frame import records_frame
@@ -56,7 +57,7 @@ def derive(source: Path, folder: Path) -> list[str]:
     frame = frame_of(head, found)
     write_table(leaderboard_table(leaderboard(frame)), folder, ("csv", "md"))
     names = [*DERIVED, *_derive_tables(frame, head, folder)]
-    pictures = [*board_link(frame), *links(source, found)]
+    pictures = [*board_link(frame), *matrix_link(frame), *links(source, found)]
     write_atomic(folder / "README.md", _readme(head, found, pictures))
     return [*names, *derive_ablation(source, folder), *derive_search(source, folder), *derive_claims(source, folder)]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rnnbench.errors import BadInput
 from rnnbench.reports.boards.leaderboard_figure import draw_board
+from rnnbench.reports.boards.matrix_figure import draw_matrix
 from rnnbench.reports.publish.derive import derive, frame_of
 from rnnbench.reports.publish.outcomes import freeze_outcomes
 from rnnbench.reports.publish.predictions import draw_frozen, freeze
@@ -101,6 +102,8 @@ def write_set(
         from rnnbench.reports.search.command import draw_search
 
         draw_search(folder)
-    draw_board(folder, frame_of(head, found.values()))
+    frame = frame_of(head, found.values())
+    draw_board(folder, frame)
+    draw_matrix(folder, frame)
     draw_frozen(folder, [found[run] for run in sorted(found)])
     return folder

@@ -40,6 +40,17 @@ def told_apart(
     return found
 
 
+def pieces_apart(own: str, of_all: Sequence[str], longest: int) -> str:
+    """Of a protocol's pieces ("x, y, z") those that not all have, cut to so many characters. of_all: with its own."""
+    others = [text.split(", ") for text in of_all]
+    return cut(", ".join(piece for piece in own.split(", ") if not all(piece in each for each in others)), longest)
+
+
+def cut(text: str, longest: int) -> str:
+    """text, or its beginning and an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1] + "\u2026"
+
+
 def _equal(labels: Sequence[str]) -> list[tuple[str, list[int]]]:
     """The labels that stand more than once, each with its places."""
     places: dict[str, list[int]] = {}
