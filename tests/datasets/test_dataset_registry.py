@@ -17,8 +17,8 @@ from rnnbench.datasets.base.metrics import METRICS
 from rnnbench.errors import BadInput, MissingData
 
 ROOM = {
-    "Adding", "AnBn", "CopyMemory", "Digits", "Dyck", "JapaneseVowels", "MNIST", "MNIST1D", "Music", "Parity",
-    "TemporalOrder",
+    "Adding", "AnBn", "Chomsky", "CopyMemory", "Digits", "Dyck", "JapaneseVowels", "MNIST", "MNIST1D", "MQAR", "Music",
+    "Parity", "SelectiveCopy", "TemporalOrder", "Word",
 }  # fmt: skip
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 FILES = sorted(p for p in CONF.glob("*.yaml") if yaml.safe_load(p.read_text())["_target_"].rpartition(".")[2] in ROOM)
@@ -31,8 +31,8 @@ def keywords(config: dict[str, object]) -> dict[str, object]:
 
 def test_the_expected_names_are_there() -> None:
     expected = (
-        "adding anbn copy_memory digits dyck japanese_vowels jsb mnist mnist1d musedata nottingham parity piano "
-        "psmnist smnist temporal_order"
+        "adding anbn chomsky copy_memory digits dyck japanese_vowels jsb mnist mnist1d mqar musedata nottingham parity "
+        "piano psmnist selective_copy smnist temporal_order word"
     )
     assert {path.stem for path in FILES} >= set(expected.split())
 
@@ -107,6 +107,24 @@ def test_a_missing_file_is_one_sentence_with_path_and_command(name: str, cache: 
         ("Music", {"name": "beatles"}, "jsb, nottingham, piano, musedata; got 'beatles'"),
         ("Music", {"chunk": 0}, "dataset.chunk must be a whole number of at least 1"),
         ("JapaneseVowels", {"data_seed": 0.5}, "dataset.data_seed"),
+        ("Word", {"group": "a6"}, "dataset.group must be one of s3, z60, a4xz5, a5, s5; got 'a6'"),
+        ("Word", {"tokens": "all"}, "elements, generators; got 'all'"),
+        ("Word", {"T": 3}, "dataset.T must be a whole number of at least 4"),
+        ("MQAR", {"K": 0}, "dataset.K must be a whole number of at least 1"),
+        ("MQAR", {"T": 23}, "dataset.T must be a whole number of at least 24 (K pairs and K queries"),
+        ("MQAR", {"V": 13}, "dataset.V must be a whole number of at least 14 (K keys, as many values"),
+        ("MQAR", {"V": 65}, "dataset.V must be even and at most 32768; got 65"),
+        ("MQAR", {"slots": "near"}, "uniform, power; got 'near'"),
+        ("MQAR", {"V": 8, "T": 8, "K": 1}, "make 36 different sequences, too few"),
+        ("SelectiveCopy", {"L": 0}, "dataset.L must be a whole number of at least 1"),
+        ("SelectiveCopy", {"A": 3}, "dataset.A must be a whole number of at least 4 (a filler, a marker, and two"),
+        ("SelectiveCopy", {"A": 129}, "dataset.A must be at most 128; got 129"),
+        ("SelectiveCopy", {"M": 2}, "make 64 different answers, too few"),
+        ("Chomsky", {"dialect": "parity_check"}, "bucket_sort, reverse_string; got 'parity_check'"),
+        ("Chomsky", {"longest_val": 19}, "must rise by at least 1 in length each"),
+        ("Chomsky", {"dialect": "modular_arithmetic", "longest_val": 21}, "must rise by at least 2 in length each"),
+        ("Chomsky", {"longest_val": 20}, "dataset.longest_train must be a whole number of at least 32 (shorter"),
+        ("Chomsky", {"longest_train": 40, "longest_test": 40}, "dataset.longest_test must be at least 41, longer"),
         ("MNIST1D", {"data_seed": -1}, "dataset.data_seed must be a whole number of at least 0"),
     ],
 )
@@ -140,6 +158,23 @@ def test_options_that_change_the_number_are_in_the_protocol() -> None:
         datasets.Music(chunk=50),
         datasets.MNIST1D(),
         datasets.MNIST1D(data_seed=1),
+        datasets.Word(),
+        datasets.Word(group="a5"),
+        datasets.Word(group="a5", tokens="generators"),
+        datasets.Word(T=24),
+        datasets.MQAR(),
+        datasets.MQAR(V=62),
+        datasets.MQAR(T=50),
+        datasets.MQAR(K=5),
+        datasets.MQAR(slots="power"),
+        datasets.SelectiveCopy(),
+        datasets.SelectiveCopy(L=41),
+        datasets.SelectiveCopy(M=7),
+        datasets.SelectiveCopy(A=9),
+        datasets.Chomsky(),
+        datasets.Chomsky(dialect="even_pairs"),
+        datasets.Chomsky(longest_train=40, longest_val=40),
+        datasets.Chomsky(longest_test=99),
     ]
     names = [(task.spec.name, task.spec.protocol) for task in variants]
     assert len(set(names)) == len(names)

@@ -19,6 +19,7 @@ from rnnbench.datasets.base.task import Task
 if TYPE_CHECKING:
     from rnnbench.datasets.adding import Adding
     from rnnbench.datasets.anbn import AnBn
+    from rnnbench.datasets.chomsky import Chomsky
     from rnnbench.datasets.copy_memory import CopyMemory
     from rnnbench.datasets.digits import Digits
     from rnnbench.datasets.dyck import Dyck
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rnnbench.datasets.moving_digits import MovingDigits
     from rnnbench.datasets.moving_mnist import MovingMNIST
     from rnnbench.datasets.moving_mnist_pp import MovingMNISTPP
+    from rnnbench.datasets.mqar import MQAR
     from rnnbench.datasets.music import Music
     from rnnbench.datasets.own_frames import OwnFrames
     from rnnbench.datasets.own_sequences import OwnSequences
@@ -36,17 +38,21 @@ if TYPE_CHECKING:
     from rnnbench.datasets.own_text import OwnText
     from rnnbench.datasets.parity import Parity
     from rnnbench.datasets.radar import Radar
+    from rnnbench.datasets.selective_copy import SelectiveCopy
     from rnnbench.datasets.temporal_order import TemporalOrder
     from rnnbench.datasets.uea import UEA
+    from rnnbench.datasets.word import Word
 
 __all__ = [
     "FSDD",
     "MNIST",
     "MNIST1D",
+    "MQAR",
     "UEA",
     "Adding",
     "AnBn",
     "Batch",
+    "Chomsky",
     "CopyMemory",
     "Data",
     "Digits",
@@ -63,10 +69,12 @@ __all__ = [
     "OwnText",
     "Parity",
     "Radar",
+    "SelectiveCopy",
     "Split",
     "Task",
     "TaskSpec",
     "TemporalOrder",
+    "Word",
     "data_hash",
 ]
 
@@ -74,8 +82,10 @@ _FILES = {
     "FSDD": "fsdd",
     "MNIST": "mnist",
     "MNIST1D": "mnist1d",
+    "MQAR": "mqar",
     "Adding": "adding",
     "AnBn": "anbn",
+    "Chomsky": "chomsky",
     "CopyMemory": "copy_memory",
     "Digits": "digits",
     "Dyck": "dyck",
@@ -90,8 +100,10 @@ _FILES = {
     "OwnText": "own_text",
     "Parity": "parity",
     "Radar": "radar",
+    "SelectiveCopy": "selective_copy",
     "TemporalOrder": "temporal_order",
     "UEA": "uea",
+    "Word": "word",
 }
 
 

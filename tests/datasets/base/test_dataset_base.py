@@ -8,7 +8,19 @@ import sys
 import pytest
 import torch
 
-from rnnbench.datasets import Adding, AnBn, CopyMemory, Digits, Dyck, Parity, TemporalOrder
+from rnnbench.datasets import (
+    MQAR,
+    Adding,
+    AnBn,
+    Chomsky,
+    CopyMemory,
+    Digits,
+    Dyck,
+    Parity,
+    SelectiveCopy,
+    TemporalOrder,
+    Word,
+)
 from rnnbench.datasets.base.spec import Data, Split, data_hash
 
 SMALL = {"train": 40, "val": 20, "test": 30}
@@ -24,8 +36,20 @@ HASHES = {
     "AnBn()": "aee4517edf094102",
     "Dyck(**SMALL)": "5082d3190a94c2ab",
     "Dyck(kinds=1, depth=3, **SMALL)": "072cb9d0c35aa4f6",
+    "Word(T=12, **SMALL)": "88e84a6ad2734906",
+    "Word('a5', 'generators', **SMALL)": "a592c3c301a1bd61",
+    "MQAR(**SMALL)": "7a79dbfab7702c0c",
+    "MQAR(V=300, slots='power', **SMALL)": "63c311e8f5955428",
+    "SelectiveCopy(**SMALL)": "305ede4b39ba4da9",
+    "Chomsky('parity', **SMALL)": "3eafdaf6287f97b8",
+    "Chomsky('even_pairs', **SMALL)": "eb640c52a3e49414",
+    "Chomsky('cycle_navigation', **SMALL)": "42283116a9184e01",
+    "Chomsky('modular_arithmetic', **SMALL)": "0011c7aa7baffd38",
+    "Chomsky('bucket_sort', **SMALL)": "ce0a803e2a40c732",
+    "Chomsky('reverse_string', **SMALL)": "b75f16f4bda08172",
+    "Chomsky('parity', 40, 40, 60, **SMALL)": "bade397b31cecdde",
 }
-CLASSES = (Adding, AnBn, CopyMemory, Digits, Dyck, Parity, TemporalOrder)
+CLASSES = (Adding, AnBn, Chomsky, CopyMemory, Digits, Dyck, MQAR, Parity, SelectiveCopy, TemporalOrder, Word)
 TASKS = {task.__name__: task for task in CLASSES} | {"SMALL": SMALL}
 
 
@@ -48,8 +72,8 @@ def test_another_seed_gives_other_data() -> None:
 
 
 def test_a_split_does_not_move_with_the_size_of_train() -> None:
-    for task in (Adding, TemporalOrder, CopyMemory, Parity, Dyck):
-        options = {} if task in (Parity, Dyck) else {"T": 30}
+    for task in (Adding, Chomsky, CopyMemory, Dyck, MQAR, Parity, SelectiveCopy, TemporalOrder, Word):
+        options = {} if task in (Chomsky, Dyck, Parity, SelectiveCopy) else {"T": 30}
         small, large = task(**options, **SMALL).load(), task(**options, **SMALL | {"train": 70}).load()
         assert torch.equal(small.test.x, large.test.x)
         assert torch.equal(small.val.x, large.val.x)

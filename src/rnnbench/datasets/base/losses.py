@@ -4,7 +4,7 @@ B batch, T time steps, K outputs. A loss over steps is the mean over the valid s
 weighs more than a short one): the `frame average` of the music papers. A loss over sequences is the mean over B.
 
 What stands at padded steps is never read, forward or backward. A class of IGNORED is no class: neither a loss nor a
-metric, a floor or a count sees it.
+metric, an outcome, a sample, a floor or a count sees it, and what is predicted there is not read either.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ def valid_steps(lengths: Tensor, steps: int) -> Tensor:
     return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
 
 
+def counted_steps(batch: Batch, steps: int) -> Tensor:
+    """Which steps count: neither padding nor context (`Batch.skip`). Returns a mask, B T."""
+    at = torch.arange(steps, device=batch.y.device)
+    real = at >= batch.skip
+    if batch.lengths is None:
+        return real.expand(len(batch.y), steps)
+    return real & valid_steps(batch.lengths.to(batch.y.device), steps)
+
+
 def after_context(prediction: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
     """A prediction at every step (B T K) and its batch without the steps that are context (`Batch.skip`)."""
     skip = batch.skip
@@ -44,16 +53,24 @@ def mean_over_steps(values: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def labels(batch: Batch) -> Tensor:
-    """The classes of a batch, B or B T, int64, IGNORED at padded steps."""
+    """The classes of a batch, B or B T, int64, IGNORED at padded steps and in the context (`Batch.skip`)."""
     y = batch.y.long()
-    if y.dim() == 2 and batch.lengths is not None:
-        y = y.masked_fill(~valid_steps(batch.lengths, y.shape[1]), IGNORED)
+    if y.dim() == 2 and (batch.lengths is not None or batch.skip):
+        y = y.masked_fill(~counted_steps(batch, y.shape[1]), IGNORED)
     return y
 
 
 def _unpadded(values: Tensor, lengths: Tensor | None) -> Tensor:
     """values, B T K, zero at padded steps: a NaN there would come back as a gradient of 0 NaN = NaN."""
     return values if lengths is None else values.masked_fill(~valid_steps(lengths, values.shape[1])[..., None], 0)
+
+
+def _known(prediction: Tensor, y: Tensor) -> Tensor:
+    """prediction, B K or B T K, zero where the class is IGNORED: NaN there would come back as NaN of all weights."""
+    ignored = y == IGNORED
+    if y.device.type == "cpu" and not ignored.any():  # spares a copy; elsewhere to ask is to wait for the device
+        return prediction
+    return prediction.masked_fill(ignored[..., None], 0)
 
 
 def _same_shape(prediction: Tensor, y: Tensor) -> None:
@@ -88,10 +105,8 @@ def cross_entropy(prediction: Tensor, batch: Batch) -> Tensor:
     if prediction.shape[:-1] != batch.y.shape:
         raise ValueError(f"logits {tuple(prediction.shape)} do not fit classes {tuple(batch.y.shape)}")
     y = labels(batch)
-    if y.dim() == 2:
-        prediction = _unpadded(prediction, batch.lengths)
     nats = F.cross_entropy(
-        prediction.float().flatten(0, -2), y.flatten(), reduction="none", ignore_index=IGNORED
+        _known(prediction, y).float().flatten(0, -2), y.flatten(), reduction="none", ignore_index=IGNORED
     )  # 0 where ignored
     return nats.sum() / (y != IGNORED).sum().clamp_min(1)
 
@@ -152,15 +167,6 @@ class ItemLosses(NamedTuple):
     counts: Tensor
 
 
-def counted_steps(batch: Batch, steps: int) -> Tensor:
-    """Which steps count: neither padding nor context (`Batch.skip`). Returns a mask, B T."""
-    at = torch.arange(steps, device=batch.y.device)
-    real = at >= batch.skip
-    if batch.lengths is None:
-        return real.expand(len(batch.y), steps)
-    return real & valid_steps(batch.lengths.to(batch.y.device), steps)
-
-
 def _summed(values: Tensor, batch: Batch) -> ItemLosses:
     """values: B of sequences, or B T of steps, of which those that count are summed."""
     if values.dim() == 1:
@@ -181,12 +187,8 @@ def _mae_items(prediction: Tensor, batch: Batch) -> ItemLosses:
 
 def _cross_entropy_items(prediction: Tensor, batch: Batch) -> ItemLosses:
     y = labels(batch)
-    if y.dim() == 2:
-        counts = counted_steps(batch, y.shape[1])
-        y = y.masked_fill(~counts, IGNORED)
-        prediction = prediction.masked_fill(~counts[..., None], 0)
     nats = F.cross_entropy(
-        prediction.float().flatten(0, -2), y.flatten(), reduction="none", ignore_index=IGNORED
+        _known(prediction, y).float().flatten(0, -2), y.flatten(), reduction="none", ignore_index=IGNORED
     )  # 0 where ignored
     nats, known = nats.view(y.shape), y != IGNORED
     return ItemLosses(nats, known) if y.dim() == 1 else ItemLosses(nats.sum(1), known.sum(1))

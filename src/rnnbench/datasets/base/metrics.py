@@ -2,15 +2,24 @@
 
 Every value is accumulated as sum and count (sequences, or valid steps), so neither the batch size nor a smaller last
 batch moves it. A metric that is itself a loss (`mse`, `mae`, `cross_entropy`, `nll_frame`) is the loss's mean over the
-split. What is IGNORED, padding or context does not count.
+split. What is IGNORED, padding or context does not count; a sequence with nothing else is none.
 
+accuracy            the share of sequences, or of steps, whose largest output is their class
 balanced_accuracy   the mean over classes that occur of their recall, the share of their items that were found
 bpc                 bits a symbol: the split's mean cross-entropy by ln 2
+last_quarter_accuracy
+                    the accuracy of the steps in the last quarter of their sequence: the last T/4 of T, rounded up
+length_accuracy     the accuracy of the steps of all sequences of one length, then the mean over lengths that occur
 perplexity          exp of the split's mean cross-entropy
-min_recall          the least of these recalls; a vector of K is no column of a table: the counts are in a run's samples
 macro_f1            the mean of 2 tp / (2 tp + fp + fn) over the classes that occur or were predicted
+min_recall          the least of the recalls; a vector of K is no column of a table: the counts are in a run's samples
+query_accuracy      the accuracy of the steps, called so where those that have a class are queries
 r2                  1 - squared error / squared distance from the split's own mean, by output, then their mean; outputs
                     that are constant on the split do not count, and where all are it is NaN
+recall_accuracy     the accuracy of the last steps, `TaskSpec.recall_steps` of them, at which is said what was shown
+sequence_accuracy   the share of sequences with every step right. A step is right where its largest output is its class;
+                    with yes or no in each of K outputs (`nll_frame`) where all are on the right side of one half
+step_accuracy       the share of steps that are right in this sense
 
 What else torchmetrics has is called by its name: `rnnbench.datasets.base.named_metrics`.
 """
@@ -24,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from rnnbench.datasets.base.losses import IGNORED, LOSSES, after_context, counted_steps, labels, valid_steps
+from rnnbench.datasets.base.losses import IGNORED, LOSSES, after_context, counted_steps, labels
 from rnnbench.datasets.base.named_metrics import Accumulator, from_name, is_named
 from rnnbench.datasets.base.spec import Batch, TaskSpec
 
@@ -46,9 +55,60 @@ def _accuracy(spec: TaskSpec) -> tuple[Metric, Update]:
 
 
 def _recall_accuracy(spec: TaskSpec) -> tuple[Metric, Update]:
-    """The share of the last 10 steps whose symbol is right (copy memory; all sequences of one length)."""
+    """The share of the last steps whose symbol is right (all sequences of one length)."""
     metric, _ = _accuracy(spec)
-    return metric, lambda prediction, batch: _counted(prediction[:, -10:], labels(batch)[:, -10:])
+    last = slice(-spec.recall_steps, None)
+    return metric, lambda prediction, batch: _counted(prediction[:, last], labels(batch)[:, last])
+
+
+def _last_quarter_accuracy(spec: TaskSpec) -> tuple[Metric, Update]:
+    """The share of the steps in the last quarter of their sequence whose class is right."""
+    metric, _ = _accuracy(spec)
+
+    def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        classes = labels(batch)
+        N, T = classes.shape
+        lengths = classes.new_full((N,), T) if batch.lengths is None else batch.lengths.to(classes.device)
+        first = lengths - (lengths + 3) // 4
+        late = torch.arange(T, device=classes.device) >= first[:, None]
+        return _counted(prediction, classes.masked_fill(~late, IGNORED))
+
+    return metric, update
+
+
+class _ByLength:
+    """Whole counts by length of a sequence: steps, and those that are right."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.counts = torch.zeros(2, 0, dtype=torch.int64)
+
+    def to(self, device: torch.device) -> None:
+        self.counts = self.counts.to(device)
+
+    def update(self, right: Tensor, lengths: Tensor) -> None:
+        """right: M bool, of steps; lengths: M, of the sequences that these are from."""
+        size = max(self.counts.shape[1], int(lengths.max()) + 1)
+        found = torch.stack([torch.bincount(each, minlength=size) for each in (lengths, lengths[right])])
+        found[:, : self.counts.shape[1]] += self.counts
+        self.counts = found
+
+    def compute(self) -> Tensor:
+        steps, right = self.counts.cpu().double()
+        shares: Tensor = right[steps > 0] / steps[steps > 0]
+        return shares.mean()
+
+
+def _length_accuracy(spec: TaskSpec) -> tuple[Any, Update]:
+    def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        right, counts = _steps_right(spec, prediction, batch)
+        N, T = right.shape
+        lengths = torch.full((N,), T) if batch.lengths is None else batch.lengths
+        return right[counts], lengths.to(right.device)[:, None].expand(N, T)[counts]
+
+    return _ByLength(), update
 
 
 def _counted(prediction: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,13 +118,14 @@ def _counted(prediction: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sets_right(whole: bool) -> Callable[[TaskSpec], tuple[Metric, Update]]:
-    """The share of steps whose K outputs are all on the right side of one half, or of sequences with every step so."""
+    """The share of steps that are right, or of sequences with every step right."""
 
     def make(spec: TaskSpec) -> tuple[Metric, Update]:
         from torchmetrics.classification import MulticlassAccuracy
 
         def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-            found = _right_sets(prediction, batch, whole).long()
+            right, counts = _steps_right(spec, prediction, batch)
+            found = ((right | ~counts).all(1)[counts.any(1)] if whole else right[counts]).long()
             return found, torch.ones_like(found)
 
         return MulticlassAccuracy(2, average="micro", validate_args=False), update
@@ -154,8 +215,6 @@ def _named(name: str, spec: TaskSpec, numbers: Update) -> tuple[Any, Update]:
 
     def update(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         classes = labels(batch)
-        if classes.dim() == 2:
-            classes = classes.masked_fill(~counted_steps(batch, classes.shape[1]), IGNORED)
         known = classes != IGNORED
         wide = torch.float32 if prediction.device.type == "mps" else torch.float64  # float32 would make ties
         shares = prediction[known].to(wide).softmax(-1)
@@ -176,24 +235,29 @@ def numbers_counted(prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def items_right(spec: TaskSpec, prediction: Tensor, batch: Batch) -> Tensor | None:
     """Whether each item of a batch is right, B bool, where `accuracy` is of sequences or there is `sequence_accuracy`;
-    else None. Their mean over a split is that metric."""
+    else None. Their mean over the items of a split that count anything is that metric."""
     if spec.outputs == "sequence" and "accuracy" in spec.metrics:
         return prediction.argmax(-1) == labels(batch)
     if "sequence_accuracy" in spec.metrics:
-        return _right_sets(prediction, batch, whole=True)
+        right, counts = _steps_right(spec, prediction, batch)
+        return (right | ~counts).all(1)
     return None
 
 
-def _right_sets(prediction: Tensor, batch: Batch, whole: bool) -> Tensor:
-    """Which steps (flat, the real ones) or whole sequences have all K outputs on the right side of one half."""
-    right = ((prediction > 0) == (batch.y > 0)).all(-1)
-    real = torch.ones_like(right) if batch.lengths is None else valid_steps(batch.lengths, right.shape[1])
-    return (right | ~real).all(1) if whole else right[real]
+def _steps_right(spec: TaskSpec, prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Which steps are right, and which of them count: neither padding nor context, and not IGNORED. Both B T, bool."""
+    if spec.loss == "cross_entropy":
+        classes = labels(batch)
+        return prediction.argmax(-1) == classes, classes != IGNORED
+    return ((prediction > 0) == (batch.y > 0)).all(-1), counted_steps(batch, prediction.shape[1])
 
 
 METRICS: dict[str, Callable[[TaskSpec], tuple[Any, Update]]] = {
     "accuracy": _accuracy,
+    "query_accuracy": _accuracy,
     "recall_accuracy": _recall_accuracy,
+    "last_quarter_accuracy": _last_quarter_accuracy,
+    "length_accuracy": _length_accuracy,
     "sequence_accuracy": _sets_right(whole=True),
     "step_accuracy": _sets_right(whole=False),
     "macro_f1": _by_class(_macro_f1),

@@ -51,6 +51,7 @@ class TaskSpec:
     labels: tuple[str, ...] = ()
     carry: bool = False
     solved: float | None = None
+    recall_steps: int = 10  # the last so many steps are those that `recall_accuracy` is about
 
     def __post_init__(self) -> None:
         """Raises ValueError on a `solved` that is no number, or that not even the target reaches."""

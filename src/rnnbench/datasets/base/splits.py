@@ -40,3 +40,19 @@ def class_floors(classes: int, train: Tensor, test: Tensor) -> dict[str, float]:
     train, test = (part[part != IGNORED] for part in (train, test))
     most = int(train.bincount(minlength=classes).argmax())
     return {"chance": 1 / classes, "majority": float((test == most).double().mean())}
+
+
+def majority_by_step(y: Tensor, classes: int) -> Tensor:
+    """The most frequent class at each step: what is known without any input.
+
+    y: N T, the classes of sequences of one length; those that are IGNORED do not count. Returns T, int64: of equally
+    frequent classes the first, and class 0 where no sequence has any.
+    """
+    import torch
+
+    from rnnbench.datasets.base.losses import IGNORED
+
+    T = y.shape[1]
+    known = y != IGNORED
+    at = (torch.arange(T) * classes + y.long())[known]
+    return at.bincount(minlength=T * classes).view(T, classes).argmax(1)

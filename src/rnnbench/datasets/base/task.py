@@ -119,7 +119,7 @@ class Task(ABC):
 
     def item_right(self, prediction: Tensor, batch: Batch) -> Tensor | None:
         """Whether each item of a batch is right, B bool, where the task has right and wrong of a whole item: its class,
-        or every step (`sequence_accuracy`). Of an item whose class is IGNORED it means nothing. Else None."""
+        or every step (`sequence_accuracy`). Of an item with no class but IGNORED it means nothing. Else None."""
         from rnnbench.datasets.base.metrics import items_right
 
         return items_right(self.spec, prediction, batch)
