@@ -82,7 +82,9 @@ def test_the_python_examples_pass_our_own_lint(place):
 
 def test_the_cell(place):
     listing, run, sweep, board = lines("use the cell")
-    assert "leaky              Leaky-integrator units (Jaeger et al. 2007).\n" in command(listing, place).stdout
+    assert (
+        "leaky                8,320  Leaky-integrator units (Jaeger et al. 2007).\n" in command(listing, place).stdout
+    )
     command(run, place)
     (record,) = Store.open(place / "results").records().values()
     assert record["status"] == "ok"

@@ -68,8 +68,8 @@ def test_it_works_from_any_folder_and_writes_the_store_only(site, tmp_path):
     assert Path(file) == site / "rnnbench" / "__init__.py", "not the checkout"
     assert Path(conf) == site / "rnnbench" / "conf"
 
-    listed = [line.split()[0] for line in command("list", "cells").splitlines()]
-    assert set(listed) == {path.stem for path in (ROOT / "conf" / "cell").glob("*.yaml")}
+    listed = {line.split()[0] for line in command("list", "cells").splitlines() if line}
+    assert listed >= {path.stem for path in (ROOT / "conf" / "cell").glob("*.yaml")}
     small = ("budget=smoke", "budget.updates=8", "hidden_size=8")
     assert "ok  GRU h=8 · digits" in command("run", "cell=gru", *small, "tracker=none")
     command("sweep", "cell=gru,rnn", *small)

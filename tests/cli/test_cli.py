@@ -21,6 +21,7 @@ from reports.synthetic import fill_store, make_record, make_records
 from rnnbench.cli import main
 from rnnbench.runs import registry
 from rnnbench.runs.source_hash import source_hash
+from rnnbench.store.config import FAMILIES
 from rnnbench.store.store import Store
 
 COMMANDS = ("run", "sweep", "leaderboard", "list", "show", "ablation", "predictions", "frames", "publish", "verify",
@@ -230,8 +231,8 @@ def test_ctrl_c_anywhere_is_exit_code_130(call, monkeypatch):
 # list
 
 
-@pytest.mark.parametrize(("word", "group"), [("cells", "cell"), ("cell", "cell"), ("datasets", "dataset"),
-                                             ("experiments", "experiment"), ("peephole", "peephole")])  # fmt: skip
+@pytest.mark.parametrize(("word", "group"), [("datasets", "dataset"), ("experiments", "experiment"),
+                                             ("peephole", "peephole")])  # fmt: skip
 def test_list_shows_every_choice_with_what_it_is(call, word, group):
     said = call("list", word)
     assert (said.code, said.err) == (0, "")
@@ -239,6 +240,43 @@ def test_list_shows_every_choice_with_what_it_is(call, word, group):
     assert [name for name, _ in rows] == list(registry.choices(group))
     for name, about in rows:
         assert (registry.config_dir() / group / f"{name}.yaml").read_text().startswith(f"# {about.strip()}")
+
+
+def test_list_shows_the_cells_by_family_with_parameters_and_paper(call):
+    said = call("list", "cells")
+    assert (said.code, said.err) == (0, "")
+    assert said == call("list", "cell")
+    sizes, *blocks = said.out.rstrip("\n").split("\n\n")
+    assert "one layer of 64 units on 64 inputs" in sizes
+    shown = {}
+    for block in blocks:
+        heading, *lines = block.split("\n")
+        family = next(key for key, words in FAMILIES.items() if words == heading)
+        for row, paper in zip(lines[::2], lines[1::2], strict=True):
+            name, rest = row.split(maxsplit=1)
+            shown[name] = (family, paper.strip(), rest)
+    assert set(shown) == set(registry.choices("cell")), "each once, and each with a paper"
+    for name, (family, paper, rest) in shown.items():
+        meta = registry.read("cell", name)["meta"]
+        assert (family, paper) == (meta["family"], meta["paper"])
+        params = f"{meta['params']:,}  " if "params" in meta else ""
+        assert rest == params + registry.about("cell", name)
+    assert list(dict.fromkeys(family for family, *_ in shown.values())) == [
+        family for family in FAMILIES if any(family == of for of, *_ in shown.values())
+    ]
+
+
+def test_a_users_cell_is_listed_under_the_family_that_it_names_else_under_others(call, tmp_path):
+    (tmp_path / "mylab" / "cell").mkdir(parents=True)
+    wanted = "name: mine, label: Mine, version: 1, operator: dense, kernel: null, peephole_gates: []"
+    (tmp_path / "mylab" / "cell" / "mine.yaml").write_text(f"# My cell.\nmeta: {{{wanted}, family: ode, params: 12}}\n")
+    (tmp_path / "mylab" / "cell" / "bare.yaml").write_text("# Bare.\nmeta: 3\n")
+    blocks = call("list", "cells", "--config-dir", "mylab").out.split("\n\n")
+    mine = next(block for block in blocks if "My cell." in block)
+    assert mine.startswith(FAMILIES["ode"])
+    assert re.search(r"^mine +12  My cell\.$", mine, re.MULTILINE)
+    assert blocks[-1].splitlines()[0] == "Others"
+    assert blocks[-1].splitlines()[1].split() == ["bare", "Bare."]
 
 
 def test_list_axes_shows_every_axis_with_its_choices(call):

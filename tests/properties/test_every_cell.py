@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import re
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ import reference
 from registry import (
     CASES,
     CELLS,
+    ENTRIES,
     KERNELS,
     LINKS,
     PEEPHOLES,
@@ -35,6 +37,7 @@ from registry import (
 from rnnbench.nn import Bidirectional, Layer, Peephole, TrajGRU, count_params, start
 from rnnbench.nn.backends import refuses
 from rnnbench.nn.peephole import SHAPES
+from rnnbench.store.config import FAMILIES
 
 EXACT = 1e-12
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -82,6 +85,20 @@ def test_yaml_tells_the_truth(name):
     assert bool(meta["peephole_gates"]) != bool(meta.get("no_peephole")), "either gates or the reason why none"
     assert bool(meta["peephole_gates"]) == bool(meta.get("peephole_shapes"))
     assert meta.get("needs") == ("rollout" if cell.zigzag else None)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_yaml_says_family_paper_and_parameters(name):
+    meta = ENTRIES[name]["meta"]
+    assert meta["family"] in FAMILIES
+    assert (meta["family"] == "no_recurrence") == (name not in CELLS)
+    assert (meta["family"] == "frames") == (meta["operator"] == "conv2d")
+    assert re.fullmatch(r"[^,]+ (19|20)\d\d, \S.*[^.]", meta["paper"]), "authors, year, title"
+    if ENTRIES[name].get("window", 1) is None:  # of a network over all steps, the longest sequence decides
+        assert "params" not in meta
+        return
+    net = instantiate(ENTRIES[name], input_size=64, hidden_size=64)
+    assert meta["params"] == sum(parameter.numel() for parameter in net.parameters())
 
 
 @pytest.mark.parametrize("name", [name for name in CELLS if CELLS[name]["meta"]["peephole_gates"]])

@@ -25,7 +25,7 @@ def required(group, node):
     if group in META:
         keys = META[group]
         yield from ((("meta", key), rule) for key, rule in keys.items() if not rule.optional or key in node["meta"])
-    if "paper" in node.get("meta", {}):
+    if group == "dataset" and "paper" in node["meta"]:
         yield from ((("meta", "paper", key), rule) for key, rule in PAPER.items())
     if group == "forecast":
         yield from ((("sampling", key), rule) for key, rule in SAMPLING.items())

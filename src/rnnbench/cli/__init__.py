@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rnnbench.cli import claims, data, page, reports, runs, search, stores, streams, sweeps, tables, tracking
+from rnnbench.cli import claims, data, listing, page, reports, runs, search, stores, streams, sweeps, tables, tracking
 from rnnbench.cli.common import BAD_INPUT, INTERRUPTED, OK, Commands, Parser, a_file_in_the_way
 from rnnbench.cli.output import printable_streams
 from rnnbench.errors import BadInput, no_room, no_start, unwritable
@@ -85,6 +85,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def parser_of_all() -> Parser:
     """The parser with every command."""
     commands = Commands()
-    for module in (runs, data, sweeps, search, stores, reports, tables, claims, page, tracking):
+    for module in (runs, listing, data, sweeps, search, stores, reports, tables, claims, page, tracking):
         module.add(commands)
     return commands.parser

@@ -1,4 +1,4 @@
-"""Commands of one run: run, show, list."""
+"""Commands of one run: run, show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """run, show and list."""
+    """run and show."""
     run = commands.add(
         "run", _run, "Train and test one network; its record goes to results/runs/<id>/.", epilog=OVERRIDES + EXIT
     )
@@ -29,8 +29,6 @@ def add(commands: Commands) -> None:
     again.add_argument(
         "--rerun", action="store_true", help="do a recorded run again, however it ended; its old record is set aside"
     )
-    listing = commands.add("list", _list, "List what can be chosen.")
-    listing.add_argument("what", metavar="GROUP", help="cells, datasets, axes, experiments, claims, or any group")
     show = commands.add("show", _show, "Everything about one run; with --kernel, the C that a cell is compiled from.")
     show.add_argument(
         "overrides", nargs="*", metavar="RUN",
@@ -102,34 +100,6 @@ def _say_recorded(record: Record, job: Job, store: Store, *, stale: str) -> None
     folder = store.folder(job.id)
     if problem := answer_agent(Mirrored(record, store.history(job.id)), job.config["tracker"], folder):
         print(f"rnnbench: {problem}", file=sys.stderr)
-
-
-def _list(args: argparse.Namespace) -> int:
-    from rnnbench.errors import nearest
-    from rnnbench.runs import own_choices, registry
-    from rnnbench.runs.axes import axis_choices
-
-    groups = (*registry.GROUPS, "experiment")
-    what = args.what.removesuffix("s") if args.what.removesuffix("s") in groups else args.what
-    if what == "axes":
-        for group, names in axis_choices().items():
-            print(f"{group:<10} {' '.join(names)}")
-        return OK
-    if what == "claims":
-        from rnnbench.cli.claims import read
-
-        for claim in read():
-            print(f"{claim.n:>2}  {claim.text}")
-        return OK
-    if what not in groups:
-        raise BadInput(f"unknown group {args.what!r}; {nearest(args.what, ['cells', 'datasets', 'axes', *groups])}")
-    for name in registry.choices(what):
-        print(f"{name:<18} {registry.about(what, name)}")
-    sys.stdout.flush()
-    if registry.extra_dirs():  # what is broken is said below what there is
-        for name in registry.choices(what):
-            own_choices.check(what, name)
-    return OK
 
 
 def _show(args: argparse.Namespace) -> int:

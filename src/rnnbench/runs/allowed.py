@@ -44,11 +44,11 @@ def flag(*, optional: bool = False) -> Allowed:
     return Allowed("true or false", lambda v: isinstance(v, bool), optional)
 
 
-def whole(least: int, *, null: bool = False) -> Allowed:
+def whole(least: int, *, null: bool = False, optional: bool = False) -> Allowed:
     """A whole number of at least `least`, or null where that is allowed; true and false are none."""
 
     def holds(value: Any) -> bool:
         counts = isinstance(value, int) and not isinstance(value, bool) and value >= least
         return counts or (null and value is None)
 
-    return Allowed(f"a whole number of at least {least}" + " (or null)" * null, holds)
+    return Allowed(f"a whole number of at least {least}" + " (or null)" * null, holds, optional)

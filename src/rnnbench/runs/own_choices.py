@@ -16,7 +16,7 @@ from rnnbench.datasets.own.readers import READERS
 from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import own_source, registry
 from rnnbench.runs.allowed import Allowed, flag, is_finite, one_of, several, text, whole
-from rnnbench.store.config import Composed
+from rnnbench.store.config import FAMILIES, Composed
 
 MAPPING = Allowed("a mapping of options", lambda v: isinstance(v, Mapping))
 NUMBER = Allowed("a number", is_finite)
@@ -28,6 +28,7 @@ CLASS = {"_target_": CLASS_NAME}
 META: dict[str, dict[str, Allowed]] = {
     "cell": {
         "name": text(), "label": text(), "version": whole(0), "operator": one_of("dense", "conv2d"),
+        "family": one_of(*FAMILIES, optional=True), "paper": text(optional=True), "params": whole(1, optional=True),
         "kernel": one_of(None, "lstm", "gru", "rnn_tanh", "rnn_relu"), "compiles": flag(optional=True),
         "peephole_gates": several(("i", "f", "o"), null=True), "peephole_shapes": several(SHAPES, optional=True),
         "no_peephole": text(optional=True), "needs": one_of("rollout", optional=True),

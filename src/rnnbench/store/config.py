@@ -12,15 +12,33 @@ Options = dict[str, Any]  # dotted key -> value: "cell.forget_bias" -> 1.0; whic
 Composed = dict[str, Any]  # a config, or a part of one, as yaml has it: any keys, unchecked
 
 
+# The families of cells in the order they are shown in: what a cell's yaml has (meta.family) -> its words for people.
+FAMILIES = {
+    "classic": "The classics",
+    "lstm_edits": "The LSTM with one thing changed",
+    "gated": "Other gated cells",
+    "linear": "Linear in their state: trained by a scan",
+    "ode": "Steps of a differential equation",
+    "xlstm": "Exponential gates and matrix memories (xLSTM)",
+    "frames": "For frames",
+    "no_recurrence": "Beside them, without recurrence",
+}
+
+
 class CellMeta(TypedDict):
     """What a cell says of itself, and what it can take. kernel: torch's, by name; needs: a network, by its kind.
 
+    family: one of FAMILIES; paper: authors, year, title; params: of one layer of 64 units on 64 inputs (channels of
+    frames), with the cell's own options, where that is one number.
     compiles: whether its step can be compiled; somebody's own cell may leave it open.
     dropout: `between` layers, as in every stack, or `within` each, as in a network without recurrence by itself.
     """
 
     name: str
     label: str
+    family: NotRequired[str]
+    paper: NotRequired[str]
+    params: NotRequired[int]
     version: int
     operator: str
     kernel: str | None
