@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from registry import CELLS, build, far, random_input, random_state, randomise, weigh
+from registry import CELLS, build, far, kind, random_input, random_state, randomise, weigh
 from rnnbench import toolchain
-from rnnbench.nn import BACKENDS, GRU, LSTM, RNN, GRUCho, Layer, OdysseyLSTM, Peephole, build_stack
+from rnnbench.nn import BACKENDS, GRU, LSTM, RNN, GRUCho, Layer, LinearCell, OdysseyLSTM, Peephole, build_stack
 from rnnbench.nn.backends import refuses, unroll_native
 from rnnbench.nn.backends.native import flip
 
@@ -154,7 +154,7 @@ def copies(net, biases, direction):
 
 
 @pytest.mark.parametrize("name", MODULES)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "scan"])
 @pytest.mark.parametrize("biases", [0, 2])
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
 @pytest.mark.parametrize("layers", [1, 2])
@@ -197,12 +197,18 @@ def test_equals_torch_nn(name, backend, biases, direction, layers, lengths, dtyp
 # the rule and the refusals
 
 
+def without_compiler(name):
+    """torch's kernel where the cell names one, the scan where it is linear or has a scan of its own, else the loop."""
+    linear = issubclass(kind(name), LinearCell) or kind(name).scan is not None
+    return "native" if CELLS[name]["meta"]["kernel"] else "scan" if linear else "eager"
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_auto_is_compiled_where_there_is_a_compiler(name):
     if toolchain.find() is None:
         pytest.skip(toolchain.why_none())
     meta = CELLS[name]["meta"]
-    wanted = "compiled" if meta["compiles"] else "native" if meta["kernel"] else "eager"
+    wanted = "compiled" if meta["compiles"] else without_compiler(name)
     assert Layer(build(name)).backend == wanted
     assert Layer(build(name), backend="eager").backend == "eager"
 
@@ -210,8 +216,7 @@ def test_auto_is_compiled_where_there_is_a_compiler(name):
 @pytest.mark.parametrize("name", CELLS)
 def test_auto_is_native_where_the_cell_names_a_kernel_and_there_is_no_compiler(name, monkeypatch):
     monkeypatch.setenv("RNNBENCH_CC", "")
-    wanted = "native" if CELLS[name]["meta"]["kernel"] else "eager"
-    assert Layer(build(name)).backend == wanted
+    assert Layer(build(name)).backend == without_compiler(name)
     with pytest.raises(ValueError, match=r"backend=compiled: RNNBENCH_CC is empty, .*use backend=eager"):
         Layer(build(name), backend="compiled")
 
@@ -260,7 +265,7 @@ def test_the_kernel_is_never_called_with_sizes_that_do_not_fit():
 
 
 def test_unknown_backend():
-    with pytest.raises(ValueError, match="unknown backend 'fast'; known: auto, eager, native, compiled"):
+    with pytest.raises(ValueError, match="unknown backend 'fast'; known: auto, eager, native, compiled, scan"):
         Layer(RNN(3, 4), backend="fast")
 
 

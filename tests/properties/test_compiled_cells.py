@@ -34,6 +34,7 @@ from against_eager import (
 )
 from registry import CELLS, PEEPHOLES, build, kind, on_frames, seen_gates, weigh
 from rnnbench.nn import Layer, LinearCell, OdysseyLSTM, Peephole, build_stack
+from rnnbench.nn.backends import scan
 from rnnbench.nn.backends.compiled import does_not_compile
 from rnnbench.nn.stacks import DIRECTIONS
 
@@ -81,7 +82,8 @@ def test_every_cell_compiles_that_says_so_and_no_other(name):
             assert "with the operator conv2d has none" in reason
         else:
             assert re.match(r"the step of \w+ uses |\w+ has a state that is not H features a row", reason)
-    assert Layer(build(name)).backend == ("compiled" if name in DENSE else "eager")
+    other = "eager" if scan.refuses(build(name)) else "scan"
+    assert Layer(build(name)).backend == ("compiled" if name in DENSE else other)
 
 
 @pytest.mark.parametrize("name", [name for name in DENSE if not issubclass(kind(name), LinearCell)])

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from rnnbench.nn.backends import BACKENDS, compiled, refuses, unroll_native
+from rnnbench.nn.backends import BACKENDS, compiled, refuses, scan, unroll_native
 from rnnbench.nn.cells.base import Cell
 from rnnbench.nn.checks import (
     Checked,
@@ -77,8 +77,8 @@ def over(keep: Tensor, field: Tensor) -> Tensor:
 class Layer(nn.Module):
     """One cell over time, in one direction.
 
-    cell: the equations. reverse: from the last step to the first. backend: eager | native | compiled | auto
-    (nn.backends); auto goes on to the next of its rule where the compiled loop cannot run (a GPU, autocast).
+    cell: the equations. reverse: from the last step to the first. backend: eager | native | compiled | scan |
+    auto (nn.backends); auto goes on to the next of its rule where the compiled loop cannot run (a GPU, autocast).
     x: (B, T, C, *space), state: a tuple of the cell's fields, each (B, H, *space), or None for zeros, lengths: B
     integers from 1 to T as list, array or tensor, or None, mask: (B, T) bool or None -> output (B, T, H, *space), zero
     at padding, and the state after each sequence's last step in this direction (the cell's named tuple). What x holds
@@ -99,6 +99,8 @@ class Layer(nn.Module):
             raise ValueError(f"backend=native: {reason}; use backend=eager (or auto)")
         if backend == "compiled" and not self.auto and (reason := compiled.refuses(cell)):
             raise ValueError(f"backend=compiled: {reason}; use backend=eager (or auto)")
+        if backend == "scan" and (reason := scan.refuses(cell)):
+            raise ValueError(f"backend=scan: {reason}; use backend=eager (or auto)")
         self.backend = backend
         self.loop = compiled.Loop()
         self.trace: list[Tensor] | None = None
@@ -108,7 +110,9 @@ class Layer(nn.Module):
         return (self.cell,)
 
     def _uncompiled(self) -> str:
-        return "eager" if refuses(self.cell) else "native"
+        if refuses(self.cell) is None:
+            return "native"
+        return "eager" if scan.refuses(self.cell) else "scan"
 
     @property
     def runs(self) -> str:
@@ -120,6 +124,8 @@ class Layer(nn.Module):
         # A compiler is given the loop: it finds no gradient of torch's LSTM kernel, and cannot pack by unknown lengths.
         if self.trace is not None or torch.compiler.is_compiling():
             return "eager", None
+        if self.backend == "scan" and self.auto:
+            return self._uncompiled(), None  # the step may be another one since the layer was made
         if self.backend != "compiled":
             return self.backend, None
         weight = weight_of(self.cell)
@@ -181,6 +187,8 @@ class Layer(nn.Module):
             output, state = compiled.unroll(
                 program, self.cell, steps, state, mask=time_first, reverse=self.reverse, zero_start=bool(zeros)
             )
+        elif runs == "scan" and not compiled.sees_all(x):
+            output, state = scan.unroll(self.cell, steps, state, mask=time_first, reverse=self.reverse)
         elif runs == "native":
             if checked.masked:
                 raise ValueError("backend=native takes lengths, not a mask; use backend=eager")

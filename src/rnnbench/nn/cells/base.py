@@ -36,6 +36,7 @@ class Cell(nn.Module):
     _adding: Any = None  # the step of which `adds` was said: a class beside Cell, or an assignment, may bring another
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
     zigzag: bool = False  # whether its m moves from layer to layer at every step (stacks.Column)
+    scan: Any = None  # its own `scan(x, state, real)` over a whole sequence, where it has one (nn.backends.scan)
     most_biases: int = 2  # 1 of a cell whose state passes through no map, so that a second bias has no place
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -46,6 +47,7 @@ class Cell(nn.Module):
         if "step" in vars(cls):  # it is said of a step, not of the one that it replaces
             cls.adds = vars(cls).get("adds", False)
             cls._adding = vars(cls)["step"] if cls.adds else None
+            cls.scan = vars(cls).get("scan")
 
     def __init__(
         self,
