@@ -31,6 +31,20 @@ def test_a_null_whose_interval_is_within_the_margin_does_not_matter():
     assert found.verdicts.choice == "off"
 
 
+def test_a_null_where_both_have_solved_the_task_is_void():
+    planted = {"off": {}, "on": {"spread": 0.0005}, "conv": {"shift": 0.01}}
+    found = only([record | {"solved": 0.1} for record in study(planted)])
+    assert effect(found, "on") == "void"
+    assert found.verdicts.effects["on"].why.endswith(
+        "both have solved the task: equal there decides as little as better"
+    )
+    assert "Void: **on**" in found.verdicts.answers["effect"]
+    assert effect(found, "conv") == "hurts", "the task had room for it"
+    alone = only([record | {"solved": 0.1} for record in study({"off": {}, "on": {"spread": 0.0005}})])
+    assert "the task leaves no room to see what **on** would do" in alone.verdicts.answers["choice"]
+    assert effect(only([record | {"solved": 0.05} for record in study(planted)]), "on") == "does not matter"
+
+
 def test_a_null_with_too_much_noise_is_not_enough_evidence():
     found = only(study({"off": {}, "on": {"spread": 0.02}}))
     assert effect(found, "on") == "not enough evidence"

@@ -154,7 +154,7 @@ def test_within_is_by_the_interval():
         (0.11, 0.12, "void", "void"),  # neither has learned the task
         (0.10, 0.14, "void", "void"),  # nor here, though one is above the other
         (0.10, 0.16, "yes", "no"),  # one has, a little
-        (0.99, 0.99, "void", "yes"),  # solved by both: no room above, but as good it is
+        (0.99, 0.99, "void", "void"),  # solved by both: no room above, and equal by the task
         (0.99, 0.95, "no", "no"),  # worse, where more was not possible
         (0.97, 0.97, "no", "yes"),
     ],
@@ -168,6 +168,36 @@ def test_scores_are_compared_where_the_task_has_room_for_it(lstm, gru, above, wi
     assert said.get((lstm, gru), "p .008 against the bound") in found.words
     same = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "measure": "score", "within": 0.02}
     assert judge(claim(same), records, {}).findings[0].answer == within
+
+
+def test_equal_where_both_have_solved_the_task_decides_nothing():
+    same = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "measure": "score", "within": 0.02}
+    solved = [record | {"solved": 0.95} for record in runs(lstm=0.955, gru=0.96)]
+    (found,) = judge(claim(same), solved, {}).findings
+    assert (found.answer, found.words.partition("; ")[2]) == (
+        "void", "both have solved the task: equal there decides as little as better"
+    )  # fmt: skip
+    assert judge(claim(same), runs(lstm=0.955, gru=0.96), {}).findings[0].answer == "yes", "where no record says so"
+    apart = [record | {"solved": 0.9} for record in runs(lstm=0.95, gru=0.91)]
+    assert judge(claim(same), apart, {}).findings[0].answer == "no", "they differ by more than the bound all the same"
+    assert judge(claim(better(above=0.02)), solved, {}).findings[0].answer == "no", "0.045 were left to be better by"
+
+
+def test_a_gap_between_losses_is_void_where_both_have_solved_the_task():
+    gap = {"first": {"cell": "gru"}, "second": {"cell": "lstm"}, "measure": "gap", "above": 0}
+
+    def answer(**levels):
+        records = runs(**levels)
+        losses = {"gru": 0.4, "lstm": 0.3}
+        histories = {
+            record["id"]: [{"step": 1, "val/loss": losses[record["axes"]["cell"]], "train/loss": 0.2}]
+            for record in records
+        }
+        (found,) = judge(claim(gap), records, histories).findings
+        return found.answer
+
+    assert answer(lstm=0.5, gru=0.6) == "yes"
+    assert answer(lstm=0.99, gru=0.99) == answer(lstm=0.11, gru=0.12) == "void"
 
 
 def test_what_is_void_counts_for_nothing_and_is_shown():

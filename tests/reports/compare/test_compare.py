@@ -167,6 +167,25 @@ def test_what_is_asked_for_differently_is_what_is_compared():
     assert len(found.rows) == 1
 
 
+def test_two_entries_that_the_task_cannot_tell_apart_are_void():
+    def at(cell, value, spread=0.001):
+        runs_of = [make_record(cell, seed=seed, value=value, floor=0.25) for seed in range(9)]
+        return [record | {"solved": 0.99} for record in noisy(runs_of, spread)]
+
+    def verdict(first, second, cells=("lstm", "gru")):
+        wanted = [{"cell": [cell]} for cell in cells] if cells else [{}, {}]
+        row = compare(side(first, **wanted[0]), side(second, **wanted[1])).rows.iloc[0]
+        return row["verdict"], row["notes"].rpartition("; ")[2]
+
+    solved = "both have solved the task: equal there decides as little as better"
+    assert verdict(at("lstm", 0.995), at("gru", 0.995, 0.0011)) == ("void", solved)
+    assert verdict(at("lstm", 1.0, 0), at("gru", 1.0, 0)) == ("void", solved)
+    assert verdict(at("lstm", 0.26), at("gru", 0.26, 0.0011)) == ("void", "neither has learned the task")
+    assert verdict(at("lstm", 0.9), at("gru", 0.9, 0.0011))[0] == "noise"
+    assert verdict(at("lstm", 0.992), at("gru", 0.999))[0] == "better", "the task had room for it"
+    assert verdict(at("lstm", 1.0, 0), at("lstm", 1.0, 0), cells=())[0] == "same", "one entry, before and after"
+
+
 @pytest.mark.parametrize(
     "other", [{"protocol": "other"}, {"data_hash": "ffff"}, {"updates": 9}, {"precision": "bf16"}, {"device": "cuda"}],
     ids=lambda other: next(iter(other)),

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from rnnbench.reports.ablation.effects import LARGER
 from rnnbench.reports.ablation.gradients import NONE, PROBLEM, UNKNOWN
+from rnnbench.reports.statistics.room import Room
 from rnnbench.reports.tables.frames import Row
 from rnnbench.reports.tables.numbers import missing, ratio
 
-HELPS, HURTS, SAME = "helps", "hurts", "does not matter"
+HELPS, HURTS, SAME, VOID = "helps", "hurts", "does not matter", "void"
 BY_SIZE = "helps, perhaps by its size"
-ORDER = (HELPS, BY_SIZE, HURTS, SAME, UNKNOWN)
+ORDER = (HELPS, BY_SIZE, HURTS, SAME, VOID, UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,14 @@ class Case:
     """What verdicts are made from, by the name of a variant or control.
 
     base: the baseline's name; sign: +1 where more is better, else -1; margin: the smallest effect of interest, in the
-    metric's unit. main, costs, ends: rows of the frames of effects, cost and coverage. effects, gradients: the
-    verdicts, as far as they are known.
+    metric's unit; room: between which values (times sign) the task tells two apart. main, costs, ends: rows of the
+    frames of effects, cost and coverage. effects, gradients: the verdicts, as far as they are known.
     """
 
     base: str
     sign: float
     margin: float
+    room: Room
     main: Mapping[str, Row]
     costs: Mapping[str, Row]
     ends: Mapping[str, Row]
@@ -138,6 +140,7 @@ def _choice_of_baseline(case: Case) -> str:
         (BY_SIZE, "{} may be better only by size: a larger baseline may do as well"),
         (HURTS, "{} would hurt"),
         (SAME, "{} would change nothing that matters"),
+        (VOID, "the task leaves no room to see what {} would do"),
         (UNKNOWN, "not enough evidence for {}"),
     ):
         names = case.with_effect(word)

@@ -13,9 +13,10 @@ from rnnbench.reports.ablation.design import Arm, Spec, design
 from rnnbench.reports.ablation.effects import cost_frame, coverage_frame, diagnostics_frame, effects_frame, ok_runs
 from rnnbench.reports.ablation.measures import first_non_finite, measures_frame
 from rnnbench.reports.ablation.verdicts import Verdicts, decide
+from rnnbench.reports.statistics.room import room_of
 from rnnbench.store.manifests import Experiment
 from rnnbench.store.record import Record
-from rnnbench.store.rows import part
+from rnnbench.store.rows import number, part
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Re
     base = arms[0].runs
     goal = str(_first(arms, "goal") or "max")
     margin = _margin(ok_runs(base)["value"], base["floor"], goal, spec.margin)
+    sign = -1.0 if goal == "min" else 1.0
+    ends = (number(_first(arms, name)) for name in ("floor", "target", "solved"))
+    room = room_of(*ends, sign=sign, smallest=spec.margin)
     broke = {run: first_non_finite(record) for run, record in mine.items()}
     effects = effects_frame(arms)
     diagnostics = diagnostics_frame(arms, measures_frame(mine.values()), broke)
@@ -101,7 +105,7 @@ def _study(title: str, arms: Sequence[Arm], spec: Spec, records: Mapping[str, Re
         diagnostics=diagnostics,
         cost=cost,
         coverage=coverage,
-        verdicts=decide(spec, goal, margin, effects, diagnostics, cost, coverage),
+        verdicts=decide(spec, goal, margin, room, effects, diagnostics, cost, coverage),
         notes=notes_on_cost + _notes(arms, margin),
         details={run: part(mine[run], "diagnostics") for run in sorted(mine)},
         questions=spec.questions,

@@ -13,6 +13,7 @@ from rnnbench.reports.ablation.answers import (
     HELPS,
     HURTS,
     SAME,
+    VOID,
     Case,
     Verdict,
     answers,
@@ -23,6 +24,7 @@ from rnnbench.reports.ablation.effects import FEWER, LARGER, MORE
 from rnnbench.reports.ablation.gradients import FEWEST_FOR_ABSENT, UNKNOWN, gradient_rules, gradient_verdict
 from rnnbench.reports.ablation.measures import ALL
 from rnnbench.reports.statistics.paired import smallest_p
+from rnnbench.reports.statistics.room import LEARNED, Room, no_room
 from rnnbench.reports.tables.frames import Row
 from rnnbench.reports.tables.numbers import estimate, missing, p_bound, p_text, short
 
@@ -51,6 +53,9 @@ def rules(margin: float) -> list[str]:
         "and the interval not within the margin.",
         "Not enough evidence: diverged in more seeds than the baseline, whatever the mean of the runs that finished.",
         f"Helps: diverged in fewer seeds with Holm's p < {bound} (Holm over the variants with any unequal pair).",
+        "Void: as the next rule, but both have solved the task (no farther from the target than the margin's share of "
+        "the distance from floor to target, or where the record says that it is solved), or neither has learned it "
+        f"({LEARNED:g} of that distance): equal there decides as little as better.",
         f"Does not matter: at least {FEWEST_FOR_ABSENT} pairs, and both ends of the interval within the margin.",
         f"Helps: better with Holm's p < {bound}. A variant with {LARGER:.0%} more parameters or above must also "
         f"be better than a control of its size ({FEWER:.0%} fewer to {MORE:.0%} more parameters) with "
@@ -68,6 +73,7 @@ def decide(
     spec: Spec,
     goal: str,
     margin: float,
+    room: Room,
     effects: pd.DataFrame,
     diagnostics: pd.DataFrame,
     cost: pd.DataFrame,
@@ -80,7 +86,7 @@ def decide(
     by_size = _rows_by("variant", effects[effects["against"] != base])
     over_layers = diagnostics[diagnostics["layer"] == ALL]
     sign = -1.0 if goal == "min" else 1.0
-    case = Case(base, sign, margin, main, costs, ends, effects={}, gradients={})
+    case = Case(base, sign, margin, room, main, costs, ends, effects={}, gradients={})
     for name, row in main.items():
         verdict = _effect(row, ends[name], case)
         if verdict.word == HELPS and row["role"] == "variant":
@@ -117,6 +123,8 @@ def _effect(row: Row, ends: Row, case: Case) -> Verdict:
     if own < others and divergence_is_clear:
         return Verdict(HELPS, by_divergence)
     if is_within and row["n"] >= FEWEST_FOR_ABSENT:
+        if why := no_room(case.sign * row["mean"], case.sign * row["baseline_mean"], case.room):
+            return Verdict(VOID, f"{_said(row)}; {why}")
         return Verdict(SAME, f"{_said(row)}, within ±{short(case.margin, 3)}")
     if differs:
         return Verdict(HELPS, _said(row))

@@ -13,6 +13,7 @@ from rnnbench.reports.claims.wording import Check, Claim
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.statistics.paired import holm, sign_flip_p, smallest_p
 from rnnbench.reports.statistics.ratios import ratio_of
+from rnnbench.reports.statistics.room import LEARNED, SMALLEST, NoRoom, Room, no_room
 from rnnbench.reports.tables.numbers import p_bound, p_text, short
 from rnnbench.store.curves import Curves
 from rnnbench.store.record import Record
@@ -20,7 +21,6 @@ from rnnbench.store.record import Record
 HOLDS, FAILS, DEPENDS, OPEN = "holds", "does not hold", "depends", "not enough evidence"
 YES, NO, UNKNOWN, VOID = "yes", "no", "open", "void"
 ALPHA = 0.05
-LEARNED = 0.05  # of the way from floor to target: a task on which neither network comes so far does not compare them
 FEWEST_LEVEL, FEWEST_TEST = 5, 8  # runs for an interval; pairs for a test
 Records = Sequence[Record]
 
@@ -106,8 +106,11 @@ def rules() -> list[str]:
         f"Within a bound: at least {FEWEST_TEST} pairs (cost: {FEWEST_LEVEL}); yes where all of the interval is "
         "within it, no where all of it is outside. Equal: exact in every run; one is enough.",
         "A comparison of scores is void where the task has no room for it: where neither network comes "
-        f"{LEARNED:g} above the floor, or where one should be above another that is already within the bound of the "
-        "target, and is not worse by the bound.",
+        f"{LEARNED:g} above the floor; where one should be above another that is already within the bound of the "
+        "target, and is not worse by the bound; or where two should be equal that have both solved the task (both are "
+        "within the bound of the target, or where the record says that it is solved) and do not differ by more than "
+        "the bound. So is one of losses where neither has learned the task or both have solved it (within "
+        f"{SMALLEST:g} of the target).",
         "Verdict, of the checks that are not void: holds where all say yes (of a claim that something exists: any), "
         "does not hold where all say no, depends where some say yes and some no, not enough evidence where none is "
         "left or what is open could change that. The test of a void check stays in Holm's count.",
@@ -224,15 +227,23 @@ def _numbers(finding: Finding) -> str:
 
 
 def _no_room(check: Check, found: Values, answer: str, high: float) -> str:
-    """Why the task of a comparison of scores could not show the difference, whatever came of it; else empty."""
-    if check.second is None or check.measure != "score":
+    """Why the task of a comparison of scores or losses could not show the difference, whatever came of it; else empty.
+
+    high: the upper end of the interval of the difference.
+    """
+    if len(found.scores) < 2 or check.measure not in ("score", "gap"):
         return ""
-    if max(found.levels) < LEARNED:
-        return "neither has learned the task"
-    second = found.levels[1]
-    is_at_ceiling = check.relation == "above" and second > 1 - check.bound
+    first, second = found.scores
+    is_score, better = check.measure == "score", check.measure == "score" and check.relation == "above"
+    near = 1 - (check.bound if is_score else SMALLEST)
+    ceiling = near if better or math.isnan(found.solved) else min(near, found.solved)
+    why = no_room(first, second, Room(LEARNED, ceiling), better=better)
+    if why is not NoRoom.CEILING:
+        return "" if why is None else str(why)
+    if not better:
+        return "" if is_score and answer == NO else str(why)
     is_decided = answer == YES or high < -check.bound
-    return f"the second leaves no room, {short(second)}" if is_at_ceiling and not is_decided else ""
+    return "" if is_decided else f"the second leaves no room, {short(second)}"
 
 
 def _side(relation: str, bound: float, low: float, high: float) -> str:

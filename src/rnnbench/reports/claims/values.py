@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rnnbench.reports.claims.measures import CENSORED, MEASURES, OF_COST
+from rnnbench.reports.claims.measures import CENSORED, MEASURES, OF_COST, normalised, score
 from rnnbench.reports.claims.wording import Check, Select, matches
 from rnnbench.reports.statistics.ratios import log_ratio
 from rnnbench.store.curves import Curves
@@ -24,7 +24,8 @@ class Values:
 
     found: seeds with a run on every side, whatever became of it; settings: whether a side has runs of more than one
     setting, which are nobody's to choose from; compared_on: of cost, backend, device and threads; levels: the mean of
-    each side over these seeds.
+    each side over these seeds. scores: of a comparison of scores or losses the mean score of each side over them;
+    solved: the score from which on the task is solved, as the records say it; NaN if they do not.
     """
 
     values: list[float]
@@ -33,6 +34,8 @@ class Values:
     settings: bool
     compared_on: str = ""
     levels: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+    solved: float = math.nan
 
 
 @dataclass
@@ -40,6 +43,8 @@ class _Side:
     """One side by seed. limits: of runs that never got there, what the value is at least; on: what it ran on."""
 
     values: dict[int, float] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
+    solved: float = math.nan
     limits: dict[int, float] = field(default_factory=dict)
     machines: dict[int, str] = field(default_factory=dict)
     seeds: set[int] = field(default_factory=set)
@@ -84,7 +89,15 @@ def _comparison(first: _Side, second: _Side, check: Check) -> Values:
         settings=first.settings or second.settings,
         compared_on=_in_words(first.on | second.on, check),
         levels=_means([a for a, _ in in_order]) + _means([b for _, b in in_order]),
+        scores=_scores(first, pairs) + _scores(second, pairs),
+        solved=first.solved,
     )
+
+
+def _scores(side: _Side, seeds: Iterable[int]) -> tuple[float, ...]:
+    """The mean score of one side over the seeds compared; none where a run of them has none."""
+    found = [side.scores.get(seed, math.nan) for seed in seeds]
+    return _means(found) if not any(map(math.isnan, found)) else ()
 
 
 def _in_words(on: set[str], check: Check) -> str:
@@ -133,6 +146,9 @@ def _count(side: _Side, lost: Counter[str], record: Record, check: Check, histor
         if not has_score:
             return
     side.machines[seed] = _machine(record)
+    if (scored := score(record, [], None)) is not None:
+        side.scores[seed] = scored
+        side.solved = normalised(number(record.get("solved")), record)
     side.on.add(f"{record.get('backend')}, {record.get('device')}, threads={record.get('threads')}")
     value = MEASURES[check.measure](record, histories.get(run, []), check.outputs)
     can_be_a_ratio = value is not None and value > 0

@@ -19,9 +19,11 @@ from rnnbench.reports.compare.differences import ALPHA, add_p, difference, said_
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import holm
+from rnnbench.reports.statistics.room import no_room, room_of
 from rnnbench.reports.statistics.two_samples import fisher_p
 from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.labels import text_or
+from rnnbench.store.rows import number
 
 MACHINE = ("device", "host", "threads", "torch")
 FACTS = ("commit", "source_hash", "torch", "toolchain", "host", "device")
@@ -34,6 +36,7 @@ COLUMNS: dict[str, str] = {
     "notes": "str",
 }  # fmt: skip
 NO_BIT = ("malloc_tuned", "omp_wait_policy")  # of a host
+VOID, ALIKE = "void", ("same", "noise")
 LOSSES = ("worse", "perhaps worse", "lost", "fails more", "moved")
 
 
@@ -72,7 +75,9 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
 
     verdict: `same` (no pair differs), `better`, `worse` (p_holm <= .05 of sign flips), `perhaps better`, `perhaps
     worse` (of another test, or 5 pairs and more that all differ by the same), `noise`, `too few` (seeds for a test),
-    `lost` (a had values, b's runs all failed), `fails more` (p_fails <= .05), `moved` (exact, and bits differ).
+    `lost` (a had values, b's runs all failed), `fails more` (p_fails <= .05), `moved` (exact, and bits differ), `void`
+    (in place of same or noise where different entries were asked for, and both have solved the task or neither has
+    learned it: `statistics.room`; of one entry before and after it stays what it is).
     speed_ratio: b's updates per second by a's, on one machine and torch only; never a loss: they were taken at
     different times.
     """
@@ -83,6 +88,9 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
         row["p_fails"] = p
     for row in rows:
         row["verdict"] = _verdict(row, exact=exact)
+        if met.are_choices and row["no_room"] and row["verdict"] in ALIKE:
+            row["verdict"] = VOID
+            row["notes"] = "; ".join(filter(None, [row["notes"], row["no_room"]]))
     rows.sort(key=lambda row: [str(row[name]) for name in ("dataset", "budget", "label", "backend")])
     missing = [f"{line}: gone" for line in met.gone]
     missing += [] if "seed" in asked_less(a, b) else _seeds_gone(rows)
@@ -109,6 +117,8 @@ def _row(a: pd.DataFrame, b: pd.DataFrame) -> Row:
     row |= {"device": first["device_kind"], "label": first["label"], "label_b": other["label"]}
     row |= {"n_a": len(values[0]), "n_b": len(values[1]), "runs_a": len(a), "runs_b": len(b)}
     row |= difference(*(side.groupby("seed")["value"].mean() for side in values), sign=sign)
+    room = room_of(*(number(first[name]) for name in ("floor", "target", "solved")), sign=sign)
+    row["no_room"] = no_room(sign * row["a"], sign * row["b"], room)
     lost = len(a) - len(values[0]), len(b) - len(values[1])
     row |= {"p_fails": fisher_p(lost[0], len(a), lost[1], len(b)) if any(lost) else math.nan}
     row["bits"] = _equal_bits(a, b)

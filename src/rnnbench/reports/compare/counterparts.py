@@ -32,12 +32,15 @@ OF_RUNS = {"seed", "status", "commit", "since", "until", "host", "torch", "id"}
 class Counterparts:
     """pairs: the runs of an entry on both sides. only_a, only_b: entries of one side, each with the reason if it is
     seen. gone: those of only_a that neither the second selection's words leave out, nor the machine of its sweep.
+    are_choices: whether the two selections ask for different entries (cell=lstm against cell=gru), and not for the same
+    ones at two times.
     """
 
     pairs: list[tuple[pd.DataFrame, pd.DataFrame]]
     only_a: list[str] = field(default_factory=list)
     only_b: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    are_choices: bool = False
 
 
 def counterparts(a: Selected, b: Selected) -> Counterparts:
@@ -56,7 +59,7 @@ def counterparts(a: Selected, b: Selected) -> Counterparts:
     excused = {key: why for key in only_a if (why := _excused(groups[0][key], fewer, b.skipped_runs))}
     gone = [line for key, line in only_a.items() if key not in excused]
     told = [f"{line} ({excused[key]})" if key in excused else line for key, line in only_a.items()]
-    return Counterparts(pairs, sorted(told), sorted(only_b.values()), sorted(gone))
+    return Counterparts(pairs, sorted(told), sorted(only_b.values()), sorted(gone), bool(free - OF_RUNS))
 
 
 def asked_less(a: Selected, b: Selected) -> dict[str, list[str]]:

@@ -20,9 +20,10 @@ LEGEND = (
     "agree, else Welch's test; Holm over all rows in which anything differs. better, worse: p ≤ .05 of sign flips, "
     "from 8 pairs on where Holm can pass at all. perhaps: p ≤ .05 of Student's t or Welch's test where it cannot, or 5 "
     "pairs and more that all differ by the same; no result, but a gate stops there too: it must notice. same: no pair "
-    "differs; noise: not told apart; lost: every run failed; fails more: Fisher's p ≤ .05; moved: equal bits were "
-    "asked for, and differ. Speed: updates per second, second by first, on one machine only; taken at different times, "
-    "so it is told and never gated."
+    "differs; noise: not told apart; void: neither, of two entries that were asked for against each other and both "
+    "solve the task, or neither learns it: alike by the task, which decides nothing; lost: every run failed; fails "
+    "more: Fisher's p ≤ .05; moved: equal bits were asked for, and differ. Speed: updates per second, second by first, "
+    "on one machine only; taken at different times, so it is told and never gated."
 )
 LEFT = frozenset({"entry", "verdict", "notes"})
 

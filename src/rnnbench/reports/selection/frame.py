@@ -35,7 +35,7 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     - seed
     - metric, goal (max | min): the main metric; value: it on test; val: it on validation
     - "split/metric": every metric of the record under its own name, after the fixed columns, sorted
-    - floor (value of the dataset's named floor), floor_name, target
+    - floor (value of the dataset's named floor), floor_name, target; solved: from where on a run has solved the task
     - best_step, params, live_params, state_size, flops_per_step
     - train_seconds, wall_seconds (s), steps_per_second (1/s), peak_memory_mb (MB)
     - device (in words), device_kind (cpu | cuda | ...), precision, backend, threads, host

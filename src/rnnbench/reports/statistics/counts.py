@@ -49,7 +49,7 @@ def fisher_two_sided_p(solved_a: int, runs_a: int, solved_b: int, runs_b: int) -
     _check(solved_b, runs_b)
     ways = _ways_with(solved_a + solved_b, runs_a, runs_b)
     seen = ways[solved_b - max(0, solved_a + solved_b - runs_a)]
-    return sum(way for way in ways if way <= seen) / sum(ways)
+    return float(sum(way for way in ways if way <= seen) / sum(ways))
 
 
 def unpaired_p(solved_a: int, runs_a: int, solved_b: int, runs_b: int) -> float:
@@ -82,7 +82,7 @@ def paired_p(only_a: int, only_b: int) -> float:
         raise ValueError(f"counts are not negative: {only_a}, {only_b}")
     n = only_a + only_b
     tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, 2 * tail / (1 << n))
 
 
 def _check(solved: int, runs: int) -> None:
