@@ -363,6 +363,14 @@ def test_an_hour_that_the_clock_leaves_out_in_spring_is_named(tmp_path, zone, st
     assert "clock" not in refusal(other)
 
 
+def test_warnings_of_very_many_columns_are_counted(tmp_path) -> None:
+    frame = pd.DataFrame({f"c{n}": np.arange(200.0) + n for n in range(20)})
+    told = series.describe(read(write(frame, tmp_path / "a.csv"), horizon=4)).warnings
+    of_levels = [each for each in told if "on average in test" in each or "more like" in each]
+    assert [each.split(" ")[0] for each in of_levels] == ["'c0'", "'c1'", "'c2'", "'c3'", "'c4'", "'c5'", "and"]
+    assert of_levels[-1] == "and 14 more like the last"
+
+
 def test_a_clock_change_is_the_same_for_all_series_and_of_local_times_only(tmp_path) -> None:
     local = pd.date_range("2024-03-24", periods=400, freq="h", tz="Europe/Berlin").tz_localize(None)
     frame = pd.DataFrame({"unique_id": ["a"] * 400 + ["b"] * 400, "ds": [*local, *local], "y": np.arange(800.0)})
