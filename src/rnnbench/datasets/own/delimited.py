@@ -338,6 +338,8 @@ class Reader:
     def _refusal(self, form: Form, row: int, text: str) -> str:
         """The sentence about the first cell that is none of its column's kind."""
         line = self.line(row)
+        if text.strip() == form.name:
+            return f"the header stands again at line {line} of {self.layout.path.name}: remove that line."
         if form.kind == "number":
             hint = ""
             if self.layout.signs == POINT and "," in text:
