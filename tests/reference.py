@@ -324,6 +324,52 @@ def mingru_log(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
     return h, (h,)
 
 
+def minlstm(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    f = s(w.W["f"](x))
+    i = s(w.W["i"](x))
+    h = f / (f + i) * h + i / (f + i) * w.W["v"](x)
+    return h, (h,)
+
+
+def minlstm_log(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    f = s(w.W["f"](x))
+    i = s(w.W["i"](x))
+    v = w.W["v"](x)
+    h = f / (f + i) * h + i / (f + i) * torch.where(v >= 0, v + 0.5, s(v))
+    return h, (h,)
+
+
+def indrnn(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    h = torch.clamp(w.W["h"](x) + vector(w.raw["u"], w.space) * h, min=0)
+    return h, (h,)
+
+
+def sru(w: Weights, x: Tensor, c: Tensor, _: Tensor) -> tuple[Tensor, State]:
+    f = s(w.W["f"](x) + vector(w.raw["p_f"], w.space) * c)
+    r = s(w.W["r"](x) + vector(w.raw["p_r"], w.space) * c)
+    c = f * c + (1 - f) * w.seen("V", "v", x)
+    h = r * c + (1 - r) * math.sqrt(3) * w.seen("V", "x", x)
+    return h, (c, h)
+
+
+def sru_v1(w: Weights, x: Tensor, c: Tensor, _: Tensor) -> tuple[Tensor, State]:
+    f = s(w.W["f"](x))
+    r = s(w.W["r"](x))
+    c = f * c + (1 - f) * w.seen("V", "v", x)
+    h = r * c + (1 - r) * math.sqrt(3) * w.seen("V", "x", x)
+    return h, (c, h)
+
+
+def qrnn(w: Weights, x: Tensor, c: Tensor, before: Tensor, _: Tensor) -> tuple[Tensor, State]:
+    both = torch.cat([before, x])
+    z = tanh(w.W["z"](both))
+    f = s(w.W["f"](both))
+    o = s(w.own["W_o"](both))
+    c = f * c + (1 - f) * z
+    h = o * c
+    return h, (c, x, h)
+
+
 class Sizes(NamedTuple):
     """What a parameter count depends on. k_x, k_h: kernels; pixels: of a frame; peepholes: how many gates see c."""
 
@@ -370,6 +416,21 @@ def count_input_gates(gates: int) -> Callable[[Sizes], int]:
     return lambda n: gates * n.H * (n.k_x**2 * n.I + n.biases)
 
 
+def count_indrnn(n: Sizes) -> int:
+    """A map from x, a bias and one number of a unit's own past."""
+    return n.H * (n.k_x**2 * n.I + n.biases + 1)
+
+
+def count_sru(vectors: int) -> Callable[[Sizes], int]:
+    """Four maps from x where I is not H, biases of the two gates, and the vectors by which these see c."""
+    return lambda n: n.H * (4 * n.k_x**2 * n.I + 2 * n.biases + vectors)
+
+
+def count_qrnn(n: Sizes) -> int:
+    """Three gates that see two inputs, with a bias each."""
+    return 3 * n.H * (2 * n.k_x**2 * n.I + n.biases)
+
+
 class Reference(NamedTuple):
     step: Callable[..., tuple[Tensor, State]]
     gates: str  # of W, in the order of the fused rows
@@ -412,6 +473,12 @@ CELLS = {
     "mgu": Reference(mgu, "fn", {"U": "f", "U_n": "n"}),
     "mingru": Reference(mingru, "zv", {}, counted=count_input_gates(2)),
     "mingru_log": Reference(mingru_log, "zv", {}, counted=count_input_gates(2)),
+    "minlstm": Reference(minlstm, "fiv", {}, counted=count_input_gates(3)),
+    "minlstm_log": Reference(minlstm_log, "fiv", {}, counted=count_input_gates(3)),
+    "indrnn": Reference(indrnn, "h", {}, raw=("u",), counted=count_indrnn),
+    "sru": Reference(sru, "fr", {}, raw=("p_f", "p_r"), more={"V": "vx"}, counted=count_sru(2)),
+    "sru_v1": Reference(sru_v1, "fr", {}, more={"V": "vx"}, counted=count_sru(0)),
+    "qrnn": Reference(qrnn, "zf", {}, own=("W_o",), counted=count_qrnn),
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),

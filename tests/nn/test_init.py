@@ -186,9 +186,7 @@ def test_every_policy_starts_frames(init, inputs):
 
 
 def test_unknown_policy():
-    with pytest.raises(
-        ValueError, match="unknown init 'he'; known: torch, glorot, identity, normal, fan_in, shi2015, keras"
-    ):
+    with pytest.raises(ValueError, match=f"unknown init 'he'; known: {', '.join(POLICIES)}"):
         RNN(3, 4, init="he")
     assert policy("torch") is POLICIES["torch"]
 

@@ -64,7 +64,7 @@ def gradients(layer, x, state, **options):
     # The output that a state keeps (y) is read by no step, and so has no gradient.
     read = {name: field for name, field in state._asdict().items() if name != "y"}
     grads = torch.autograd.grad(weigh(output, final), [x, *read.values(), *parameters])
-    return dict(zip(["x", *read, *names], grads, strict=True))
+    return dict(zip(["x", *(f"state {name}" for name in read), *names], grads, strict=True))
 
 
 # the registry itself
@@ -265,6 +265,10 @@ def test_every_number_learns(case):
     """Each single number of each parameter gets a gradient: no weight is dead."""
     layer = case.layer()
     x = 3 * random_input(layer.cell, batch=64)  # so much that every two relu units are on together at some time
+    if case.norm:  # which undoes the 3: no relu unit is off for good where its bias is not below zero
+        for name, parameter in layer.named_parameters():
+            if name.endswith("bias"):
+                parameter.data.abs_()
     weigh(layer(x)[0]).backward()
     for name, parameter in layer.named_parameters():
         assert parameter.grad is not None, name

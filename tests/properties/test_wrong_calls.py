@@ -52,7 +52,8 @@ class Call(NamedTuple):
 
 def zeros(cell: Cell) -> Any:
     """A state that is no `zero_state`: every field a tensor of its own."""
-    return cell.State(*(torch.zeros(B, H, *SPACE[: cell.operator.space_dims]) for _ in cell.State._fields))
+    sizes = cell.state_sizes(B, SPACE[: cell.operator.space_dims], torch.zeros(()))
+    return cell.State(*(torch.zeros(size) for size in sizes))
 
 
 def cell_of(name: str, inputs: int = C) -> Cell:

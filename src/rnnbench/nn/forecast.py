@@ -128,7 +128,7 @@ class EncoderForecaster(nn.Module):
         out = x.new_zeros(x.shape[0], self.steps, 0, *x.shape[3:])
         outputs = []
         for layer, state in zip(self.forecaster, states, strict=True):
-            out, _ = layer(out, state, checked=checked)
+            out, _ = layer(out, cast(Layer, layer).cell.begins_from(state), checked=checked)
             outputs.append(out)
         seen = torch.cat(outputs, 2) if self.reads == "all" else outputs[-1]
         return self.patches.back(self.output(seen))

@@ -74,6 +74,19 @@ def channels_in(block: Tensor, hidden_size: int) -> None:
     nn.init.uniform_(block, -bound, bound)
 
 
+def kaiming_leaky(block: Tensor, hidden_size: int) -> None:
+    """U(-b, b), b = sqrt(6 / (65 n)) with n the inputs of one output: He et al. 2015 for a slope of 8 below zero, which
+    is what the IndRNN authors' code asks for (Li et al. 2018)."""
+    bound = math.sqrt(6 / (1 + 8**2) / block[0].numel())
+    nn.init.uniform_(block, -bound, bound)
+
+
+def unit_variance(block: Tensor, hidden_size: int) -> None:
+    """U(-b, b), b = sqrt(3 / n) with n the inputs of one output: of variance 1 / n (the SRU authors' code)."""
+    bound = math.sqrt(3 / block[0].numel())
+    nn.init.uniform_(block, -bound, bound)
+
+
 class Policy(NamedTuple):
     """How a cell starts: W input-to-state, U state-to-state, b biases; each gate by itself, but for a Fused fill."""
 
@@ -89,6 +102,8 @@ POLICIES: dict[str, Policy] = {
     "normal": Policy(normal, normal, normal),  # the Odyssey's
     "fan_in": Policy(fan_in, fan_in, zeros),  # torch.nn.Conv2d's weights
     "shi2015": Policy(channels_in, channels_in, zeros),  # the ConvLSTM authors'
+    "li2018": Policy(kaiming_leaky, kaiming_leaky, zeros),  # the IndRNN authors', whose u has a start of its own
+    "lei2018": Policy(unit_variance, unit_variance, zeros),  # the SRU authors', whose p has a start of its own
     # Keras' default: its kernel (I, n H) and recurrent kernel (H, n H) are one tensor each for all n gates. A cell with
     # several recurrent maps starts each as a kernel of its own, where Keras' GRU(reset_after=False) has one for all.
     "keras": Policy(Fused(glorot), Fused(orthogonal), zeros),

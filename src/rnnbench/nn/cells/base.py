@@ -23,7 +23,8 @@ class Cell(nn.Module):
     known after padding too (`last_output`).
 
     input_size, hidden_size: channels of x (0: a layer without input, its gates see their bias) and of h. operator: what
-    W x means. biases: 0 none, 1 in W, 2 in W and U (torch's redundant pair). init: a policy of nn.init.
+    W x means. biases: 0 none, 1 in W, 2 in W and U (torch's redundant pair), None all that
+    there can be. init: a policy of nn.init.
     Raises ValueError on an unknown option.
     """
 
@@ -55,11 +56,12 @@ class Cell(nn.Module):
         hidden_size: int,
         *,
         operator: Operator | None = None,
-        biases: int = 2,
+        biases: int | None = None,
         init: str = "torch",
         norm: str | None = None,
     ) -> None:
         super().__init__()
+        biases = self.most_biases if biases is None else biases
         if biases not in (0, 1, 2):
             raise ValueError(f"biases must be 0 (none), 1 (in W) or 2 (in W and U), not {biases!r}")
         if biases > self.most_biases:
@@ -134,6 +136,10 @@ class Cell(nn.Module):
     def last_output(self, state: Any) -> Tensor:
         """The output of the last step that was taken, (B, C, *space), by the state after it."""
         return cast(Tensor, state.y if "y" in self.State._fields else state[0])
+
+    def begins_from(self, state: Any) -> Any:
+        """The state before this cell's first step, by that of an encoder's cell, which may have other inputs."""
+        return state
 
     def highway(self) -> Cell | None:
         """A cell for a layer between the first and the second layer of a rollout, where the paper has one."""

@@ -25,6 +25,10 @@ class Windowed(Cell):
     def hoisted_size(self) -> int:
         return self.input_size
 
+    def begins_from(self, state: Any) -> Any:
+        """Without the inputs that the encoder saw where this cell has none."""
+        return state._replace(x=state.x[:, :0]) if "x" in state._fields and not self.input_size else state
+
 
 class LinearCell(Cell):
     """A cell with h = a * h' + b. A subclass makes W in __init__, and writes `terms` and, where the output is not h,
