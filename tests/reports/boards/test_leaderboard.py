@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from reports.synthetic import make_record, make_records
-from rnnbench.reports.boards.leaderboard import COLUMNS, leaderboard
+from rnnbench.reports.boards.leaderboard import COLUMNS, SOLVED, leaderboard
 from rnnbench.reports.boards.leaderboard_table import leaderboard_table
 from rnnbench.reports.selection.frame import records_frame
+from rnnbench.reports.statistics.counts import solved_interval
 from rnnbench.reports.statistics.means import mean_ci
 from rnnbench.reports.tables.markdown import to_markdown
 
@@ -44,6 +45,30 @@ def test_where_less_is_better_the_least_comes_first_and_scores_most():
     table = board([make_record(c, seed=s, value=v + s / 1e4, **same) for c, v in errors.items() for s in range(3)])
     assert list(table["cell"]) == ["gru", "lstm", "rnn"]
     assert table["score"].tolist() == pytest.approx([0.9369, 0.6869, -0.0006], abs=1e-4)
+
+
+def test_solved_are_counted_only_where_the_task_says_what_that_is():
+    reached = {"lstm": 0.992, "gru": 0.99, "rnn": 0.98}
+    parity = [
+        make_record(cell, seed=seed, value=value if seed else 0.5, dataset="parity") | {"solved": 0.99}
+        for cell, value in reached.items() for seed in range(8)
+    ]  # fmt: skip
+    parity.append(make_record("lstm", seed=8, status="diverged", dataset="parity") | {"solved": None})
+    less = {"metric": "mse", "goal": "min", "floor": 0.16, "target": 0.0, "dataset": "adding"}
+    adding = [make_record("lstm", seed=seed, value=0.009 + seed / 1e3, **less) | {"solved": 0.01} for seed in range(3)]
+    table = board([*parity, *adding, *make_records(("mgu",))])
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == COLUMNS | SOLVED
+    found = table[["dataset", "cell", "solved", "solved_of"]].dropna().to_numpy().tolist()
+    assert found == [
+        ["adding", "lstm", 2, 3],
+        ["parity", "lstm", 7, 9],
+        ["parity", "gru", 7, 8],
+        ["parity", "rnn", 0, 8],
+    ]
+    first = table[table["dataset"] == "parity"].iloc[0]
+    assert (first["solved_low"], first["solved_high"], first["solved_at"]) == (*solved_interval(7, 9), 0.99)
+    digits = table[table["dataset"] == "digits"]
+    assert digits[list(SOLVED)].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(("floor", "target"), [(0.1, None), (None, 1.0), (0.5, 0.5)])

@@ -137,3 +137,20 @@ def test_markup_in_names_stays_text():
     table = leaderboard(records_frame(records))
     assert r"a\*b\|c\`d\<e>[red]" in to_markdown(table)
     assert "a*b|c`d<e>[red]" in rendered(table).replace("\n", "")
+
+
+def test_solved_stands_beside_the_mean_of_a_task_that_can_be_solved_and_nowhere_else(tmp_path):
+    solved = [record | {"solved": 0.5} for record in make_records(("lstm",), range(8), dataset="parity")]
+    mixed = leaderboard(records_frame([*solved, *make_records(("gru",), range(3))]))
+    digits, parity = to_markdown(mixed).split("## parity")
+    assert "| n | floor |" in digits
+    assert "| n | solved | floor |" in parity
+    assert "| 8 of 8 |" in parity
+    assert "(a run that failed did not)" in parity
+    assert "8 of 8" in rendered(mixed)
+    path = next(path for path in write(mixed, tmp_path) if path.suffix == ".csv")
+    row = pd.read_csv(path).set_index("dataset").loc["parity"]
+    assert (row["solved"], row["solved_of"]) == (8, 8)
+    assert (row["solved_low"], row["solved_high"]) == pytest.approx((0.6306, 1), abs=1e-4)
+    plain = leaderboard(records_frame(make_records()))
+    assert "solved" not in to_markdown(plain).lower()

@@ -9,7 +9,7 @@ import pytest
 from reports.synthetic import make_record, make_records
 from rnnbench.reports.boards.leaderboard import leaderboard
 from rnnbench.reports.boards.leagues import leagues
-from rnnbench.reports.boards.tasks import COLUMNS, _order, task_table
+from rnnbench.reports.boards.tasks import COLUMNS, SOLVED, _order, task_table
 from rnnbench.reports.selection.chosen import chosen
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.tables.markdown import to_markdown
@@ -40,6 +40,20 @@ def test_the_means_are_the_leaderboards():
     for label in board.index:
         assert frame["mean"][label] == pytest.approx(board["mean"][label])
         assert frame["score"][label] == pytest.approx(board["score"][label])
+
+
+def test_runs_that_solved_a_task_are_counted_beside_its_mean():
+    solved = [make_record("lstm", seed=s, value=0.009 + s / 1e3, **ADDING) | {"solved": 0.01} for s in range(4)]
+    solved.append(make_record("lstm", seed=4, status="diverged", **ADDING) | {"solved": 0.01})
+    table = tasks([*make_records(), *solved])
+    rows = {row["entry"]: row for row in table.sections[0].rows}
+    assert rows["LSTM 64"]["adding mse ↓"].endswith(" *4/5 · 2/5")
+    assert "·" not in rows["LSTM 64"]["digits accuracy ↑"]
+    assert "k/n" in table.legend
+    assert {name: str(dtype) for name, dtype in table.frame.dtypes.items()} == COLUMNS | SOLVED
+    (row,) = table.frame[table.frame["solved"].notna()].to_dict("records")
+    assert (row["solved"], row["runs"]) == (2, 5)
+    assert 0 < row["solved_low"] < 0.4 < row["solved_high"] < 1
 
 
 def test_failures_are_flagged_and_not_in_the_mean():

@@ -43,6 +43,15 @@ def data(full):
     return page_data(open_source(full))
 
 
+def test_a_page_counts_who_solved_the_task(tmp_path):
+    solved = [record | {"solved": 0.5} for record in make_records(("lstm",), range(8), dataset="parity")]
+    store = fill_store(Store.open(tmp_path), [*solved, *make_records(("gru",))])
+    entries = {entry["cell"]: entry for entry in board(open_source(store))["entries"]}
+    lstm, gru = entries["lstm"], entries["gru"]
+    assert (lstm["solved"], lstm["solved_share"], lstm["solved_interval"]) == ("8 of 8", 1.0, "1.00 [0.63, 1.00]")
+    assert (gru["solved"], gru.get("solved_share")) == ("", None)
+
+
 class Elements(HTMLParser):
     """Every element of a page with its attributes, and the text of scripts."""
 

@@ -16,6 +16,7 @@ from rnnbench.reports.boards.floors import floors_of, key_of, with_floors
 from rnnbench.reports.selection.axes import AXES, axis_words
 from rnnbench.reports.selection.chosen import ROW, choose
 from rnnbench.reports.selection.coverage import coverage, failures, fill_unknown
+from rnnbench.reports.statistics.counts import solved_interval
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci, mean_of_known
 from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.labels import text_or, told_apart
@@ -29,7 +30,7 @@ Part = Mapping[str, np.ndarray]  # some runs: their columns by name
 # What of a runs frame a row is made from.
 USED = tuple(dict.fromkeys((
     "id", *BLOCK, *ROW, *AXES, "label", "entry", "status", "reason", "value", "val", "training", "floor", "floor_name",
-    "target", "params", "live_params", "train_seconds", "steps_per_second", *MACHINE,
+    "target", "solved", "params", "live_params", "train_seconds", "steps_per_second", *MACHINE,
     "source_hash", "dirty", "stage", "stale",
 )))  # fmt: skip
 
@@ -45,6 +46,10 @@ COLUMNS: dict[str, str] = {
     "runs": "Int64", "ok": "Int64", "coverage": "str", "failures": "str", "notes": "str",
     "cell": "str", "operator": "str", "peephole": "str", "direction": "str", "depth": "Int64", "hidden_size": "Int64",
     "options": "str",
+}  # fmt: skip
+# Of a board with a task that can be solved, after those.
+SOLVED: dict[str, str] = {
+    "solved": "Int64", "solved_of": "Int64", "solved_low": "float64", "solved_high": "float64", "solved_at": "float64",
 }  # fmt: skip
 
 
@@ -73,6 +78,9 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     - runs, ok: counts; coverage: "2/3: 1 diverged"; failures: the same with reasons; notes: what else to know (`stale`
       runs are counted where frame has such a column: of those that are `sweeps.stale`)
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
+    - solved, solved_of, solved_low, solved_high, solved_at, only where a record says from where on its task is solved:
+      how many of so many runs solved it (one that failed did not), the exact 95% interval of that share
+      (`statistics.counts`), and the value of the main metric on test that it takes
 
     Where records keep their floors by name, each is a row as well (`boards.floors`): settings is `floor`, or `fitted`
     of the reference, and rank, entry and n are missing.
@@ -81,7 +89,8 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     runs = choose(runs[[name for name in USED if name in runs]])
     facts = _of_all_runs(runs)
     rows = [_row(part, facts[int(part["row"][0])]) for part in _parts(_shown(runs))]
-    table = typed_frame(_with_machines(rows), COLUMNS)
+    can_be_solved = any(row["solved"] is not None for row in rows)
+    table = typed_frame(_with_machines(rows), COLUMNS | (SOLVED if can_be_solved else {}))
     for column in ("floor", "floor_name", "target"):
         table[column] = table[column].fillna(_in_block(table, column))
     known = floors_of(frame)
@@ -158,6 +167,7 @@ def _row(mine: Part, facts: _Facts) -> Row:
     row |= {"rank": None, "standing": "", "entry": mine["entry"][0], "device": mine["device_kind"][0]}
     row |= _settings(facts.trials, row["training"])
     row |= _result(ok, row["floor"], row["target"])
+    row |= _solved(mine, -1.0 if row["goal"] == "min" else 1.0)
     row |= _times(ok)
     row |= {"runs": len(mine["status"]), "ok": int((mine["status"] == "ok").sum())}
     row |= {"coverage": coverage(mine), "failures": failures(mine)}
@@ -179,6 +189,17 @@ def _result(ok: Part, floor: float, target: float) -> Row:
         "mean": mean, "low": low, "high": high, "n": n, "val": mean_of_known(ok["val"]),
         "mark": f"n<{FEWEST_FOR_INTERVAL}" if few else "", "score": _score(mean, floor, target),
     }  # fmt: skip
+
+
+def _solved(mine: Part, sign: float) -> Row:
+    """How many of the runs solved the task, with the interval of that share; nothing of a task without the notion."""
+    at, n = float(_first_known(mine["solved"])), len(mine["status"])
+    if math.isnan(at):
+        return dict.fromkeys(SOLVED)
+    values = mine["value"].astype(np.float64)
+    solved = int(((mine["status"] == "ok") & (sign * values >= sign * at)).sum())
+    low, high = solved_interval(solved, n)
+    return {"solved": solved, "solved_of": n, "solved_low": low, "solved_high": high, "solved_at": at}
 
 
 def _times(ok: Part) -> Row:

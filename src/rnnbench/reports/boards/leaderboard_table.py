@@ -11,7 +11,7 @@ from rnnbench.reports.boards.floors import LEGEND as FLOORS_LEGEND
 from rnnbench.reports.boards.leaderboard import OTHER_MACHINE
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.tables.labels import dotted, text_or
-from rnnbench.reports.tables.numbers import brief_count, count, plus_minus, rounded, short
+from rnnbench.reports.tables.numbers import brief_count, count, known, plus_minus, rounded, short
 from rnnbench.reports.tables.standing import best_in_bold, marked
 from rnnbench.reports.tables.table import Section, Table
 
@@ -22,6 +22,10 @@ LEGEND = (
     "Score: 0 at the floor, 1 at the target. Coverage: runs with a result, of all. "
     "Tuned (k): the best of k settings on validation; set: given by hand; otherwise the default ones. "
     "Times compare only under one device, precision and backend."
+)
+SOLVED_LEGEND = (
+    "Solved: runs that reached what the task says is solved, on test, of all (a run that failed did not); the CSV has "
+    "the exact 95% interval of the share."
 )
 LEFT = frozenset({"entry", "dataset", "device", "precision", "backend", "settings", "coverage", "on"})
 Cells = dict[str, str]
@@ -35,26 +39,28 @@ def leaderboard_table(board: pd.DataFrame, name: str = "leaderboard") -> Table:
     results = [_value(row) for _, row in board.iterrows()]
     frame = board.copy()
     frame.insert(list(frame.columns).index("mean"), "result", pd.Series(results, index=frame.index, dtype="str"))
-    legend = f"{LEGEND} {FLOORS_LEGEND}" if is_floor(board).any() else LEGEND
-    return Table(name, frame, [_section(block) for block in blocks(board)], legend, LEFT)
+    legend = [LEGEND, SOLVED_LEGEND * ("solved" in board), FLOORS_LEGEND * bool(is_floor(board).any())]
+    return Table(name, frame, [_section(block) for block in blocks(board)], " ".join(filter(None, legend)), LEFT)
 
 
 def _section(block: pd.DataFrame) -> Section:
     metric = metric_name(block)
-    rows = [_cells(row, metric) for _, row in block.iterrows()]
+    has_solved = "solved" in block and bool(block["solved"].notna().any())
+    rows = [_cells(row, metric, has_solved=has_solved) for _, row in block.iterrows()]
     bold = best_in_bold(list(block["standing"]), ("entry", metric))
     said = remarks(block)
     return Section(title(block), rows, terms(block), said, bold, brief=_brief(block, rows, bold, said))
 
 
-def _cells(row: pd.Series[Any], metric: str) -> Cells:
-    """A row as texts by heading."""
+def _cells(row: pd.Series[Any], metric: str, *, has_solved: bool) -> Cells:
+    """A row as texts by heading. has_solved: whether its task can be solved."""
     return {
         "#": text_or(row["rank"], "-"),
         "entry": row["label"],
         "dataset": text_or(row["dataset"], ""),
         metric: marked(_value(row), row["mark"], row["standing"]),
         "n": text_or(row["n"], ""),
+        **({"solved": solved_of(row)} if has_solved else {}),
         "floor": short(row["floor"]),
         "score": "" if pd.isna(row["score"]) else f"{row['score']:.3f}",
         "params": count(row["params"]),
@@ -70,6 +76,12 @@ def _cells(row: pd.Series[Any], metric: str) -> Cells:
 
 def _value(row: pd.Series[Any]) -> str:
     return plus_minus(row["mean"], row["low"], row["high"])
+
+
+def solved_of(row: pd.Series[Any]) -> str:
+    """`7 of 8` runs that solved the task; empty where it is none that can be solved."""
+    k = row.get("solved")
+    return f"{k} of {row['solved_of']}" if known(k) else ""
 
 
 def _timed(row: pd.Series[Any], name: str) -> str:
@@ -109,7 +121,8 @@ def _brief(
     ran_on = [" ".join(filter(None, (row["device"], row["precision"], row["backend"]))) for row in rows]
     mine = [on for on, floor in zip(ran_on, is_floor(block), strict=True) if not floor]
     alike = len(set(mine)) == 1
-    kept = ("#", "entry", metric_name(block), "n", "score", "params", "train s", "steps/s")
+    names = ("#", "entry", metric_name(block), "n", "solved", "score", "params", "train s", "steps/s")
+    kept = [name for name in names if name in rows[0]]
     narrow = []
     for cells, (_, row), on in zip(rows, block.iterrows(), ran_on, strict=True):
         changed = {"entry": _with_settings(cells, row), "params": brief_count(row["params"])}

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnnbench.reports.boards.leagues import League
+from rnnbench.reports.statistics.counts import solved_interval
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL, can_part, mean_ci
 from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.numbers import known, plus_minus, short, with_arrow
@@ -23,11 +25,14 @@ COLUMNS: dict[str, str] = {
     "imputed": "Int64", "mark": "str", "standing": "str", "score": "float64", "floor": "float64",
     "floor_name": "str", "target": "float64",
 }  # fmt: skip
+# Of tables with a task that can be solved, after those.
+SOLVED: dict[str, str] = {"solved": "Int64", "solved_low": "float64", "solved_high": "float64"}
 LEGEND = (
     "Mean over the seeds that ended well ± half of its 95% interval, on test. Bold: that interval is apart from all "
     "others of the column. ≈: it overlaps the best one's. *: runs failed, counted as with a result / of all. "
     "n<3: too few seeds for an interval. Floor and target: what scores 0 and 1."
 )
+SOLVED_LEGEND = " · k/n: of n runs k solved the task (a run that failed did not); the CSV has the exact 95% interval."
 
 
 def task_table(leagues: Sequence[League]) -> Table:
@@ -35,17 +40,20 @@ def task_table(leagues: Sequence[League]) -> Table:
     cells = [_cells(league) for league in leagues]
     flat = [row for some in cells for row in some.values()]
     sections = [_section(league, some) for league, some in zip(leagues, cells, strict=True)]
-    return Table("tasks", typed_frame(flat, COLUMNS), sections, LEGEND, frozenset({"entry"}))
+    can_be_solved = any(row["solved"] is not None for row in flat)
+    frame = typed_frame(flat, COLUMNS | (SOLVED if can_be_solved else {}))
+    return Table("tasks", frame, sections, LEGEND + SOLVED_LEGEND * can_be_solved, frozenset({"entry"}))
 
 
 def _cells(league: League) -> dict[tuple[int, int], Row]:
     """What is known of each entry on each task, by (entry, task)."""
-    values, imputed, scores = (league.values(name) for name in ("value", "imputed", "score"))
+    values, imputed, scores, reached = (league.values(name) for name in ("value", "imputed", "score", "reached"))
     tasks, labels = [task for _, task in league.tasks.iterrows()], league.entries["label"].tolist()
     found: dict[tuple[int, int], Row] = {}
     for (e, t), runs in values.items():
         lost = imputed[e, t].astype(bool)
         mean, low, high = mean_ci(runs[~lost])
+        solved = _solved(reached[e, t])
         few = 0 < (~lost).sum() < FEWEST_FOR_INTERVAL
         task = tasks[t]
         found[e, t] = {name: task[name] for name in (*BLOCK, "floor", "floor_name", "target")} | {
@@ -53,13 +61,22 @@ def _cells(league: League) -> dict[tuple[int, int], Row]:
             "label": labels[e], "mean": mean, "low": low, "high": high, "n": int((~lost).sum()),
             "runs": len(runs), "imputed": int(lost.sum()), "mark": f"n<{FEWEST_FOR_INTERVAL}" if few else "",
             "standing": "", "score": float(scores[e, t][~lost].mean()) if (~lost).any() else math.nan,
-        }  # fmt: skip
+        } | solved  # fmt: skip
     of_task: dict[int, list[Row]] = {}
     for (_, t), row in found.items():
         of_task.setdefault(t, []).append(row)
     for rows in of_task.values():
         _stand(rows)
     return found
+
+
+def _solved(reached: np.ndarray) -> Row:
+    """How many of an entry's runs solved the task, with the interval of that share; nothing where it has no notion."""
+    if np.isnan(reached).all():
+        return dict.fromkeys(SOLVED)
+    solved = int(np.nansum(reached))
+    low, high = solved_interval(solved, len(reached))
+    return {"solved": solved, "solved_low": low, "solved_high": high}
 
 
 def _stand(rows: Sequence[Row]) -> None:
@@ -125,4 +142,5 @@ def _order(league: League, cells: dict[tuple[int, int], Row]) -> list[int]:
 
 def _text(row: Row) -> str:
     text = marked(plus_minus(row["mean"], row["low"], row["high"]), row["mark"], row["standing"])
-    return f"{text} *{row['n']}/{row['runs']}" if row["imputed"] else text
+    text = f"{text} *{row['n']}/{row['runs']}" if row["imputed"] else text
+    return text if row["solved"] is None else f"{text} · {row['solved']}/{row['runs']}".strip()

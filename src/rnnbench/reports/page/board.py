@@ -15,12 +15,12 @@ import pandas as pd
 
 from rnnbench.reports.boards.floors import entries, is_floor
 from rnnbench.reports.boards.leaderboard import leaderboard
-from rnnbench.reports.boards.leaderboard_table import settings
+from rnnbench.reports.boards.leaderboard_table import settings, solved_of
 from rnnbench.reports.page.source import Data, Source
 from rnnbench.reports.selection.blocks import blocks, metric_name, terms, title
 from rnnbench.reports.selection.coverage import fill_unknown, one_line
 from rnnbench.reports.statistics.means import mean_of_known
-from rnnbench.reports.tables.numbers import brief_count, known, plus_minus, rounded, short
+from rnnbench.reports.tables.numbers import between, brief_count, known, plus_minus, rounded, short
 from rnnbench.store.record import Record, canonical, identity
 from rnnbench.store.rows import BLOCK, COLUMNS, part
 
@@ -141,8 +141,14 @@ def _entry(row: pd.Series[Any], block: int) -> Data:
     words = {
         "result": plus_minus(row["mean"], row["low"], row["high"]), "params_text": brief_count(row["params"]),
         "seconds_text": rounded(row["train_seconds"]), "speed_text": rounded(row["steps_per_second"]),
-        "settings": settings(row), "val": short(row["val"]),
+        "settings": settings(row), "val": short(row["val"]), "solved": solved_of(row),
     }  # fmt: skip
+    if known(row.get("solved")):
+        share = row["solved"] / row["solved_of"]
+        words |= {
+            "solved_share": plain(share),
+            "solved_interval": between(share, row["solved_low"], row["solved_high"], 2),
+        }
     return {"block": block} | {name: plain(row[name]) for name in names} | words
 
 

@@ -31,6 +31,7 @@ const BOARD_COLUMNS = [
   { name: '#', num: true, value: (e) => e.rank, cell: (e) => String(e.rank ?? '–') },
   { name: 'entry', value: (e) => e.label, cell: (e) => (e.floor ? e.label : [h('button', { type: 'button', class: 'name', onclick: (event) => { event.stopPropagation(); openEntry(e.place); } }, e.label)]) },
   { name: 'result', num: true, title: 'Mean over seeds ± half of its 95% interval, on test. Sorts best first.', value: (e) => (known(e.mean) ? e.mean * better(e) : null), cell: (e) => [standing(e), ' ', e.result || '–', e.mark && h('span', { class: 'muted small', title: e.floor ? e.notes : 'Too few seeds for an interval.' }, ` (${e.mark})`)] },
+  { name: 'solved', num: true, best: 'high', title: 'Runs that reached what the task says is solved, on test, of all. An entry opens with the 95% interval of the share.', value: (e) => e.solved_share, cell: (e) => e.solved || '' },
   { name: 'interval', wideonly: true, cell: (e) => (e.floor ? floorSpark(e) : spark(e)), title: 'The 95% interval on the scale above its dataset; the key is below the table.' },
   { name: 'runs', best: 'high', title: 'Runs with a result, of all; then what became of the others.', value: (e) => (e.runs ? e.ok / e.runs : null), cell: covered },
   { name: 'score', num: true, best: 'high', title: '0 at the floor, 1 at the target.', value: (e) => e.score, cell: (e) => (known(e.score) ? e.score.toFixed(3) : '') },

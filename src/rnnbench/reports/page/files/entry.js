@@ -71,7 +71,7 @@ function openEntry(place) {
       h('button', { type: 'button', class: 'close noprint', onclick: () => dialog.close() }, 'Close')),
     facts([
       ['rank', entry.rank === null ? 'none' : `${entry.rank} of ${inBlock(entry.block).filter((e) => e.rank !== null).length}`], ['standing', standingWords(entry)],
-      [`test ${block.heading}`, entry.result + (entry.mark ? ` (${entry.mark})` : '')], ['95% interval', interval(entry)], ['validation', entry.val], ['score', known(entry.score) ? entry.score.toFixed(3) : ''],
+      [`test ${block.heading}`, entry.result + (entry.mark ? ` (${entry.mark})` : '')], ['95% interval', interval(entry)], ['validation', entry.val], ['solved', entry.solved && `${entry.solved}: ${entry.solved_interval}`], ['score', known(entry.score) ? entry.score.toFixed(3) : ''],
       ['parameters', known(entry.params) ? entry.params.toLocaleString('en') : ''], ['with a gradient', known(entry.live_params) && entry.live_params !== entry.params ? entry.live_params.toLocaleString('en') : ''],
       ['training', entry.seconds_text && `${entry.seconds_text} s`], ['updates a second', entry.speed_text], ['on', [entry.device, entry.precision, entry.backend].filter(Boolean).join(' ')],
       ['settings', entry.settings], ['trained with', entry.training], ['runs', entry.coverage],
