@@ -143,25 +143,27 @@ def test_two_names_for_the_data_are_refused(load):
 
 @pytest.mark.integration
 def test_reading_from_the_command_line_loads_no_torch(load, tmp_path):
-    code = "import sys; from rnnbench.cli import main; code = main(sys.argv[1:]); print('torch' in sys.modules, code)"
-
-    def said(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", code, "data", *words], capture_output=True, text=True, check=True)
-
-    found = said("load.csv", "horizon=12", "input_steps=48", "--format", "json")
-    content, _, last = found.stdout.rpartition("}\n")
-    assert last.split() == ["False", "0"]
-    assert json.loads(content + "}")["dataset"] == "own_series"
     Path("a=b (1).csv").write_bytes(Path("load.csv").read_bytes())
-    found = said("a=b (1).csv", "dataset.horizon=12", "input_steps=48")
-    *lines, last = found.stdout.splitlines()
-    assert last.split() == ["False", "0"]
-    assert lines[0].startswith("a=b (1).csv: 400 rows")
-    assert lines[-2].startswith("read as dataset=own_series (it is a table); another: dataset=own_sequences")
-    assert lines[-1].startswith("next: rnnbench sweep experiment=own_series 'dataset.path=")
-    found = said("laod.csv")
-    assert found.stdout.split() == ["False", "2"]
-    assert found.stderr == "rnnbench: laod.csv does not exist; did you mean load.csv?\n"
+    commands = [
+        ["load.csv", "horizon=12", "input_steps=48", "--format", "json"],
+        ["a=b (1).csv", "dataset.horizon=12", "input_steps=48"],
+        ["laod.csv"],
+    ]
+    code = (
+        "import json, sys; from rnnbench.cli import main\n"
+        "for words in json.loads(sys.argv[1]): print(main(['data', *words]), 'torch' in sys.modules, end='\\0')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(commands)], capture_output=True, text=True, check=True
+    )
+    first, second, third = (said.splitlines() for said in done.stdout.split("\0")[:3])
+    assert first[-1] == second[-1] == "0 False"
+    assert json.loads("\n".join(first[:-1]))["dataset"] == "own_series"
+    assert second[0].startswith("a=b (1).csv: 400 rows")
+    assert second[-3].startswith("read as dataset=own_series (it is a table); another: dataset=own_sequences")
+    assert second[-2].startswith("next: rnnbench sweep experiment=own_series 'dataset.path=")
+    assert third == ["2 False"]
+    assert done.stderr == "rnnbench: laod.csv does not exist; did you mean load.csv?\n"
 
 
 @pytest.mark.integration
