@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from rnnbench.datasets.own import delimited, kept, table
+from rnnbench.datasets.own import delimited, kept, parquet, table
 from rnnbench.datasets.own.table import Options
 from rnnbench.errors import BadInput
 
@@ -151,6 +154,27 @@ def test_small_files_are_not_kept(folder, path, monkeypatch):
     monkeypatch.setattr(table, "LEAST", kept.LEAST)
     table.read(path)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_more_columns_than_descriptors_are_read_and_not_kept(tmp_path, folder, monkeypatch, suffix):
+    frame = pd.DataFrame(np.arange(20.0).reshape(2, 10), columns=list("abcdefghij"))
+    path = tmp_path / f"wide{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path, index=False)
+    for most, readings in ((9, 0), (10, 1), (9, 1)):  # one that another process kept stays
+        monkeypatch.setattr(kept, "widest", lambda most=most: most)
+        for module in (delimited, parquet):
+            monkeypatch.setattr(module, "widest", kept.widest)
+        found = table.read(path)
+        assert {name: column.values.tolist() for name, column in found.columns.items()} == frame.to_dict("list")
+        assert isinstance(found.columns["a"].values, np.memmap) == (most == 10)
+        assert len(list(folder.iterdir())) == readings
+
+
+def test_a_quarter_of_the_descriptors_is_for_columns(monkeypatch):
+    for soft, widest in ((1024, 256), (resource.RLIM_INFINITY, sys.maxsize)):
+        monkeypatch.setattr(resource, "getrlimit", lambda which, soft=soft: (soft, resource.RLIM_INFINITY))
+        assert kept.widest() == widest
 
 
 def test_two_that_read_at_once_share_one_reading(folder, path):

@@ -363,6 +363,57 @@ def test_an_hour_that_the_clock_leaves_out_in_spring_is_named(tmp_path, zone, st
     assert "clock" not in refusal(other)
 
 
+def test_columns_that_are_no_numbers_are_shown_with_their_first_cell_and_empty_ones_are_left_out(tmp_path) -> None:
+    frame = hourly()
+    priced = frame.assign(load=[f"${value:.2f}" for value in frame["load"]], temp="warm")
+    path = write(priced, tmp_path / "a.csv")
+    first = priced["load"][0]
+    assert refusal(path) == f"a.csv holds no column of numbers to predict: load (text '{first}'), temp (text)."
+    made = read(write(frame.assign(notes=""), tmp_path / "b.csv"))
+    assert (made.targets, made.left_out) == (("load", "temp"), ("left out: notes (empty)",))
+    assert "has no value among the rows of train" in refusal(
+        write(frame.assign(notes=""), tmp_path / "c.csv"), target="notes", missing="forward"
+    )
+
+
+def test_a_column_of_rising_years_is_the_time(tmp_path) -> None:
+    frame = pd.DataFrame({"Year": np.arange(1700, 2000), "spots": np.arange(300) % 11})
+    made = read(write(frame, tmp_path / "a.csv"))
+    assert (made.time, made.targets, made.step.words) == ("Year", ("spots",), "yearly")
+    monthly = frame.assign(Year=1980 + np.arange(300) // 12)
+    made = read(write(monthly, tmp_path / "b.csv"))
+    assert (made.time, made.targets) == (None, ("Year", "spots"))
+    dated = hourly().assign(year=np.arange(1700, 2100))
+    made = read(write(dated, tmp_path / "c.csv"))
+    assert (made.time, made.targets) == ("date", ("load", "temp", "year"))
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("# exported\n# station 5\n", "has 2 fields, the header 1: leave out the lines of comments before the header."),
+        ("sep=,\n", "a.csv begins with sep=,, which only Excel knows: remove its first line."),
+    ],
+)
+def test_lines_before_the_header_are_named(tmp_path, before, sentence) -> None:
+    (tmp_path / "a.csv").write_text(before + hourly()[["date", "load"]].to_csv(index=False))
+    assert refusal(str(tmp_path / "a.csv")).endswith(sentence)
+
+
+def test_a_header_that_stands_again_is_named(tmp_path) -> None:
+    lines = hourly()[["load", "temp"]].to_csv(index=False).splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([*lines[:200], lines[0], *lines[200:]]))
+    assert refusal(str(tmp_path / "a.csv")) == "the header stands again at line 201 of a.csv: remove that line."
+
+
+def test_warnings_of_very_many_columns_are_counted(tmp_path) -> None:
+    frame = pd.DataFrame({f"c{n}": np.arange(200.0) + n for n in range(20)})
+    told = series.describe(read(write(frame, tmp_path / "a.csv"), horizon=4)).warnings
+    of_levels = [each for each in told if "on average in test" in each or "more like" in each]
+    assert [each.split(" ")[0] for each in of_levels] == ["'c0'", "'c1'", "'c2'", "'c3'", "'c4'", "'c5'", "and"]
+    assert of_levels[-1] == "and 14 more like the last"
+
+
 def test_a_clock_change_is_the_same_for_all_series_and_of_local_times_only(tmp_path) -> None:
     local = pd.date_range("2024-03-24", periods=400, freq="h", tz="Europe/Berlin").tz_localize(None)
     frame = pd.DataFrame({"unique_id": ["a"] * 400 + ["b"] * 400, "ds": [*local, *local], "y": np.arange(800.0)})

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rnnbench.datasets.own import times
 from rnnbench.datasets.own.columns import TEXT_SHARE, Column, Kind, Options, is_wanted, refuse_zone
 from rnnbench.datasets.own.inference import MISSING, POINT, Form, Layout, Signs, ragged, unclosed
-from rnnbench.datasets.own.kept import Growing, Read, as_words
+from rnnbench.datasets.own.kept import Growing, Read, as_words, widest
 from rnnbench.datasets.own.stream import BLOCK, Stream, line_of_record, records
 from rnnbench.errors import BadInput, shown
 
@@ -185,7 +185,7 @@ class Reader:
     options: Options
     texts: Collection[str]
     limit: int | None = None
-    folder: Path | None = None  # for the columns' files; None keeps them in memory
+    folder: Path | None = None  # for the columns' files; None keeps them in memory, as more than `widest` always are
     said: list[str] = field(default_factory=list)
     localised: bool = False  # whether the time zone that was given acted
 
@@ -193,9 +193,13 @@ class Reader:
         """The reading, and the arrays as they are kept (words as numbers). Raises BadInput, OSError of the folder."""
         decided = [self._decided(form) for form in self.layout.forms]
         wanted = {at: form for at, form in enumerate(decided) if self._is_wanted(form)}
-        files = {at: None if self.folder is None else self.folder / f"{at}.npy" for at in range(len(decided))}
-        shown_at = [at for at, form in enumerate(decided) if not form.left_out]
-        gathering = {at: Gathering(form, self.layout.signs, files[shown_at.index(at)]) for at, form in wanted.items()}
+        if len(wanted) > widest():
+            self.folder = None
+        shown_at = {at: place for place, at in enumerate(at for at, form in enumerate(decided) if not form.left_out)}
+        gathering = {
+            at: Gathering(form, self.layout.signs, None if self.folder is None else self.folder / f"{shown_at[at]}.npy")
+            for at, form in wanted.items()
+        }
         try:
             rows = self._gather(gathering)
             if not rows:
@@ -334,6 +338,8 @@ class Reader:
     def _refusal(self, form: Form, row: int, text: str) -> str:
         """The sentence about the first cell that is none of its column's kind."""
         line = self.line(row)
+        if text.strip() == form.name:
+            return f"the header stands again at line {line} of {self.layout.path.name}: remove that line."
         if form.kind == "number":
             hint = ""
             if self.layout.signs == POINT and "," in text:

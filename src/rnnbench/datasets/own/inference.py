@@ -87,6 +87,9 @@ def layout_of(path: Path, options: Options, texts: Collection[str]) -> Layout:
         raise BadInput(f"{path.name} is empty.")
     encoding = encoding_of(head, path, options.encoding)
     text, first_line = _as_utf8(head, encoding)
+    if told := re.match(rb'"?sep=(.)"?\s*[\r\n]', text):
+        sign = told[1].decode("utf-8", "replace")
+        raise BadInput(f"{path.name} begins with sep={sign}, which only Excel knows: remove its first line.")
     separator = _separator(_lines_of(text, whole, LOOKED_AT + 1), path, options.separator)
     found = _records_of(text, whole, separator, first_line)
     names, rows = _named(found, separator, path)
@@ -236,7 +239,7 @@ def _named(found: list[Record], separator: str, path: Path) -> tuple[list[str], 
         if not record.closed:
             raise unclosed(record, path)
         if len(row) != len(names) and not _is_tail(found, record, separator):
-            raise ragged(record, len(names), path, commas)
+            raise ragged(record, len(names), path, commas, found[0].text)
     return names, [row for row in rows if len(row) == len(names)]
 
 
@@ -246,13 +249,15 @@ def _is_tail(found: list[Record], record: Record, separator: str) -> bool:
     return all(not each.text.strip(empty) for each in found if each.line >= record.line)
 
 
-def ragged(record: Record, names: int, path: Path, commas: bool = False) -> BadInput:
+def ragged(record: Record, names: int, path: Path, commas: bool = False, header: bytes = b"") -> BadInput:
     """Of a row with another number of fields than the header. commas: every row has more, and commas between them."""
     text = (
         f"line {record.line} of {path.name} has {record.fields} field{'s' * (record.fields != 1)}, the header {names}"
     )
     if commas and re.search(rb"\d,\d", record.text):
         return BadInput(f"{text}: a decimal comma needs another separator than a comma, or quotes.")
+    if header.startswith(b"#"):
+        return BadInput(f"{text}: leave out the lines of comments before the header.")
     return BadInput(f"{text}.")
 
 

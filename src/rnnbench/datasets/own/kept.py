@@ -3,8 +3,10 @@
 A kept reading is a folder `own/<sha256 of the file>-<hash of options and version>` in the user's cache folder: a .npy a
 column, which is mapped, and `reading.json`, which says what each of them must be. It is written beside its place and
 renamed, so it is whole or not there; one that is not what its json says is removed, and the file read anew. Where the
-cache cannot be written, nothing is kept. Files below LEAST bytes are not kept, either. All readings together take at
-most MOST bytes (10 GiB): beyond, those that were not used for longest are removed. Deleting the folder is always safe.
+cache cannot be written, nothing is kept. Files below LEAST bytes are not kept, either, nor those of more columns
+than `widest` says: each that is mapped takes a file descriptor, of which a process often has 1024. All readings
+together take at most MOST bytes (10 GiB): beyond, those that were not used for longest are removed. Deleting the folder
+is always safe.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +31,7 @@ from rnnbench.datasets.own.columns import Column, Kind
 
 VERSION = 1  # of a reading: another one where a file is read otherwise than before
 LEAST = 4 * 1024**2  # bytes of a file; a smaller one is read again sooner than its reading is found
+DESCRIPTORS = 4  # one in so many may be a column's
 MOST = 10 * 1024**3  # bytes of all readings together
 UNFINISHED = 24 * 3600  # seconds after which a folder that is still being written was left behind
 
@@ -100,6 +104,14 @@ class Growing:
             np.lib.format.write_array_header_1_0(self.file, header)
 
 
+def widest() -> int:
+    """How many columns of a reading this process may map."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft // DESCRIPTORS
+
+
 def mapped(path: Path) -> NDArray[Any]:
     """A .npy file as read-only memory that all processes share; empty ones cannot be mapped."""
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -128,7 +140,7 @@ class Place:
             found = _opened(self.folder)
             os.utime(self.folder)
             return found
-        except PermissionError:
+        except (PermissionError, _TooWide):
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -171,12 +183,18 @@ class Place:
         return self.read() or found
 
 
+class _TooWide(Exception):
+    """A reading that another process kept has more columns than this one can map."""
+
+
 def _opened(folder: Path) -> Read:
     """A kept reading, each file of which is what the json says. Raises OSError, ValueError, KeyError, TypeError."""
     content = json.loads((folder / NAME).read_text(encoding="utf-8"))
     rows = int(content["rows"])
     if content["version"] != VERSION or not 0 <= rows < ROWS:
         raise ValueError(f"{folder} holds a reading of another version")
+    if sum(each["file"] is not None for each in content["columns"]) > widest():
+        raise _TooWide
     found = Read(rows, [], [str(each) for each in content["said"]], str(content["encoding"]), str(content["separator"]))
     for each in content["columns"]:
         kind, name = each["kind"], str(each["name"])

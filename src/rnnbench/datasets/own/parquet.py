@@ -30,7 +30,7 @@ from rnnbench.datasets.own.delimited import (
     without_missing,
 )
 from rnnbench.datasets.own.inference import POINT, Form, check, check_names, kind_of, one_line
-from rnnbench.datasets.own.kept import Read, as_words
+from rnnbench.datasets.own.kept import Read, as_words, widest
 from rnnbench.errors import BadInput, shown
 
 ROWS = 64 * 1024  # of a batch
@@ -121,6 +121,8 @@ class Reader:
         limit = machine_limit() if self.limit is None else self.limit
         if rows * CELL * len(wanted) > limit:
             raise too_large(self.path, len(wanted), limit)
+        if len(wanted) > widest():
+            self.folder = None
         files = {at: None if self.folder is None else self.folder / f"{at}.npy" for at in wanted}
         gathering = {at: Gathering(forms[at], POINT, files[at]) for at in wanted}
         try:

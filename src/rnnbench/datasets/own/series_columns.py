@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from rnnbench.datasets.own import table
 from rnnbench.datasets.own.series_options import Options
 from rnnbench.datasets.own.times import YEARS, digits_of
-from rnnbench.errors import BadInput, listed
+from rnnbench.errors import BadInput, listed, listed_ids, shown
 
 TIMES = ("ds", "date", "time", "datetime", "timestamp")  # in any case, the first that is there
 IDS = ("unique_id", "item_id", "series")
@@ -122,7 +123,19 @@ def _time(found: table.Table, option: str | None) -> str | None:
     if usual is not None:
         return usual
     dates = [column.name for column in found.columns.values() if column.kind == "time"]
-    return dates[0] if len(dates) == 1 else None
+    if dates:
+        return dates[0] if len(dates) == 1 else None
+    year = _named(found, ("year",))
+    return year if year is not None and _counts_years(found.columns[year]) else None
+
+
+def _counts_years(column: table.Column) -> bool:
+    """Whether a column has a later year in each row: years beside months would stand there again and again."""
+    values = column.held if column.kind == "number" else None
+    if values is None or not len(values) or not np.isfinite(values).all():
+        return False
+    whole = bool((values == np.rint(values)).all() and (np.diff(values) > 0).all())
+    return whole and values[0] >= FIRST_YEAR and values[-1] <= LAST_YEAR
 
 
 def _id(found: table.Table, option: str | None, taken: Collection[str | None]) -> str | None:
@@ -134,10 +147,19 @@ def _targets(found: table.Table, others: set[str | None]) -> tuple[str, ...]:
     usual = _named(found, VALUES)
     if usual is not None and usual not in others and found.columns[usual].kind == "number":
         return (usual,)
-    names = [column.name for column in found.columns.values() if column.kind == "number" and column.name not in others]
+    names = [
+        column.name
+        for column in found.columns.values()
+        if column.kind == "number" and column.name not in others and not _is_empty(column)
+    ]
     if not names:
-        raise BadInput(f"{found.path.name} holds no column of numbers to predict ({', '.join(found.columns)}).")
+        told = [_described(column) for name, column in found.columns.items() if name not in others]
+        raise BadInput(f"{found.path.name} holds no column of numbers to predict: {listed_ids(told) or 'times alone'}.")
     return tuple(names)
+
+
+def _is_empty(column: table.Column) -> bool:
+    return column.kind == "number" and column.held is not None and bool(np.isnan(column.held).all())
 
 
 def _refuse(found: table.Table, option: str, names: Sequence[str], taken: dict[str | None, str]) -> None:
@@ -161,7 +183,11 @@ def _refuse_twice(targets: Sequence[str], past: Sequence[str], future: Sequence[
 
 
 def _described(column: table.Column) -> str:
-    return f"{column.name} ({column.kind})"
+    """A column that is not taken, with its kind, and of texts the first: it shows a unit that stands with a number."""
+    if _is_empty(column):
+        return f"{column.name} (empty)"
+    first = f" {shown(column.first)}" if column.kind == "text" and re.search(r"\d", column.first) else ""
+    return f"{column.name} ({column.kind}{first})"
 
 
 def _numbers(found: table.Table, names: Sequence[str]) -> NDArray[np.float64]:

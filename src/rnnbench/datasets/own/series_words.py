@@ -19,6 +19,7 @@ MOST_LOST = 0.2  # share of windows
 TOLD = 0.999  # |r| of a column that tells the target
 COMPARED = 5_000  # rows that are compared for that
 ROUNDED = 0.01  # of a column's deviation, that float32 may take from it
+WARNED = 6  # columns with a warning of their own
 LISTED = 12  # columns in a sentence
 
 
@@ -239,8 +240,15 @@ def with_best(found: dict[str, float], goal: Goal = "min") -> dict[str, float]:
 
 
 def _warnings(series: Series) -> list[str]:
-    return [*_constant(series), *_few_left(series), *_unmeasured(series), *_levels(series), *_leaks(series),
-            *_rounded(series), *_without_windows(series), *_peeks(series)]  # fmt: skip
+    return [*_constant(series), *_few_left(series), *_unmeasured(series), *_first(_levels(series)),
+            *_first(_leaks(series)), *_first(_rounded(series)), *_without_windows(series),
+            *_peeks(series)]  # fmt: skip
+
+
+def _first(found: list[str]) -> list[str]:
+    """The first sentences, one a column, and how many more columns they would be said of."""
+    more = len(found) - WARNED
+    return found if more <= 1 else [*found[:WARNED], f"and {more:,} more like the last"]
 
 
 def _constant(series: Series) -> list[str]:

@@ -125,9 +125,10 @@ def _read(
     folder = None if place is None else place.begin()
     if place is not None and folder is not None:
         try:
-            found, arrays = _reader(path, options, texts, folder, is_text).read()
+            reader = _reader(path, options, texts, folder, is_text)
+            found, arrays = reader.read()
             _refuse_changed(path, before)
-            return place.keep(folder, found, arrays)
+            return found if reader.folder is None else place.keep(folder, found, arrays)
         except OSError:
             pass  # the disk is full, say: it is read into memory, and not kept
         finally:
