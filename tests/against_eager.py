@@ -1,4 +1,4 @@
-"""The compiled loop beside the eager one: one cell, one call, everything that comes out of it.
+"""The compiled loop, or the scan, beside the eager loop: one cell, one call, everything that comes out of it.
 
 Axes: B batch, T time, I input features, H hidden features.
 """
@@ -212,9 +212,8 @@ def drawn_real(call: Call, key: str = "") -> dict[str, Tensor]:
 
 def drawn_begin(cell: Cell, batch: int, dtype: torch.dtype, key: str = "") -> list[Tensor]:
     random = generator(f"begin {key}")
-    shape = (batch, cell.hidden_size)
-    fields = cell.State._fields
-    return [(0.1 + 0.8 * torch.rand(shape, generator=random, dtype=torch.float64)).to(dtype) for _ in fields]
+    sizes = cell.state_sizes(batch, (), torch.zeros(()))
+    return [(0.1 + 0.8 * torch.rand(shape, generator=random, dtype=torch.float64)).to(dtype) for shape in sizes]
 
 
 def outcome(layer: nn.Module, call: Call, dtype: torch.dtype, key: str = "") -> dict[str, Tensor]:
@@ -240,10 +239,10 @@ def outcome(layer: nn.Module, call: Call, dtype: torch.dtype, key: str = "") -> 
     return {name: value.detach() for name, value in found.items()}
 
 
-def layers(cell: Cell, *, reverse: bool = False) -> tuple[Layer, Layer]:
-    """The compiled and the eager layer of one cell."""
+def layers(cell: Cell, *, reverse: bool = False, backend: str = "compiled") -> tuple[Layer, Layer]:
+    """The compiled (or another backend's) and the eager layer of one cell."""
     return (
-        Layer(copy.deepcopy(cell), reverse=reverse, backend="compiled"),
+        Layer(copy.deepcopy(cell), reverse=reverse, backend=backend),
         Layer(copy.deepcopy(cell), reverse=reverse, backend="eager"),
     )
 
@@ -269,14 +268,14 @@ def apart(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float,
 
 def differences(
     make: Callable[[int, int], Cell], call: Call, dtype: torch.dtype, key: str, *, frozen: Sequence[str] = (),
-    least: float = 0.0,
+    least: float = 0.0, backend: str = "compiled",
 ) -> dict[str, str]:  # fmt: skip
     """Where the compiled layer differs from the eager one; frozen: parameters without a gradient. least: see apart."""
     cell = make(call.inputs, call.size)
     scaled(cell, key).to(dtype)
     for name in frozen:
         cell.get_parameter(name).requires_grad_(False)
-    compiled, eager = layers(cell, reverse=call.reverse)
+    compiled, eager = layers(cell, reverse=call.reverse, backend=backend)
     found, wanted = outcome(compiled, call, dtype, key), outcome(eager, call, dtype, key)
     differing = apart(found, wanted, TOLERANCE[dtype], least)
     if differing and dtype == torch.float32:

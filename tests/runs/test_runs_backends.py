@@ -72,9 +72,10 @@ def test_the_key_is_one_of_a_cells_meta():
 
 @pytest.mark.parametrize("cell", METAS)
 def test_the_rule_of_auto(cell, compiler):
-    """Compiled where the cell compiles and a compiler is there, else torch's kernel where there is one, else eager."""
+    """Compiled where the cell compiles and a compiler is there, else torch's kernel where there is one, else the scan
+    where the cell has one, else eager."""
     meta, asked = METAS[cell], (f"cell={cell}", dataset_of(cell))
-    without = "native" if meta["kernel"] else "eager"
+    without = "native" if meta["kernel"] else "scan" if meta.get("scans") else "eager"
     compiler(False)
     assert backend(*asked) == without
     compiler(True)
@@ -98,6 +99,10 @@ def test_the_rule_of_auto(cell, compiler):
         (["cell=gru", "device=cuda"], "native", "native"),
         (["cell=mgu", "device=cuda"], "eager", "eager"),
         (["cell=tcn"], "eager", "eager"),
+        (["cell=mingru"], "compiled", "scan"),
+        (["cell=mingru", "cell.norm=layer"], "scan", "scan"),
+        (["cell=mingru", "device=cuda"], "scan", "scan"),
+        (["cell=mingru_log", "precision=bf16"], "scan", "scan"),
     ],
 )  # fmt: skip
 def test_the_rule_of_auto_by_axes(overrides, with_one, without, compiler):
@@ -121,6 +126,22 @@ def test_what_is_never_compiled_is_refused_with_the_fix(overrides, said, compile
     for there in (True, False):
         compiler(there)
         assert refused(*overrides, "backend=compiled") == f"backend=compiled: {said}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["cell=lstm"], "cell=lstm is not linear in its state (meta.scans of its yaml)"),
+        (["cell=tcn"], "cell=tcn is not linear in its state (meta.scans of its yaml)"),
+        (["cell=mingru", "dataset=moving_digits"], "frames run step by step"),
+    ],
+)
+def test_what_has_no_scan_is_refused_with_the_fix(overrides, said):
+    assert refused(*overrides, "backend=scan") == f"backend=scan: {said}; use backend=eager or backend=auto."
+
+
+def test_a_run_is_computed_by_the_scan_where_it_is_asked_for():
+    assert prepare(["cell=mingru", "backend=scan", *SMALL]).config["backend"] == "scan"
 
 
 def test_without_a_compiler_it_is_refused_here_alone(compiler):
@@ -359,5 +380,5 @@ def test_other_machines_are_asked_for_their_own_compiler(compiler):
 
 def test_the_defaults_comment_names_every_word():
     text = (registry.config_dir() / "config.yaml").read_text()
-    assert "| eager | native | compiled" in text
+    assert f"| {' | '.join(backends.WORDS[1:])}\n" in text
     assert yaml.safe_load(text)["backend"] in backends.WORDS

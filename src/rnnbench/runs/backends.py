@@ -2,6 +2,7 @@
 
 compiled   the cell's own step as C, where its yaml says that it compiles (meta.compiles) and a compiler is there
 native     torch's own kernel, where it has one for these axes
+scan       all steps at once but for h = a h' + b itself, where its yaml says that the cell is so (meta.scans)
 eager      the Python loop, for everything
 
 `auto` is the first of them that can, by this rule and never by a timing. Imports neither torch nor hydra.
@@ -17,7 +18,7 @@ from rnnbench.errors import AxisRefused, NotHere
 from rnnbench.runs import processor
 from rnnbench.store.config import Config
 
-WORDS = ("auto", "eager", "native", "compiled")
+WORDS = ("auto", "eager", "native", "compiled", "scan")
 ANY_OTHER = "use backend=eager or backend=auto"
 
 
@@ -37,7 +38,9 @@ def stands_for(config: Config) -> str:
 
 def without_compiler(config: Config) -> str:
     """What backend=auto is where there is no compiler."""
-    return "eager" if _no_kernel(config) else "native"
+    if _no_kernel(config) is None:
+        return "native"
+    return "eager" if _no_scan(config) else "scan"
 
 
 def may_compile(config: Config) -> bool:
@@ -94,8 +97,22 @@ def _no_compiling(config: Config) -> Reason | None:
     return None
 
 
+def _no_scan(config: Config) -> Reason | None:
+    """Why there is no scan for these axes; None if there is."""
+    meta = config["cell"]["meta"]
+    if meta.get("scans") is not True:
+        return Reason(f"cell={meta['name']} is not linear in its state (meta.scans of its yaml)")
+    if _on_frames(config):
+        return Reason("frames run step by step")
+    return None
+
+
 def _on_frames(config: Config) -> bool:
     return config["dataset"]["meta"]["inputs"] == "frames"
 
 
-RULES: dict[str, Callable[[Config], Reason | None]] = {"native": _no_kernel, "compiled": _no_compiling}
+RULES: dict[str, Callable[[Config], Reason | None]] = {
+    "native": _no_kernel,
+    "compiled": _no_compiling,
+    "scan": _no_scan,
+}

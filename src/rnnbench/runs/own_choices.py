@@ -30,6 +30,7 @@ META: dict[str, dict[str, Allowed]] = {
         "name": text(), "label": text(), "version": whole(0), "operator": one_of("dense", "conv2d"),
         "family": one_of(*FAMILIES, optional=True), "paper": text(optional=True), "params": whole(1, optional=True),
         "kernel": one_of(None, "lstm", "gru", "rnn_tanh", "rnn_relu"), "compiles": flag(optional=True),
+        "scans": flag(optional=True),
         "peephole_gates": several(("i", "f", "o"), null=True), "peephole_shapes": several(SHAPES, optional=True),
         "no_peephole": text(optional=True), "needs": one_of("rollout", optional=True),
         "recurrent": flag(optional=True),

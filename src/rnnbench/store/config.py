@@ -31,6 +31,7 @@ class CellMeta(TypedDict):
     family: one of FAMILIES; paper: authors, year, title; params: of one layer of 64 units on 64 inputs (channels of
     frames), with the cell's own options, where that is one number.
     compiles: whether its step can be compiled; somebody's own cell may leave it open.
+    scans: whether it is linear in its state, or has another scan over whole sequences; left out, it has none.
     dropout: `between` layers, as in every stack, or `within` each, as in a network without recurrence by itself.
     """
 
@@ -43,6 +44,7 @@ class CellMeta(TypedDict):
     operator: str
     kernel: str | None
     compiles: NotRequired[bool]
+    scans: NotRequired[bool]
     peephole_gates: list[str] | None
     peephole_shapes: NotRequired[list[str]]
     no_peephole: NotRequired[str]
