@@ -248,7 +248,8 @@ def layers(cell: Cell, *, reverse: bool = False, backend: str = "compiled") -> t
 
 
 def apart(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float, least: float = 0.0) -> dict[str, str]:
-    """What differs by more than the tolerance relative to its own largest number, in words. NaN differs from all.
+    """What differs by more than the tolerance relative to its own largest number, in words. NaN differs from all,
+    and an infinity from all but itself.
 
     least: what the largest number counts as at least. Of terms of size 1 that cancel, rounding alone is left.
     """
@@ -259,8 +260,8 @@ def apart(found: dict[str, Tensor], wanted: dict[str, Tensor], tolerance: float,
         assert found[name].dtype == want.dtype, name
         if not want.numel():
             continue
-        scale = max(want.abs().max().item(), least)
-        off = (found[name] - want).abs().max().item()
+        scale = max(want.where(want.abs() != torch.inf, 0).abs().max().item(), least)
+        off = (found[name] - want).where(found[name] != want, 0).abs().max().item()
         if not off <= tolerance * scale:
             differing[name] = f"{off:.2g} of {scale:.2g}"
     return differing

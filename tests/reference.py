@@ -76,6 +76,8 @@ class Product(NamedTuple):
 def products(fused: Any, gates: str, space: tuple[int, ...]) -> dict[str, Product]:
     """A fused map as one product a gate; no bias is a bias of zero."""
     weights = fused.weight.chunk(len(gates))
+    if (heads := getattr(fused, "heads", 1)) > 1:
+        weights = [torch.block_diag(*weight.chunk(heads)) for weight in weights]
     bias = torch.zeros(len(fused.weight), dtype=torch.float64) if fused.bias is None else fused.bias
     biases = bias.chunk(len(gates))
     normed = getattr(fused, "gain", None) is not None
@@ -324,6 +326,7 @@ def mingru_log(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
     return h, (h,)
 
 
+<<<<<<< HEAD
 def minlstm(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
     f = s(w.W["f"](x))
     i = s(w.W["i"](x))
@@ -368,6 +371,20 @@ def qrnn(w: Weights, x: Tensor, c: Tensor, before: Tensor, _: Tensor) -> tuple[T
     c = f * c + (1 - f) * z
     h = o * c
     return h, (c, x, h)
+=======
+def slstm(w: Weights, x: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, State]:
+    i = w.a("i", x, h)
+    f = torch.log(s(w.a("f", x, h)))
+    z = tanh(w.a("z", x, h))
+    o = s(w.a("o", x, h))
+    new = torch.max(f + m, i)
+    i = torch.exp(i - new)
+    f = torch.exp(f + m - new)
+    c = f * c + i * z
+    n = f * n + i
+    h = o * (c / n)
+    return h, (h, c, n, new)
+>>>>>>> 887c711 (sLSTM of xLSTM: exponential gates, a normaliser and a stabiliser, heads that do not see each other)
 
 
 class Sizes(NamedTuple):
@@ -473,12 +490,16 @@ CELLS = {
     "mgu": Reference(mgu, "fn", {"U": "f", "U_n": "n"}),
     "mingru": Reference(mingru, "zv", {}, counted=count_input_gates(2)),
     "mingru_log": Reference(mingru_log, "zv", {}, counted=count_input_gates(2)),
+<<<<<<< HEAD
     "minlstm": Reference(minlstm, "fiv", {}, counted=count_input_gates(3)),
     "minlstm_log": Reference(minlstm_log, "fiv", {}, counted=count_input_gates(3)),
     "indrnn": Reference(indrnn, "h", {}, raw=("u",), counted=count_indrnn),
     "sru": Reference(sru, "fr", {}, raw=("p_f", "p_r"), more={"V": "vx"}, counted=count_sru(2)),
     "sru_v1": Reference(sru_v1, "fr", {}, more={"V": "vx"}, counted=count_sru(0)),
     "qrnn": Reference(qrnn, "zf", {}, own=("W_o",), counted=count_qrnn),
+=======
+    "slstm": Reference(slstm, "ifzo"),
+>>>>>>> 887c711 (sLSTM of xLSTM: exponential gates, a normaliser and a stabiliser, heads that do not see each other)
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),

@@ -34,6 +34,7 @@ PEEPHOLES = read("peephole")
 SPACE = (4, 5)  # H, W of the frames
 KERNELS = {"kernel_size": 5, "input_kernel_size": 3}
 LINKS = 2  # TrajGRU's flow fields
+HEADS = 2  # of cells that have some, where they divide the hidden size
 SMALL = {"mlp": {"window": 4}, "tcn": {"kernel_size": 3}, "transformer": {"heads": 2, "feedforward": 3}}
 
 
@@ -81,6 +82,8 @@ def build(
         options = {"operator": Conv2d(**KERNELS)} | options
     if "links" in CELLS[cell]:
         options = {"links": LINKS} | options
+    if "heads" in CELLS[cell]:
+        options = {"heads": 1 if hidden_size % HEADS else HEADS} | options
     return instantiate(CELLS[cell], input_size=input_size, hidden_size=hidden_size, **options)
 
 

@@ -178,7 +178,9 @@ def assert_twins(dense, conv):
 
 
 @pytest.mark.parametrize(
-    ("name", "peephole"), [(cell, peephole) for cell, peephole in PAIRS if not on_frames(cell)], ids=str
+    ("name", "peephole"),
+    [(cell, peephole) for cell, peephole in PAIRS if not on_frames(cell) and "heads" not in CELLS[cell]],
+    ids=str,
 )
 def test_a_pixel_with_1x1_kernels_is_the_dense_cell(name, peephole):
     """ConvRNN is the RNN, ConvLSTM the LSTM, ConvGRU the GRU, ...: each cell in the same lines for both operators."""
@@ -372,7 +374,7 @@ def test_trajgru_is_for_frames():
         TrajGRU(3, 4)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", [name for name in CELLS if build(name).starts_at_zero])
 def test_state_begins_with_h_and_names_its_fields(name):
     cell = build(name)
     assert isinstance(cell, Cell)

@@ -9,6 +9,7 @@ from rnnbench.nn import (
     GRU,
     LSTM,
     RNN,
+    SLSTM,
     Layer,
     OdysseyLSTM,
     Peephole,
@@ -63,6 +64,16 @@ def test_too_small_a_budget():
         solve_hidden_size(lambda h: LSTM(3, h), least - 1)
 
 
+def test_a_size_is_a_multiple_of_the_heads():
+    def make(hidden):
+        return SLSTM(3, hidden, heads=4)
+
+    budget = count_params(make(28)) - 1
+    assert solve_hidden_size(make, budget, multiple=4) == 24
+    with pytest.raises(ValueError, match="params=10 is too few: 4 hidden units already take "):
+        solve_hidden_size(make, 10, multiple=4)
+
+
 @pytest.mark.parametrize("init", POLICIES)
 def test_solving_allocates_nothing(init):
     """A network of a trillion parameters is sized on the meta device, with every policy's start."""
@@ -81,9 +92,17 @@ def test_count_params_counts_what_is_trained_once():
     assert count_params(net) == 3 + 4
 
 
-@pytest.mark.parametrize("name", CELLS)
+def is_of_h(name):
+    """Whether every field of a cell's state has H features."""
+    sizes = build(name).state_sizes(1, (5, 6), torch.zeros(()))
+    return all(size == (1, 4, 5, 6) for size in sizes)
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if is_of_h(name)])
 def test_count_state(name):
-    fields = {"fgr": 5, "stlstm": 3, "causal_lstm": 3}.get(name, 2 if CELLS[name]["meta"]["peephole_gates"] else 1)
+    fields = {"fgr": 5, "slstm": 4, "stlstm": 3, "causal_lstm": 3}.get(
+        name, 2 if CELLS[name]["meta"]["peephole_gates"] else 1
+    )
     layers = 1 if build(name).zigzag else 2  # a memory that moves between layers needs a rollout
     net = build_stack(lambda i, h: build(name, "off", i, h), 3, 4, layers=layers, direction="bidirectional")
     more = {"qrnn": 2 * (3 + 2 * 4)}.get(name, 0)  # each direction's input of one step, of both layers

@@ -89,7 +89,7 @@ class Map(nn.Module):
     def reset_parameters(self) -> None:
         """Start every gate's block on its own, as separate maps would, or the fused weight where the fill says so."""
         weight_fill, bias_fill = self._fills
-        blocks = (self.weight,) if isinstance(weight_fill, Fused) else self.weight.split(self.out_size)
+        blocks = (self.weight,) if isinstance(weight_fill, Fused) else self.weight.split(self.block_rows)
         if self.in_size:  # a layer without input has a bias only
             for block in blocks:
                 weight_fill(block, self.out_size)
@@ -99,6 +99,11 @@ class Map(nn.Module):
                 block += self.bias_offset.get(name, 0.0)
         if self.gain is not None:
             nn.init.ones_(self.gain)
+
+    @property
+    def block_rows(self) -> int:
+        """How many rows of the weight start as one block: those of a gate."""
+        return self.out_size
 
     def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """W x + bias, by the operator: (B, in_size, *space) -> (B, n*out_size, *space)."""
@@ -134,6 +139,56 @@ class DenseMap(Map):
 
     def sequence(self, x: Tensor) -> Tensor:
         return super().sequence(x) if self.gain is not None else linear(x, self.weight, self.bias)
+
+
+class HeadMap(DenseMap):
+    """W x block by block: the features are cut into heads, and each head's gates see this head alone.
+
+    weight: (n*out_size, in_size/heads); the row of a gate's feature has its head's columns. A block starts on its own.
+    Raises ValueError where heads do not divide both sizes.
+    """
+
+    def __init__(self, in_size: int, out_size: int, gates: str, *, heads: int, **options: Any) -> None:
+        check_heads(heads, in_size)
+        check_heads(heads, out_size)
+        self.heads = heads
+        Map.__init__(self, in_size, out_size, gates, weight_shape=(in_size // heads,), **options)
+
+    @property
+    def block_rows(self) -> int:
+        return self.out_size // self.heads
+
+    def whole(self) -> Tensor:
+        """The weight as one matrix (n*out_size, in_size), zero outside the blocks, with a gradient by the weight."""
+        blocks = self.weight.view(-1, self.heads, self.block_rows, 1, self.weight.shape[1])
+        own = torch.eye(self.heads, dtype=torch.bool, device=blocks.device)[:, None, :, None]
+        return torch.where(own, blocks, torch.zeros_like(blocks)).reshape(self.weight.shape[0], self.in_size)
+
+    def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        if self.weight.shape[1] == self.in_size:  # one head; or `whole`, in whose place the cell compiler traces
+            return F.linear(x, self.weight, bias)
+        blocks = self.weight.view(-1, self.heads, self.block_rows, self.weight.shape[1])  # gate, head, row, column
+        parts = x.unflatten(1, (self.heads, -1)).transpose(0, 1)
+        fused = torch.bmm(parts, blocks.permute(1, 3, 0, 2).flatten(2))  # head, B, gate and row
+        fused = fused.unflatten(2, (blocks.shape[0], -1)).permute(1, 2, 0, 3).flatten(1)
+        return cast(Tensor, fused) if bias is None else fused + bias
+
+    def sequence(self, x: Tensor) -> Tensor:
+        return Map.sequence(self, x)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, heads={self.heads}"
+
+
+def laid_out(module: nn.Module, name: str, weight: Tensor) -> Tensor:
+    """A module's parameter or buffer as a step may multiply with it: of a HeadMap the whole matrix."""
+    return module.whole() if isinstance(module, HeadMap) and name == "weight" else weight
+
+
+def check_heads(heads: int, size: int) -> None:
+    """Raises ValueError where heads are none, or do not divide size."""
+    if heads < 1 or size % heads:
+        raise ValueError(f"heads must divide hidden_size: {size} features cannot be cut into {heads!r}")
 
 
 class ConvMap(Map):
@@ -324,6 +379,24 @@ class Dense:
 
     def __repr__(self) -> str:
         return "Dense()"
+
+
+class Heads:
+    """The dense operator block by block (HeadMap): of state-to-state maps whose heads do not see each other."""
+
+    name = "dense"
+    space_dims = 0
+    kernel_size = 1
+
+    def __init__(self, heads: int) -> None:
+        self.heads = heads
+
+    def map(self, in_size: int, out_size: int, gates: str, *, role: str, **options: Any) -> Map:
+        del role
+        return HeadMap(in_size, out_size, gates, heads=self.heads, **options)
+
+    def __repr__(self) -> str:
+        return f"Heads({self.heads})"
 
 
 class Conv2d:

@@ -73,23 +73,24 @@ def _attention_flops(q: Any, k: Any, v: Any, *_: Any, out_shape: Any = None, **_
     return int(2 * batch * heads * steps * k[2] * (channels + v[3]))
 
 
-def solve_hidden_size(make: Callable[[int], nn.Module], budget: int) -> int:
+def solve_hidden_size(make: Callable[[int], nn.Module], budget: int, multiple: int = 1) -> int:
     """The largest hidden size whose network has at most `budget` parameters (as Bai et al. 2018 count them).
 
-    make: hidden size -> network; called on the meta device, so nothing is allocated.
-    Raises ValueError when even one unit is too many.
+    make: hidden size -> network; called on the meta device, so nothing is allocated. multiple: what the size must be a
+    multiple of (heads). Raises ValueError when even the smallest has too many.
     """
 
     def params(size: int) -> int:
         with torch.device("meta"):
-            return count_params(make(size))
+            return count_params(make(multiple * size))
 
     if (least := params(1)) > budget:
-        raise ValueError(f"params={budget} is too few: one hidden unit already takes {least}")
+        smallest = "one hidden unit already takes" if multiple == 1 else f"{multiple} hidden units already take"
+        raise ValueError(f"params={budget} is too few: {smallest} {least}")
     low, high = 1, 2
     while params(high) <= budget:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if params(middle) <= budget else (low, middle)
-    return low
+    return multiple * low

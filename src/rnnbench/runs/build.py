@@ -121,13 +121,18 @@ def make_model(config: Config, task: Task) -> nn.Module:
         hidden, params = config["hidden_size"], config["params"]
         if not hidden:
             assert params is not None  # one of the two is given
-            hidden = solve_hidden_size(network, params)
+            hidden = solve_hidden_size(network, params, multiple=_heads(config["cell"]))
         _refuse_too_large(config, network, hidden)
         model = network(hidden)
     except ValueError as error:
         raise error if isinstance(error, BadInput) else BadInput(str(error)) from None
     start(model, derive(config["seed"], "start"))
     return model
+
+
+def _heads(node: Any) -> int:
+    """What a cell's hidden size is a multiple of; a network without recurrence sees to its heads itself."""
+    return max(1, int(node.get("heads", 1))) if node["meta"].get("recurrent", True) else 1
 
 
 SURELY_SMALL = 2**20  # weights of a layer that need no second look

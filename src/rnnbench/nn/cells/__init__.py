@@ -12,6 +12,7 @@ from rnnbench.nn.cells.minlstm import MinLSTM
 from rnnbench.nn.cells.odyssey import OdysseyLSTM
 from rnnbench.nn.cells.qrnn import QRNN
 from rnnbench.nn.cells.rnn import RNN
+from rnnbench.nn.cells.slstm import SLSTM
 from rnnbench.nn.cells.sru import SRU, SRUv1
 from rnnbench.nn.cells.stlstm import STLSTM
 from rnnbench.nn.cells.trajgru import TrajGRU
@@ -22,6 +23,7 @@ __all__ = [
     "MGU",
     "QRNN",
     "RNN",
+    "SLSTM",
     "SRU",
     "STLSTM",
     "CausalLSTM",

@@ -20,7 +20,7 @@ from rnnbench.nn.backends.compiled.library import Program, program_of
 from rnnbench.nn.backends.compiled.proof import prove
 from rnnbench.nn.backends.compiled.seen import Seen
 from rnnbench.nn.cells.base import Cell
-from rnnbench.nn.maps import DenseMap
+from rnnbench.nn.maps import DenseMap, laid_out
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 KEPT = 4  # programs of a layer: while it is trained and not, in two precisions
@@ -120,7 +120,8 @@ def _weight(cell: Cell, weight: Weight) -> Tensor:
     module: nn.Module = cell
     for each in modules:
         module = cast(nn.Module, module._modules[each])
-    found = cast(Tensor, (module._parameters if weight.trained else module._buffers)[name])
+    own = cast(Tensor, (module._parameters if weight.trained else module._buffers)[name])
+    found = laid_out(module, name, own)
     sizes = (weight.blocks * cell.hidden_size, weight.columns * cell.hidden_size)[: weight.dim]
     if found.shape != sizes:
         raise ValueError(f"expected {weight.path} {sizes}, got {tuple(found.shape)}")

@@ -68,6 +68,8 @@ def _both(
 
     x = drawn(STEPS, ROWS, cell.input_size)
     start = [drawn(ROWS, cell.hidden_size) for _ in cell.State._fields]
+    if not cell.starts_at_zero:  # what is no state at first may be divided by: a normaliser is never near zero
+        start = [each.abs() + 0.5 for each in start]
     weighing = [drawn(STEPS, ROWS, cell.hidden_size), *(drawn(ROWS, cell.hidden_size) for _ in start)]
     results = []
     for compiled in (True, False):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rnnbench.nn.backends.compiled.form import Form, Operand, Refused, Step, Value, Weight
 from rnnbench.nn.cells.base import Cell
+from rnnbench.nn.maps import laid_out
 
 ROWS = 2  # the batch that a symbol claims to have
 
@@ -198,7 +199,8 @@ def _stand_in(module: nn.Module, tracer: Tracer, prefix: str) -> Any:
     parts = dict(module.__dict__)
     for kind, trained in (("_parameters", True), ("_buffers", False)):
         own = {k: v for k, v in parts[kind].items() if v is not None}
-        found = {k: tracer.weight(prefix + k, v, trained, _letters(module)) for k, v in own.items()}
+        laid = {k: laid_out(module, k, v).detach() for k, v in own.items()}
+        found = {k: tracer.weight(prefix + k, v, trained, _letters(module)) for k, v in laid.items()}
         parts[kind] = parts[kind] | found
     inner = parts["_modules"].items()
     parts["_modules"] = {k: None if v is None else _stand_in(v, tracer, f"{prefix}{k}.") for k, v in inner}
