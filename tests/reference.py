@@ -326,7 +326,6 @@ def mingru_log(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
     return h, (h,)
 
 
-<<<<<<< HEAD
 def minlstm(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
     f = s(w.W["f"](x))
     i = s(w.W["i"](x))
@@ -371,7 +370,8 @@ def qrnn(w: Weights, x: Tensor, c: Tensor, before: Tensor, _: Tensor) -> tuple[T
     c = f * c + (1 - f) * z
     h = o * c
     return h, (c, x, h)
-=======
+
+
 def slstm(w: Weights, x: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, State]:
     i = w.a("i", x, h)
     f = torch.log(s(w.a("f", x, h)))
@@ -384,7 +384,6 @@ def slstm(w: Weights, x: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> 
     n = f * n + i
     h = o * (c / n)
     return h, (h, c, n, new)
->>>>>>> 887c711 (sLSTM of xLSTM: exponential gates, a normaliser and a stabiliser, heads that do not see each other)
 
 
 class Sizes(NamedTuple):
@@ -490,16 +489,13 @@ CELLS = {
     "mgu": Reference(mgu, "fn", {"U": "f", "U_n": "n"}),
     "mingru": Reference(mingru, "zv", {}, counted=count_input_gates(2)),
     "mingru_log": Reference(mingru_log, "zv", {}, counted=count_input_gates(2)),
-<<<<<<< HEAD
     "minlstm": Reference(minlstm, "fiv", {}, counted=count_input_gates(3)),
     "minlstm_log": Reference(minlstm_log, "fiv", {}, counted=count_input_gates(3)),
     "indrnn": Reference(indrnn, "h", {}, raw=("u",), counted=count_indrnn),
     "sru": Reference(sru, "fr", {}, raw=("p_f", "p_r"), more={"V": "vx"}, counted=count_sru(2)),
     "sru_v1": Reference(sru_v1, "fr", {}, more={"V": "vx"}, counted=count_sru(0)),
     "qrnn": Reference(qrnn, "zf", {}, own=("W_o",), counted=count_qrnn),
-=======
     "slstm": Reference(slstm, "ifzo"),
->>>>>>> 887c711 (sLSTM of xLSTM: exponential gates, a normaliser and a stabiliser, heads that do not see each other)
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),

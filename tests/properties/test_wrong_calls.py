@@ -51,15 +51,9 @@ class Call(NamedTuple):
 
 
 def zeros(cell: Cell) -> Any:
-<<<<<<< HEAD
-    """A state that is no `zero_state`: every field a tensor of its own."""
-    sizes = cell.state_sizes(B, SPACE[: cell.operator.space_dims], torch.zeros(()))
-    return cell.State(*(torch.zeros(size) for size in sizes))
-=======
     """The first state as somebody else may give it: every field a tensor of its own."""
     first = cell.zero_state(B, SPACE[: cell.operator.space_dims], torch.zeros(()))
     return cell.State(*(field.clone() for field in first))
->>>>>>> 887c711 (sLSTM of xLSTM: exponential gates, a normaliser and a stabiliser, heads that do not see each other)
 
 
 def cell_of(name: str, inputs: int = C) -> Cell:

@@ -327,7 +327,7 @@ def test_every_cell_with_every_choice_of_the_axes_is_built_or_refused_with_a_sen
     for peephole, direction, depth in itertools.product(
         PEEPHOLES, registry.choices("direction"), registry.choices("depth")
     ):
-        axis = (f"cell={cell}", f"peephole={peephole}", f"direction={direction}", f"depth={depth}", "hidden_size=3")
+        axis = (f"cell={cell}", f"peephole={peephole}", f"direction={direction}", f"depth={depth}", "hidden_size=4")
         if expected_refusal(cell, peephole):
             with pytest.raises(AxisRefused, match=f"^cell={cell} .*\\.$"):
                 quick(*axis)

@@ -160,7 +160,8 @@ def astray(cell: Cell, key: str, ways: list[Way]) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize(("cell", "peephole"), EVERY)
 def test_the_plan_of_a_cell_gives_the_numbers_of_its_step(cell, peephole):
-    assert not astray(build(cell, peephole, INPUTS, SIZE), f"{cell} {peephole}", WAYS)
+    whole = {"heads": 1} if "heads" in CELLS[cell] else {}  # a weight in blocks is laid out before it gets here
+    assert not astray(build(cell, peephole, INPUTS, SIZE, **whole), f"{cell} {peephole}", WAYS)
 
 
 def drawn_astray(seed: int) -> dict[str, dict[str, str]]:
