@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from against_eager import DENSE, Call, apart, differences, needs_compiler, own, scaled
 from drawn_steps import DrawnCell, draw
 from played_plan import Play
-from registry import PEEPHOLES, build, generator, seen_gates
+from registry import CELLS, PEEPHOLES, build, generator, seen_gates
 from rnnbench import toolchain
 from rnnbench.nn import Cell
 from rnnbench.nn.backends.compiled.gradient import differentiate
