@@ -3,7 +3,8 @@
 `literature.csv`, a row a number: dataset, protocol (ours, whole; * is anything up to the next comma, for a part that
 changes no comparison: a seed), metric, goal; network (its name
 in the source); cell, peephole, depth, params (which network of ours it is, empty where we have none); value; training
-(what the source did otherwise than we do); source. A number goes in only if somebody read it in the source.
+(what the source did otherwise than we do); source. A number goes in only if somebody read it in the source, or in a
+paper that repeats it: then the source says so ("second hand").
 """
 
 from __future__ import annotations
