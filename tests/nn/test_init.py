@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from registry import CELLS, build, far
+from registry import CELLS, build, far, on_frames
 from rnnbench.nn import (
     GRU,
     LSTM,
@@ -281,3 +281,80 @@ def test_the_registrys_starts_are_finite_and_not_all_zero(name):
     for key, p in cell.named_parameters():
         assert torch.isfinite(p).all(), key
         assert p.any() or "bias" in key or key == "flow.weight", key  # TrajGRU starts without flow
+
+
+# chrono
+
+LONGEST = 100  # T_max in steps
+FORGETS = [name for name in CELLS if CELLS[name].get("chrono", "none") is None]  # whose yaml has the option
+
+
+def start_of(map_, gate):
+    """The start of one gate's bias, of W or U; zero where that has none."""
+    if map_ is None or map_.bias is None or gate not in map_.gates._fields:
+        return torch.zeros(())
+    return map_.split(map_.bias.detach()[None])._asdict()[gate][0]
+
+
+def kept(cell):
+    """The bias of the share of the old state that is kept, over all maps: of the gate that keeps, or of 1 - admits."""
+    sign, gate = (1, cell.keeps) if cell.keeps else (-1, cell.admits)
+    return sign * sum(start_of(getattr(cell, name, None), gate) for name in ("W", "U"))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_yaml_offers_chrono_where_a_gate_keeps_or_admits(name):
+    cell = build(name)
+    assert (name in FORGETS) == bool(cell.keeps or cell.admits)
+    if name in FORGETS:
+        return
+    with pytest.raises(ValueError, match="chrono is for a gate that keeps or admits, and "):
+        build(name, chrono=LONGEST)
+
+
+@pytest.mark.parametrize("name", FORGETS)
+def test_chrono_starts_memories_with_a_median_of_half_the_longest(name):
+    """1 / (1 - s(b)) = 1 + U, U ~ U(1, T_max - 1): 51 steps at T_max = 100; drawn in W and in U it would be 1,900."""
+    wide = not on_frames(name)  # kernels of very many channels take long
+    cell = build(name, input_size=1, hidden_size=1000 if wide else 64, chrono=LONGEST)
+    start(cell, 0)
+    memory = 1 / (1 - torch.sigmoid(kept(cell).double()))
+    assert memory.min() >= 2
+    assert memory.max() <= LONGEST + 1e-3
+    assert memory.median() == pytest.approx(LONGEST / 2 + 1, rel=0.1 if wide else 0.3)
+    if cell.keeps and cell.admits:
+        assert torch.equal(start_of(cell.W, cell.admits), -start_of(cell.W, cell.keeps)), "one draw for both"
+    drawn = {cell.keeps, cell.admits}
+    for key, parameter in cell.named_parameters():
+        if key == "W.bias":
+            assert not any(start_of(cell.W, gate).any() for gate in cell.W.gates._fields if gate not in drawn)
+        elif key.endswith("bias"):
+            assert not parameter.any(), key
+
+
+@pytest.mark.parametrize("name", FORGETS)
+def test_chrono_moves_no_weight(name):
+    plain, other = build(name), build(name, chrono=LONGEST)
+    start(plain, 3)
+    start(other, 3)
+    for (key, a), (_, b) in zip(plain.named_parameters(), other.named_parameters(), strict=True):
+        assert torch.equal(a, b) or "bias" in key, key
+    assert not torch.equal(plain.W.bias, other.W.bias)
+
+
+@pytest.mark.parametrize("edit", ["nig", "nog", "cifg", "fgr"])
+def test_chrono_of_an_edit_is_of_the_gates_that_it_has(edit):
+    cell = OdysseyLSTM(3, 5, edit=edit, chrono=LONGEST)
+    assert (cell.keeps, cell.admits) == {"nig": ("f", None), "cifg": (None, "i")}.get(edit, ("f", "i"))
+
+
+def test_what_chrono_cannot_be():
+    for wrong in (2, 1, 0, -5, True, "50", math.inf, math.nan):
+        with pytest.raises(ValueError, match="chrono must be a number of steps above 2, or null"):
+            LSTM(3, 4, chrono=wrong)
+    with pytest.raises(ValueError, match="biases=0 leaves none: set biases to 1 or 2"):
+        GRU(3, 4, chrono=50, biases=0)
+    with pytest.raises(ValueError, match="chrono and forget_bias both say how"):
+        LSTM(3, 4, chrono=50, forget_bias=1.0)
+    with pytest.raises(ValueError, match="OdysseyLSTM has none here"):
+        OdysseyLSTM(3, 4, chrono=50, edit="nfg")

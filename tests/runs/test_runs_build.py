@@ -39,6 +39,9 @@ def everything(made):
     ("overrides", "sentence"),
     [
         (["cell.biases=7"], "cell=lstm: biases must be 0 (none), 1 (in W) or 2 (in W and U), not 7"),
+        (["cell.chrono=2"], "cell=lstm: chrono must be a number of steps above 2, or null, not 2"),
+        (["cell=rnn", "+cell.chrono=50"], "cell=rnn: chrono is for a gate that keeps or admits, and RNN has none here"),
+        (["cell=nfg", "+cell.chrono=50"], "cell=nfg: chrono is for a gate that keeps or admits, and OdysseyLSTM has n"),
         (["cell.init=foo"], "cell=lstm: unknown init 'foo'; known: torch, glorot, identity, normal"),
         (["cell=rnn", "cell.nonlinearity=x"], "cell=rnn: unknown nonlinearity 'x'; known: tanh, relu"),
         (["+cell.foo=1"], "cell=lstm: "),

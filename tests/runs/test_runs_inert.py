@@ -68,7 +68,11 @@ ALIASES = [
     (ROLLOUT, "forecast.sampling.stop=0", "forecast.sampling.mode=own", "is forecast.sampling.mode=own"),
     (["schedule=step"], "schedule.gamma=1", "schedule=constant", "as with schedule=constant"),
 ]
-UNSEEN = [(["dataset=moving_mnist_shi", "cell=convlstm"], "dataset.test_set=generated", "has one test set")]
+UNSEEN = [
+    (["dataset=moving_mnist_shi", "cell=convlstm"], "dataset.test_set=generated", "has one test set"),
+    (["cell.chrono=50"], "cell.forget_bias=1", "cell.chrono=50 draws that bias; use cell.forget_bias=0.0"),
+    (["cell.biases=0"], "cell.chrono=50", "there is no bias to draw; use cell.chrono=null"),
+]
 
 
 class NoHooks:
@@ -130,7 +134,7 @@ def test_a_value_that_is_another_option_is_refused_for_it(context, option, other
 
 
 @pytest.mark.parametrize(("context", "option", "reason"), UNSEEN)
-def test_what_cannot_act_on_data_that_is_not_here(context, option, reason):
+def test_what_cannot_act_and_cannot_be_run_here(context, option, reason):
     assert reason in refusal(*ALONE, *context, option)
 
 
@@ -195,6 +199,7 @@ def test_two_ways_to_ask_for_one_run_have_one_id(one, other):
 WORDS = {
     "direction.way": "backward", "encoder": "linear", "head": "mean", "backend": "eager", "precision": "bf16",
     "clip": "0.001", "input_noise": "0.1", "depth.norm": "layer", "cell.init": "glorot", "cell.norm": "layer",
+    "cell.chrono": "50",
     "cell.forget_bias": "1", "cell.biases": "0", "dataset.view": "pixels", "dataset.loss": "bce_sequence",
     "dataset.speed": "[1,3]", "dataset.size": "32", "peephole.gates": "[i]", "peephole.output_sees": "previous",
     "peephole.gradient": "detach", "peephole.start": "normal", "peephole.shape": "hadamard", "forecast.patch": "4",

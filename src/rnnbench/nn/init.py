@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,37 @@ class Fused:
 
     def __call__(self, weight: Tensor, hidden_size: int) -> None:
         self.fill(weight, hidden_size)
+
+
+@dataclass(frozen=True)
+class Chrono:
+    """A start of all biases of a map (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", section 2).
+
+    longest: T_max, the longest dependency looked for, in steps. keeps: the gate that is the share of the old state that
+    is kept, b = log U, U ~ U(1, T_max - 1) a unit; admits: the gate that is the share of the new, b = -log U of that
+    draw. A unit then forgets with a time constant of 1 / (1 - s(b)) = 1 + U steps. Every other bias is zero.
+    Raises ValueError on a T_max of 2 or less, which leaves nothing to draw.
+    """
+
+    longest: float
+    keeps: str | None
+    admits: str | None
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.longest, (int, float)) and not isinstance(self.longest, bool)
+        if not number or not 2 < self.longest < math.inf:
+            raise ValueError(f"chrono must be a number of steps above 2, or null, not {self.longest!r}")
+
+    def __call__(self, biases: Mapping[str, Tensor]) -> None:
+        """Fill the biases of a map in place: gate -> its block."""
+        shares = {self.keeps: 1.0, self.admits: -1.0}
+        found = [gate for gate in biases if gate in shares]
+        for block in biases.values():
+            nn.init.zeros_(block)
+        if found:
+            draw = nn.init.uniform_(torch.empty_like(biases[found[0]]), 1, self.longest - 1).log_()
+            for gate in found:
+                biases[gate].copy_(shares[gate] * draw)
 
 
 def uniform(block: Tensor, hidden_size: int) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnbench.nn.checks import is_autocast
-from rnnbench.nn.init import Fill, Fused
+from rnnbench.nn.init import Chrono, Fill, Fused
 from rnnbench.nn.linear import linear
 
 COPIED = 4  # at most so many times as many weights as numbers in [x, h'] are copied for one convolution of both
@@ -36,7 +36,7 @@ class Map(nn.Module):
     """One linear map onto several named gates, computed as one product: x -> W x (+ b).
 
     in_size: channels of x. out_size: channels of each gate. gates: their letters in order, "i f g o".
-    weight_fill, bias_fill: how one gate's block, or the whole weight, starts (see nn.init). bias_offset: added to a
+    weight_fill, bias_fill: how one gate's block, or all of them, starts (see nn.init). bias_offset: added to a
     gate's bias at the start, {"f": 1.0} for a forget bias of one. norm: layer norm of each gate's W x over its channels
     and pixels, times a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4). The
     paper's LSTM norms the product of all gates at once, and c before its tanh; here each gate has a norm, and c none.
@@ -57,7 +57,7 @@ class Map(nn.Module):
         weight_shape: tuple[int, ...],
         bias: bool,
         weight_fill: Fill,
-        bias_fill: Fill,
+        bias_fill: Fill | Chrono,
         bias_offset: Mapping[str, float] | None = None,
         norm: bool = False,
     ) -> None:
@@ -94,9 +94,14 @@ class Map(nn.Module):
             for block in blocks:
                 weight_fill(block, self.out_size)
         if self.bias is not None:
-            for name, block in zip(self.gates._fields, self.bias.split(self.out_size), strict=True):
-                bias_fill(block, self.out_size)
-                block += self.bias_offset.get(name, 0.0)
+            biases = dict(zip(self.gates._fields, self.bias.split(self.out_size), strict=True))
+            if isinstance(bias_fill, Chrono):
+                bias_fill(biases)
+            else:
+                for block in biases.values():
+                    bias_fill(block, self.out_size)
+            for name, offset in self.bias_offset.items():
+                biases[name] += offset
         if self.gain is not None:
             nn.init.ones_(self.gain)
 

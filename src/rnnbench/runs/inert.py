@@ -190,6 +190,15 @@ def _no_forget_gate(config: Config) -> str | None:
     return f"cell={config['cell']['meta']['name']} computes no forget gate" if edit in ("cifg", "nfg") else None
 
 
+def _drawn_forget_bias(config: Config) -> str | None:
+    longest = find(config, "cell.chrono")
+    return None if longest in (None, Missing) else f"cell.chrono={shown(longest)} draws that bias"
+
+
+def _no_biases(config: Config) -> str | None:
+    return "there is no bias to draw" if find(config, "cell.biases") == 0 else None
+
+
 def _no_momentum(config: Config) -> str | None:
     node = config["optimizer"]
     sgd = node.get("_target_") == "torch.optim.SGD"
@@ -253,6 +262,8 @@ RULES = (
     Rule(("peephole.gates", "peephole.output_sees", "peephole.gradient", "peephole.start"), _no_peephole),
     Rule(("peephole.output_sees",), _output_gate_blind),
     Rule(("cell.forget_bias",), _no_forget_gate, "chosen"),
+    Rule(("cell.forget_bias",), _drawn_forget_bias, "chosen"),
+    Rule(("cell.chrono",), _no_biases, "chosen"),
     Rule(("optimizer.dampening",), _no_momentum, "chosen"),
     Rule(("optimizer.momentum",), _momentum_cycles, "chosen"),
     Rule(("optimizer.betas",), _momentum_cycles, "chosen", _first),

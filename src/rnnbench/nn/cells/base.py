@@ -9,7 +9,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.serialization import add_safe_globals
 
-from rnnbench.nn.init import policy
+from rnnbench.nn.init import Chrono, Fill, policy, zeros
 from rnnbench.nn.maps import ConvMap, Dense, Map, Operator, Pending, joins
 
 
@@ -23,8 +23,9 @@ class Cell(nn.Module):
     known after padding too (`last_output`).
 
     input_size, hidden_size: channels of x (0: a layer without input, its gates see their bias) and of h. operator: what
-    W x means. biases: 0 none, 1 in W, 2 in W and U (torch's redundant pair), None all that
-    there can be. init: a policy of nn.init.
+    W x means. biases: 0 none, 1 in W, 2 in W and U (torch's redundant pair), None all that there can be. init: a policy
+    of nn.init. chrono: T_max in steps, biases that start as nn.init.Chrono says, of a cell with a gate that `keeps` or
+    `admits`; in W alone, so that the redundant pair does not draw twice.
     Raises ValueError on an unknown option.
     """
 
@@ -33,6 +34,8 @@ class Cell(nn.Module):
     U: Map
     space: tuple[int, ...] | None = None  # the frames' size, where weights have one number a pixel; None: any
     gates: Sequence[str] = ()  # the letters of its sigmoids, in the order `step` computes them (nn.probe)
+    keeps: str | None = None  # the gate that is the share of the old state kept, for chrono
+    admits: str | None = None  # the gate that is the share of the new: 1 - keeps, or a gate of its own
     adds: bool = False  # whether `step` hands wx to `preactivation` and to nothing else, so that W x may be pending
     _adding: Any = None  # the step of which `adds` was said: a class beside Cell, or an assignment, may bring another
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
@@ -59,6 +62,7 @@ class Cell(nn.Module):
         biases: int | None = None,
         init: str = "torch",
         norm: str | None = None,
+        chrono: float | None = None,
     ) -> None:
         super().__init__()
         biases = self.most_biases if biases is None else biases
@@ -74,19 +78,42 @@ class Cell(nn.Module):
         self.operator: Operator = operator or Dense()
         self.biases, self.init_name, self.init = biases, init, policy(init)
         self.norm = norm
+        self.chrono = None if chrono is None else self._chrono(chrono)
+
+    def _chrono(self, longest: float) -> Chrono:
+        """The start of that name, for this cell. Raises ValueError where it has no gate or no bias for it."""
+        name = type(self).__name__
+        if self.keeps is None and self.admits is None:
+            raise ValueError(f"chrono is for a gate that keeps or admits, and {name} has none here: leave it at null")
+        if not self.biases:
+            raise ValueError("chrono is a start of biases, and biases=0 leaves none: set biases to 1 or 2")
+        return Chrono(longest, self.keeps, self.admits)
 
     def input_map(self, gates: str, bias_offset: Mapping[str, float] | None = None) -> Map:
         """W: x -> the named gates."""
         return self.operator.map(
             self.input_size, self.hidden_size, gates, role="x", bias=self.biases >= 1, bias_offset=bias_offset,
-            weight_fill=self.init.W, bias_fill=self.init.b, norm=self.norm is not None,
+            weight_fill=self.init.W, bias_fill=self._input_bias(bias_offset), norm=self.norm is not None,
         )  # fmt: skip
+
+    def _input_bias(self, bias_offset: Mapping[str, float] | None) -> Fill | Chrono:
+        """How the biases of W start. Raises ValueError where chrono and an offset are asked for."""
+        if self.chrono is None:
+            return self.init.b
+        if bias_offset and any(bias_offset.values()):
+            raise ValueError("chrono and forget_bias both say how the forget gate's bias starts: set one of the two")
+        return self.chrono
+
+    @property
+    def other_bias(self) -> Fill:
+        """How the biases beside those of W start: by `init`, at zero with chrono."""
+        return self.init.b if self.chrono is None else zeros
 
     def hidden_map(self, gates: str, *, inputs: int = 1, bias: bool = True, operator: Operator | None = None) -> Map:
         """U: h (or `inputs` states of its size, concatenated) -> the named gates; by another operator where given."""
         return (operator or self.operator).map(
             inputs * self.hidden_size, self.hidden_size, gates, role="h", bias=bias and self.biases == 2,
-            weight_fill=self.init.U, bias_fill=self.init.b, norm=self.norm is not None,
+            weight_fill=self.init.U, bias_fill=self.other_bias, norm=self.norm is not None,
         )  # fmt: skip
 
     def hoist(self, x: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ class GRU(Cell):
 
     State = GRUState
     gates = ("r", "z")
+    keeps = "z"
 
     def __init__(self, input_size: int, hidden_size: int, *, activation: str = "tanh", **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)
@@ -64,6 +65,7 @@ class GRUCho(Cell):
 
     State = GRUState
     gates = ("r", "z")
+    keeps = "z"
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)
@@ -85,6 +87,7 @@ class GRUUpdate(Cell):
 
     State = GRUState
     gates = ("u",)
+    admits = "u"
     adds = True
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:

@@ -33,6 +33,7 @@ class LSTM(Cell):
 
     State = LSTMState
     gates = ("i", "f", "o")
+    keeps, admits = "f", "i"
     adds = True
 
     def __init__(

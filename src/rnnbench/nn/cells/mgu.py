@@ -24,6 +24,7 @@ class MGU(Cell):
 
     State = MGUState
     gates = ("f",)
+    admits = "f"
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)

@@ -33,6 +33,7 @@ class MinGRU(LinearCell):
 
     State = MinGRUState
     gates = ("z",)
+    admits = "z"
 
     def __init__(self, input_size: int, hidden_size: int, *, log: bool = False, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)

@@ -30,6 +30,7 @@ class MinLSTM(LinearCell):
 
     State = MinLSTMState
     gates = ("f",)
+    keeps, admits = "f", "i"
 
     def __init__(self, input_size: int, hidden_size: int, *, log: bool = False, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)

@@ -61,9 +61,11 @@ class OdysseyLSTM(Cell):
         space: tuple[int, ...] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(input_size, hidden_size, **options)
         if edit not in EDITS:
             raise ValueError(f"unknown edit {edit!r}; known: {', '.join(EDITS)}")
+        if edit != "nfg":  # which forgets nothing, so that no bias of it sets a time
+            self.keeps, self.admits = (gate if gate != WITHOUT.get(edit) else None for gate in "fi")
+        super().__init__(input_size, hidden_size, **options)
         self.edit, self.State = edit, FGRState if edit == "fgr" else OdysseyState
         gates = [gate for gate in "ifgo" if gate != WITHOUT.get(edit)]
         self.gates = tuple(gate for gate in gates if gate != "g")

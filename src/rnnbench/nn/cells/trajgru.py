@@ -44,6 +44,7 @@ class TrajGRU(Cell):
 
     State = GRUState
     gates = ("r", "z")
+    keeps = "z"
 
     def __init__(self, input_size: int, hidden_size: int, *, links: int = 5, **options: Any) -> None:
         super().__init__(input_size, hidden_size, **options)
@@ -53,7 +54,7 @@ class TrajGRU(Cell):
         self.W = self.input_map("r z n")
         self.U = self.hidden_map("r z n", inputs=links, operator=Conv2d(1))
         flow = Conv2d(FLOW_KERNEL)
-        start: dict[str, Any] = {"weight_fill": self.init.W, "bias_fill": self.init.b}
+        start: dict[str, Any] = {"weight_fill": self.init.W, "bias_fill": self.other_bias}
         self.F_x = flow.map(input_size, FLOW_CHANNELS, "f", role="x", bias=self.biases >= 1, **start)
         self.F_h = flow.map(hidden_size, FLOW_CHANNELS, "f", role="h", bias=self.biases == 2, **start)
         self.flow = ZeroConv2d(FLOW_CHANNELS, 2 * links, FLOW_KERNEL, padding=FLOW_KERNEL // 2, bias=self.biases >= 1)
