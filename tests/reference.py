@@ -386,6 +386,83 @@ def slstm(w: Weights, x: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> 
     return h, (h, c, n, new)
 
 
+def lem(w: Weights, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, State]:
+    d1 = w.raw["dt"] * s(w.a("1", x, y))
+    d2 = w.raw["dt"] * s(w.a("2", x, y))
+    z = z - d1 * z + d1 * tanh(w.a("z", x, y))
+    y = y - d2 * y + d2 * tanh(w.a("y", x, z))
+    return y, (y, z)
+
+
+def cornn(w: Weights, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, State]:
+    force = tanh(w.a("z", x, y) + w.seen("U_z", "z", z))
+    z = z + w.raw["dt"] * (force - w.raw["gamma"] * y - w.raw["epsilon"] * z)
+    y = y + w.raw["dt"] * z
+    return y, (y, z)
+
+
+def janet(w: Weights, x: Tensor, c: Tensor) -> tuple[Tensor, State]:
+    f = s(w.a("f", x, c))
+    more = s(w.raw["beta"] - w.a("f", x, c))
+    c = f * c + more * tanh(w.a("g", x, c))
+    return c, (c,)
+
+
+def mut1(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    z = s(w.W["z"](x))
+    r = s(w.a("r", x, h))
+    n = tanh(w.U["n"](r * h) + tanh(w.W["n"](x)))
+    h = z * n + (1 - z) * h
+    return h, (h,)
+
+
+def mut2(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    z = s(w.a("z", x, h))
+    r = s(w.a("r", x, h))
+    n = tanh(w.a("n", x, r * h))
+    h = z * n + (1 - z) * h
+    return h, (h,)
+
+
+def mut3(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    z = s(w.a("z", x, tanh(h)))
+    r = s(w.a("r", x, h))
+    n = tanh(w.a("n", x, r * h))
+    h = z * n + (1 - z) * h
+    return h, (h,)
+
+
+def ligru(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    z = s(w.a("z", x, h))
+    g = torch.clamp(w.a("g", x, h), min=0)
+    h = z * h + (1 - z) * g
+    return h, (h,)
+
+
+def antisymmetric_matrix(M: Any, size: int) -> Tensor:
+    """A - A' less gamma on the diagonal; A's numbers lie below the diagonal, row by row."""
+    matrix, numbers = -M.gamma * torch.eye(size, dtype=torch.float64), iter(M.triangle)
+    for row in range(size):
+        for column in range(row):
+            number = next(numbers)
+            matrix[row, column] = number
+            matrix[column, row] = -number
+    return matrix
+
+
+def antisymmetric(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    M = antisymmetric_matrix(w.raw["M"], len(h))
+    h = h + w.raw["epsilon"] * tanh(M @ h + w.W["h"](x))
+    return h, (h,)
+
+
+def antisymmetric_gated(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    M = antisymmetric_matrix(w.raw["M"], len(h))
+    z = s(M @ h + w.W["z"](x))
+    h = h + w.raw["epsilon"] * z * tanh(M @ h + w.W["h"](x))
+    return h, (h,)
+
+
 class Sizes(NamedTuple):
     """What a parameter count depends on. k_x, k_h: kernels; pixels: of a frame; peepholes: how many gates see c."""
 
@@ -447,12 +524,28 @@ def count_qrnn(n: Sizes) -> int:
     return 3 * n.H * (2 * n.k_x**2 * n.I + n.biases)
 
 
+def count_cornn(n: Sizes) -> int:
+    """The force sees x, y' and z'; a second bias is of y's map."""
+    return n.H * (n.I + 2 * n.H + n.biases)
+
+
+def count_mut1(n: Sizes) -> int:
+    """Three gates see x, and two of them h'."""
+    biases = {0: 0, 1: 3, 2: 3 + 2}[n.biases]
+    return n.H * (3 * n.I + 2 * n.H + biases)
+
+
+def count_antisymmetric(gates: int) -> Callable[[Sizes], int]:
+    """A map from x and one bias for each gate, and what lies below the diagonal of one matrix."""
+    return lambda n: gates * n.H * (n.I + n.biases) + n.H * (n.H - 1) // 2
+
+
 class Reference(NamedTuple):
     step: Callable[..., tuple[Tensor, State]]
     gates: str  # of W, in the order of the fused rows
     hidden: dict[str, str] | None = None  # the maps of the state and their gates ({}: none); U with those of W if None
     own: tuple[str, ...] = ()  # maps that belong to no gate, by their name
-    plain: tuple[str, ...] = ()  # those of them that are never normalised
+    plain: tuple[str, ...] = ()  # those of them, and of the state's maps, that are never normalised
     raw: tuple[str, ...] = ()  # parameters that are no map, and options, as the cell has them
     more: dict[str, str] | None = None  # further maps of a state and the gates that see it
     square: int = 0  # H x H maps beyond the two a gate
@@ -469,7 +562,8 @@ class Reference(NamedTuple):
     def count(self, sizes: Sizes) -> int:
         """Parameters, in closed form; a normalised map has a gain a row."""
         count = self.counted(sizes) if self.counted else count_gated(sizes, len(self.gates), self.square)
-        states = sum(map(len, [*self.maps_of_h.values(), *(self.more or {}).values()]))
+        of_states = self.maps_of_h | (self.more or {})
+        states = sum(len(gates) for name, gates in of_states.items() if name not in self.plain)
         rows = len(self.gates) + states + len(self.normed) + (3 if self.square else 0)
         return count + sizes.norm * sizes.H * rows
 
@@ -496,6 +590,17 @@ CELLS = {
     "sru_v1": Reference(sru_v1, "fr", {}, more={"V": "vx"}, counted=count_sru(0)),
     "qrnn": Reference(qrnn, "zf", {}, own=("W_o",), counted=count_qrnn),
     "slstm": Reference(slstm, "ifzo"),
+    "lem": Reference(lem, "12zy", {"U": "12z", "U_h": "y"}, raw=("dt",)),
+    "cornn": Reference(cornn, "z", more={"U_z": "z"}, raw=("dt", "gamma", "epsilon"), counted=count_cornn),
+    "janet": Reference(janet, "fg", raw=("beta",)),
+    "ligru": Reference(ligru, "zg", plain=("U",)),
+    "mut1": Reference(mut1, "zrn", {"U": "r", "U_n": "n"}, counted=count_mut1),
+    "mut2": Reference(mut2, "zrn", {"U": "zr", "U_n": "n"}),
+    "mut3": Reference(mut3, "zrn", {"U_z": "z", "U": "r", "U_n": "n"}),
+    "antisymmetric": Reference(antisymmetric, "h", {}, raw=("M", "epsilon"), counted=count_antisymmetric(1)),
+    "antisymmetric_gated": Reference(
+        antisymmetric_gated, "zh", {}, raw=("M", "epsilon"), counted=count_antisymmetric(2)
+    ),
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),

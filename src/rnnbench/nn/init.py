@@ -72,6 +72,11 @@ def glorot(block: Tensor, hidden_size: int) -> None:
     nn.init.xavier_uniform_(block)
 
 
+def glorot_normal(block: Tensor, hidden_size: int) -> None:
+    """N(0, 2 / (fan in + fan out)), Glorot's variance drawn from a normal distribution."""
+    nn.init.xavier_normal_(block)
+
+
 def orthogonal(block: Tensor, hidden_size: int) -> None:
     """A random orthogonal matrix (Saxe et al. 2014); a kernel is flattened to out x (in * k * k). Where a block is not
     square, its columns or its rows are orthonormal, whichever are fewer."""
@@ -135,6 +140,8 @@ POLICIES: dict[str, Policy] = {
     "shi2015": Policy(channels_in, channels_in, zeros),  # the ConvLSTM authors'
     "li2018": Policy(kaiming_leaky, kaiming_leaky, zeros),  # the IndRNN authors', whose u has a start of its own
     "lei2018": Policy(unit_variance, unit_variance, zeros),  # the SRU authors', whose p has a start of its own
+    # The LiGRU authors' (pytorch-kaldi): the recurrent weights of both gates are one orthogonal matrix (2 H, H).
+    "ravanelli2018": Policy(glorot_normal, Fused(orthogonal), zeros),
     # Keras' default: its kernel (I, n H) and recurrent kernel (H, n H) are one tensor each for all n gates. A cell with
     # several recurrent maps starts each as a kernel of its own, where Keras' GRU(reset_after=False) has one for all.
     "keras": Policy(Fused(glorot), Fused(orthogonal), zeros),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -41,7 +42,7 @@ class Cell(nn.Module):
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
     zigzag: bool = False  # whether its m moves from layer to layer at every step (stacks.Column)
     scan: Any = None  # its own `scan(x, state, real)` over a whole sequence, where it has one (nn.backends.scan)
-    most_biases: int = 2  # 1 of a cell whose state passes through no map, so that a second bias has no place
+    most_biases: int = 2  # 1 of a cell in which a second bias has no place: its state passes through no map of its own
 
     def __init_subclass__(cls, **options: Any) -> None:
         """So that torch.load(weights_only=True) takes a saved state: it makes named tuples of known classes only."""
@@ -69,7 +70,9 @@ class Cell(nn.Module):
         if biases not in (0, 1, 2):
             raise ValueError(f"biases must be 0 (none), 1 (in W) or 2 (in W and U), not {biases!r}")
         if biases > self.most_biases:
-            raise ValueError(f"biases must be 0 (none) or 1 (in W): {type(self).__name__} has no U, not {biases!r}")
+            raise ValueError(
+                f"biases must be 0 (none) or 1 (in W), not {biases!r}: {type(self).__name__} has no place for a second"
+            )
         if norm not in (None, "layer"):
             raise ValueError(f"unknown norm {norm!r}; known: layer, or null for none")
         if input_size < 0 or hidden_size < 1:
@@ -109,11 +112,22 @@ class Cell(nn.Module):
         """How the biases beside those of W start: by `init`, at zero with chrono."""
         return self.init.b if self.chrono is None else zeros
 
-    def hidden_map(self, gates: str, *, inputs: int = 1, bias: bool = True, operator: Operator | None = None) -> Map:
-        """U: h (or `inputs` states of its size, concatenated) -> the named gates; by another operator where given."""
+    def hidden_map(
+        self,
+        gates: str,
+        *,
+        inputs: int = 1,
+        bias: bool = True,
+        norm: bool = True,
+        operator: Operator | None = None,
+    ) -> Map:
+        """U: h (or `inputs` states of its size, concatenated) -> the named gates; by another operator where given.
+
+        bias, norm: False where it has none even if the cell's other maps have.
+        """
         return (operator or self.operator).map(
             inputs * self.hidden_size, self.hidden_size, gates, role="h", bias=bias and self.biases == 2,
-            weight_fill=self.init.U, bias_fill=self.other_bias, norm=self.norm is not None,
+            weight_fill=self.init.U, bias_fill=self.other_bias, norm=norm and self.norm is not None,
         )  # fmt: skip
 
     def hoist(self, x: Tensor) -> Tensor:
@@ -178,3 +192,21 @@ class Cell(nn.Module):
 
         It writes into neither: a tensor of zeros may be known as such (nn.maps.known_zeros).
         """
+
+
+def check_positive(**options: float) -> None:
+    """Raises ValueError on an option that is no positive, finite number."""
+    for name, value in options.items():
+        if not _is_number(value) or value <= 0:
+            raise ValueError(f"{name} must be a positive number, not {value!r}")
+
+
+def check_not_negative(**options: float) -> None:
+    """Raises ValueError on an option that is neither 0 nor a positive, finite number."""
+    for name, value in options.items():
+        if not _is_number(value) or value < 0:
+            raise ValueError(f"{name} must be 0 or a positive number, not {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
