@@ -7,7 +7,7 @@ of one seed are paired.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ import pandas as pd
 from rnnbench.errors import IDS
 from rnnbench.reports.compare.counterparts import asked_less, counterparts
 from rnnbench.reports.compare.differences import ALPHA, add_p, difference, said_of
+from rnnbench.reports.compare.solving import COLUMNS as SOLVING
+from rnnbench.reports.compare.solving import time_to_solve
 from rnnbench.reports.selection.select import Selected
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.statistics.paired import holm
@@ -23,6 +25,7 @@ from rnnbench.reports.statistics.room import no_room, room_of
 from rnnbench.reports.statistics.two_samples import fisher_p
 from rnnbench.reports.tables.frames import Row, typed_frame
 from rnnbench.reports.tables.labels import text_or
+from rnnbench.store.curves import Curves
 from rnnbench.store.rows import number
 
 MACHINE = ("device", "host", "threads", "torch")
@@ -33,7 +36,7 @@ COLUMNS: dict[str, str] = {
     "n_b": "Int64", "runs_a": "Int64", "runs_b": "Int64", "pairs": "Int64", "gain": "float64", "low": "float64",
     "high": "float64", "test": "str", "p": "float64", "p_holm": "float64", "p_fails": "float64",
     "bits": "boolean", "verdict": "str", "speed_a": "float64", "speed_b": "float64", "speed_ratio": "float64",
-    "notes": "str",
+    "notes": "str", **SOLVING,
 }  # fmt: skip
 NO_BIT = ("malloc_tuned", "omp_wait_policy")  # of a host
 VOID, ALIKE = "void", ("same", "noise")
@@ -78,14 +81,21 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
     `lost` (a had values, b's runs all failed), `fails more` (p_fails <= .05), `moved` (exact, and bits differ), `void`
     (in place of same or noise where different entries were asked for, and both have solved the task or neither has
     learned it: `statistics.room`; of one entry before and after it stays what it is).
+    solve_a, solve_b, with solve_low and solve_high: the Kaplan-Meier median of the updates until validation first said
+    that the task is solved, and its interval, where records say what that is and both sides have curves; infinite where
+    more than half of the runs never did. timed, censored: runs with a curve, and those of them that never did.
+    p_solve: the exact log-rank test of these times, unpaired, Holm over the rows that have them.
+
     speed_ratio: b's updates per second by a's, on one machine and torch only; never a loss: they were taken at
     different times.
     """
     met = counterparts(a, b)
-    rows = [_row(*pair) for pair in met.pairs]
+    curves = (_curves(a, [pair[0] for pair in met.pairs]), _curves(b, [pair[1] for pair in met.pairs]))
+    rows = [_row(*pair) | time_to_solve(*pair, curves) for pair in met.pairs]
     add_p(rows)
-    for row, p in zip(rows, holm([row["p_fails"] for row in rows]), strict=True):
-        row["p_fails"] = p
+    for name in ("p_fails", "p_solve"):
+        for row, p in zip(rows, holm([row[name] for row in rows]), strict=True):
+            row[name] = p
     for row in rows:
         row["verdict"] = _verdict(row, exact=exact)
         if met.are_choices and row["no_room"] and row["verdict"] in ALIKE:
@@ -98,6 +108,11 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
     missing += [f"{place}: cannot be read" for place in unread[:IDS]]
     missing += [f"{len(unread) - IDS} more records: cannot be read"] * (len(unread) > IDS)
     return Comparison(typed_frame(rows, COLUMNS), _changed(a.frame, b.frame), met.only_a, met.only_b, missing)
+
+
+def _curves(found: Selected, sides: Iterable[pd.DataFrame]) -> Curves:
+    """The histories of those runs whose task can be solved."""
+    return found.curves(run for runs in sides for run in runs.loc[runs["solved"].notna(), "id"])
 
 
 def _seeds_gone(rows: Sequence[Row]) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 from rnnbench.reports.compare.compare import LOSSES, Comparison
 from rnnbench.reports.statistics.means import FEWEST_FOR_INTERVAL
 from rnnbench.reports.tables.labels import dotted, text_or
-from rnnbench.reports.tables.numbers import known, p_text, rounded, short, with_arrow, with_ends
+from rnnbench.reports.tables.numbers import count, known, p_text, rounded, short, with_arrow, with_ends
 from rnnbench.reports.tables.table import Section, Table, without_empty
 
 MOST_LISTED = 12
@@ -25,6 +25,11 @@ LEGEND = (
     "more: Fisher's p ≤ .05; moved: equal bits were asked for, and differ. Speed: updates per second, second by first, "
     "on one machine only; taken at different times, so it is told and never gated."
 )
+SOLVING_LEGEND = (
+    " Updates to solve: the Kaplan-Meier median until validation first reached what the task says is solved; never: "
+    "runs that did not within their budget (censored). Log-rank p: whether the times differ, over all assignments of "
+    "the runs, or 100,000 drawn ones; Holm over the entries that have one."
+)
 LEFT = frozenset({"entry", "verdict", "notes"})
 
 
@@ -32,14 +37,17 @@ def compare_table(found: Comparison) -> Table:
     """The comparison as a table: one section a dataset and budget, then what is only on one side."""
     parts = found.rows.groupby(["dataset", "budget"], dropna=False, sort=True)
     sections = [_section(part) for _, part in parts]
-    return Table("compare", found.rows, [*sections, _summary(found)], LEGEND, LEFT)
+    legend = LEGEND + SOLVING_LEGEND * bool(found.rows["p_solve"].notna().any())
+    return Table("compare", found.rows, [*sections, _summary(found)], legend, LEFT)
 
 
 def _section(part: pd.DataFrame) -> Section:
     first = part.iloc[0]
     texts = without_empty([_texts(row) for _, row in part.iterrows()], ("notes",))
     losses = frozenset((n, "verdict") for n, row in enumerate(texts) if row["verdict"] in LOSSES)
-    return Section(dotted(first["dataset"], first["budget"]), texts, text_or(first["protocol"], ""), bold=losses)
+    remarks = [said for _, row in part.iterrows() if (said := _solving(row))]
+    title, terms = dotted(first["dataset"], first["budget"]), text_or(first["protocol"], "")
+    return Section(title, texts, terms, remarks, bold=losses)
 
 
 def _summary(found: Comparison) -> Section:
@@ -60,10 +68,9 @@ def _remarks(found: Comparison) -> list[str]:
 
 
 def _texts(row: pd.Series[Any]) -> dict[str, str]:
-    other = f" -> {row['label_b']}" if row["label_b"] != row["label"] else ""
     fails = [row["runs_a"] - row["n_a"], row["runs_b"] - row["n_b"]]
     return {
-        "entry": f"{row['label']}{other}",
+        "entry": _entry(row),
         "metric": with_arrow(row["metric"], row["goal"]),
         "first": short(row["a"]) or "-",
         "second": short(row["b"]) or "-",
@@ -75,6 +82,23 @@ def _texts(row: pd.Series[Any]) -> dict[str, str]:
         "speed": f"×{rounded(row['speed_ratio'])}" if known(row["speed_ratio"]) else "",
         "notes": row["notes"],
     }
+
+
+def _solving(row: pd.Series[Any]) -> str:
+    """How long both took to solve the task, how many runs never did, and the p; empty where nothing says it."""
+    if not known(row["p_solve"]):
+        return ""
+    medians = [count(row[f"solve_{side}"]) or "more than its budget" for side in "ab"]
+    never = [f"{row[f'censored_{side}']} of {row[f'timed_{side}']}" for side in "ab"]
+    return (
+        f"{_entry(row)}: updates to solve {medians[0]} -> {medians[1]} (medians), never in {never[0]} -> {never[1]} "
+        f"runs, log-rank p {p_text(row['p_solve'])}"
+    )
+
+
+def _entry(row: pd.Series[Any]) -> str:
+    other = f" -> {row['label_b']}" if row["label_b"] != row["label"] else ""
+    return f"{row['label']}{other}"
 
 
 def _seeds(row: pd.Series[Any]) -> str:

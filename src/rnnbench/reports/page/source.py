@@ -66,26 +66,10 @@ def open_source(store: Store, words: Sequence[str] = ()) -> Source:
         return (found.place(run) or found.places[0]).samples(run)
 
     return Source(
-        found.title, found.frame, found.heads, read, lambda runs: _curves(found, runs),
+        found.title, found.frame, found.heads, read, found.curves,
         lambda records: _sheets(found, records), samples, found.problems, found.remarks, found.tag, found.frozen,
         bool(found.wanted),
     )  # fmt: skip
-
-
-def _by_place(found: Selected, runs: Iterable[str]) -> list[list[str]]:
-    """Runs by where they lie, in the order of the places."""
-    shares: dict[int, list[str]] = {id(place): [] for place in found.places}
-    for run in runs:
-        if (place := found.place(run)) is not None:
-            shares[id(place)].append(run)
-    return list(shares.values())
-
-
-def _curves(found: Selected, runs: Iterable[str]) -> Curves:
-    histories: Curves = {}
-    for place, mine in zip(found.places, _by_place(found, runs), strict=True):
-        histories |= place.curves(mine) if mine else {}
-    return histories
 
 
 def _sheets(found: Selected, records: Iterable[Record]) -> list[Sheet]:
@@ -93,7 +77,7 @@ def _sheets(found: Selected, records: Iterable[Record]) -> list[Sheet]:
     by_id = {str(record["id"]): record for record in records}
     ordered: list[Record] = []
     kept: set[str] = set()
-    for place, mine in zip(found.places, _by_place(found, by_id), strict=True):
+    for place, mine in zip(found.places, found.by_place(by_id), strict=True):
         pictured, there = place.pictured([by_id[run] for run in mine])
         ordered += pictured
         kept |= there

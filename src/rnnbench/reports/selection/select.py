@@ -22,6 +22,7 @@ from rnnbench.errors import BadInput, nearest
 from rnnbench.reports.selection.frame import records_frame
 from rnnbench.reports.selection.places import Place, of_store, open_place
 from rnnbench.reports.selection.searched import with_searches
+from rnnbench.store.curves import Curves
 from rnnbench.store.manifests import read_manifest, skipped_cells
 from rnnbench.store.published import Head, runs_of
 from rnnbench.store.results import ANY, Kind, PublishedSet, Sweep, resolve
@@ -86,6 +87,21 @@ class Selected:
     def place(self, run: str) -> Place | None:
         """Where a run lies: of several places that have it, the one named first."""
         return next((place for place in self.places if run in place.ids), None)
+
+    def by_place(self, runs: Iterable[str]) -> list[list[str]]:
+        """Runs by where they lie, in the order of the places."""
+        shares: dict[int, list[str]] = {id(place): [] for place in self.places}
+        for run in runs:
+            if (place := self.place(run)) is not None:
+                shares[id(place)].append(run)
+        return list(shares.values())
+
+    def curves(self, runs: Iterable[str]) -> Curves:
+        """Histories by id."""
+        histories: Curves = {}
+        for place, mine in zip(self.places, self.by_place(runs), strict=True):
+            histories |= place.curves(mine) if mine else {}
+        return histories
 
 
 def select(store: Store, words: Sequence[str], *, may_be_empty: bool = False) -> Selected:
