@@ -460,6 +460,43 @@ def antisymmetric_gated(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State
     M = antisymmetric_matrix(w.raw["M"], len(h))
     z = s(M @ h + w.W["z"](x))
     h = h + w.raw["epsilon"] * z * tanh(M @ h + w.W["h"](x))
+
+
+def lru(w: Weights, x: Tensor, h: Tensor, _: Tensor) -> tuple[Tensor, State]:
+    u = w.own["front"](x)
+    h, y = lru_step(w, u, h)
+    return y, (h, y)
+
+
+def lru_step(w: Weights, u: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """The complex numbers by their parts: h = lambda h' + exp(gamma) B u, y = Re(C h) + D u."""
+    re, im = h.chunk(2)
+    size = torch.exp(-torch.exp(w.raw["nu"]))
+    lambda_re, lambda_im = size * torch.cos(torch.exp(w.raw["theta"])), size * torch.sin(torch.exp(w.raw["theta"]))
+    new_re = lambda_re * re - lambda_im * im + torch.exp(w.raw["gamma"]) * w.W["r"](u)
+    new_im = lambda_re * im + lambda_im * re + torch.exp(w.raw["gamma"]) * w.W["i"](u)
+    C_re, C_im = w.own["C"].W.chunk(2, 1)
+    y = C_re @ new_re - C_im @ new_im + w.raw["D"] * u
+    return torch.cat([new_re, new_im]), y
+
+
+def lru_layer(w: Weights, x: Tensor, h: Tensor, _: Tensor) -> tuple[Tensor, State]:
+    u = w.own["front"](x)
+    mean = u.sum() / len(u)
+    variance = ((u - mean) ** 2).sum() / len(u)
+    norm = w.raw["before"]
+    h, y = lru_step(w, norm.weight * (u - mean) / torch.sqrt(variance + 1e-5) + norm.bias, h)
+    y = y / 2 * (1 + tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y**3)))
+    y = u + w.seen("glu", "v", y) * s(w.seen("glu", "g", y))
+    return y, (h, y)
+
+
+def rglru(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
+    u = w.own["front"](x)
+    r = s(w.W["r"](u))
+    i = s(w.W["i"](u))
+    a = s(-w.raw["P"]) ** (8 * r)
+    h = a * h + torch.sqrt(1 - a**2) * (i * u)
     return h, (h,)
 
 
@@ -519,6 +556,21 @@ def count_sru(vectors: int) -> Callable[[Sizes], int]:
     return lambda n: n.H * (4 * n.k_x**2 * n.I + 2 * n.biases + vectors)
 
 
+def count_lru(n: Sizes) -> int:
+    """I is not H: the map in front; nu, theta, gamma, D, and the two parts each of B and C."""
+    return n.H * (n.I + n.biases) + 4 * n.H + 4 * n.H**2
+
+
+def count_lru_layer(n: Sizes) -> int:
+    """As an LRU, a layer norm, and the two halves of a GLU."""
+    return count_lru(n) + 2 * n.H + 2 * n.H * (n.H + n.biases)
+
+
+def count_rglru(n: Sizes) -> int:
+    """I is not H: the map in front; P, and two gates that see u."""
+    return n.H * (n.I + n.biases) + n.H + 2 * n.H * (n.H + n.biases)
+
+
 def count_qrnn(n: Sizes) -> int:
     """Three gates that see two inputs, with a bias each."""
     return 3 * n.H * (2 * n.k_x**2 * n.I + n.biases)
@@ -572,6 +624,8 @@ RESET_FIRST = {"U": "rz", "U_n": "n"}  # the candidate's recurrent map stands al
 
 FLOWS = ("F_x", "F_h", "flow")
 
+LRU = ("nu", "theta", "gamma", "D")
+
 CELLS = {
     "rnn": Reference(rnn, "h"),
     "rnn_relu": Reference(rnn_relu, "h"),
@@ -601,6 +655,11 @@ CELLS = {
     "antisymmetric_gated": Reference(
         antisymmetric_gated, "zh", {}, raw=("M", "epsilon"), counted=count_antisymmetric(2)
     ),
+    "lru": Reference(lru, "ri", {}, own=("front", "C"), raw=LRU, counted=count_lru),
+    "lru_layer": Reference(
+        lru_layer, "ri", {}, own=("front", "C"), raw=(*LRU, "before"), more={"glu": "vg"}, counted=count_lru_layer
+    ),
+    "rglru": Reference(rglru, "ri", {}, own=("front",), raw=("P",), counted=count_rglru),
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),

@@ -126,7 +126,9 @@ CASES += [
     if peephole in ("off", "on")
     for biases in range(kind(cell).most_biases)
 ]
-CASES += [Case(cell, peephole, 1, "layer") for cell, peephole in PAIRS if peephole in ("off", "on")]
+CASES += [
+    Case(cell, peephole, 1, "layer") for cell, peephole in PAIRS if peephole in ("off", "on") and "norm" in CELLS[cell]
+]
 
 
 def generator(key: str) -> torch.Generator:

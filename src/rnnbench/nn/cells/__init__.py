@@ -10,6 +10,7 @@ from rnnbench.nn.cells.janet import JANET
 from rnnbench.nn.cells.lem import LEM
 from rnnbench.nn.cells.ligru import LiGRU
 from rnnbench.nn.cells.linear import LinearCell
+from rnnbench.nn.cells.lru import LRU
 from rnnbench.nn.cells.lstm import LSTM
 from rnnbench.nn.cells.mgu import MGU
 from rnnbench.nn.cells.mingru import MinGRU
@@ -17,6 +18,7 @@ from rnnbench.nn.cells.minlstm import MinLSTM
 from rnnbench.nn.cells.mut import MUT1, MUT2, MUT3
 from rnnbench.nn.cells.odyssey import OdysseyLSTM
 from rnnbench.nn.cells.qrnn import QRNN
+from rnnbench.nn.cells.rglru import RGLRU
 from rnnbench.nn.cells.rnn import RNN
 from rnnbench.nn.cells.slstm import SLSTM
 from rnnbench.nn.cells.sru import SRU, SRUv1
@@ -27,12 +29,14 @@ __all__ = [
     "GRU",
     "JANET",
     "LEM",
+    "LRU",
     "LSTM",
     "MGU",
     "MUT1",
     "MUT2",
     "MUT3",
     "QRNN",
+    "RGLRU",
     "RNN",
     "SLSTM",
     "SRU",
