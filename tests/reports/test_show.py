@@ -25,13 +25,14 @@ def text_of(store, run_id):
 
 def test_a_finished_run_is_shown_whole(store):
     record = make_record("gru", seed=1, value=0.9321, options={"reset_after": True}) | {
-        "command": "rnnbench run 'a=b c'"
+        "command": "rnnbench run 'a=b c'",
+        "solved": 0.99,
     }
     fill_store(store, [record])
     text = text_of(store, record["id"][:6])
     for part in (
         "ok", record["id"], "GRU 64", "reset_after=True", "test/accuracy ↑", "0.9321", "floor chance", "0.1 (score 0)",
-        "target", "1 (score 1)", "19,338", "cpu", "32-true", "a1b2c3d4", "feedc0de", "torch=2.13.0", "412.5 MB",
+        "target", "1 (score 1)", "0.99 on", "19,338", "cpu", "32-true", "a1b2c3d4", "feedc0de", "torch=2.13.0", "412.5 MB",
         "rnnbench run 'a=b c'", "record.json", "seed", "best step",
     ):  # fmt: skip
         assert part in text, part

@@ -104,7 +104,7 @@ def _metrics(record: Record) -> Pairs:
 
 
 def _scale(record: Record) -> Pairs:
-    """Every floor and the target, with what is score 0 and what score 1."""
+    """Every floor and the target, with what is score 0 and what score 1, and from where on the task is solved."""
     pairs = []
     for name, value in part(record, "floors").items():
         text = short(number(value))
@@ -114,6 +114,8 @@ def _scale(record: Record) -> Pairs:
         source = record.get("target_source")
         said = f"score 1; {source}" if source else "score 1"
         pairs.append(("target", f"{short(target)} ({said})"))
+    if known(solved := number(record.get("solved"))):
+        pairs.append(("solved from", f"{short(solved)} on"))
     return pairs
 
 

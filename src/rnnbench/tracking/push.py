@@ -27,8 +27,9 @@ Tables = Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]  # columns 
 PATIENCE_SECONDS = 30.0  # for W&B's start of one run, and again for its upload
 NOTES = "wandb_pushed.jsonl"
 FACTS = (
-    "goal", "floor", "target", "params", "live_params", "state_size", "flops_per_step", "updates", "train_seconds",
-    "wall_seconds", "steps_per_second", "peak_memory_mb", "device", "attempts", "started", "finished", "source_hash",
+    "goal", "floor", "target", "solved", "params", "live_params", "state_size", "flops_per_step", "updates",
+    "train_seconds", "wall_seconds", "steps_per_second", "peak_memory_mb", "device", "attempts", "started", "finished",
+    "source_hash",
 )  # fmt: skip
 
 
