@@ -32,8 +32,8 @@ def test_a_finished_run_is_shown_whole(store):
     text = text_of(store, record["id"][:6])
     for part in (
         "ok", record["id"], "GRU 64", "reset_after=True", "test/accuracy ↑", "0.9321", "floor chance", "0.1 (score 0)",
-        "target", "1 (score 1)", "0.99 on", "19,338", "cpu", "32-true", "a1b2c3d4", "feedc0de", "torch=2.13.0", "412.5 MB",
-        "rnnbench run 'a=b c'", "record.json", "seed", "best step",
+        "target", "1 (score 1)", "0.99 on", "19,338", "cpu", "32-true", "a1b2c3d4", "feedc0de", "torch=2.13.0",
+        "412.5 MB", "rnnbench run 'a=b c'", "record.json", "seed", "best step",
     ):  # fmt: skip
         assert part in text, part
 
