@@ -460,6 +460,7 @@ def antisymmetric_gated(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State
     M = antisymmetric_matrix(w.raw["M"], len(h))
     z = s(M @ h + w.W["z"](x))
     h = h + w.raw["epsilon"] * z * tanh(M @ h + w.W["h"](x))
+    return h, (h,)
 
 
 def lru(w: Weights, x: Tensor, h: Tensor, _: Tensor) -> tuple[Tensor, State]:
