@@ -100,7 +100,8 @@ def compare(a: Selected, b: Selected, *, exact: bool = False) -> Comparison:
         row["verdict"] = _verdict(row, exact=exact)
         if met.are_choices and row["no_room"] and row["verdict"] in ALIKE:
             row["verdict"] = VOID
-            row["notes"] = "; ".join(filter(None, [row["notes"], row["no_room"]]))
+            short_reason = row["no_room"].partition(":")[0]  # the legend has what follows from it
+            row["notes"] = "; ".join(filter(None, [row["notes"], short_reason]))
     rows.sort(key=lambda row: [str(row[name]) for name in ("dataset", "budget", "label", "backend")])
     missing = [f"{line}: gone" for line in met.gone]
     missing += [] if "seed" in asked_less(a, b) else _seeds_gone(rows)
