@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from registry import CELLS
+from registry import CELLS, build
 from rnnbench import toolchain
 from rnnbench.bench import cells as bench
 from rnnbench.bench.goals import GOALS, SEVERAL_MAPS, SIZES, Goal, Size
@@ -38,11 +38,17 @@ def test_rows_are_the_cells_that_say_they_compile(two_cells):
     assert bench.compiling() == ["cell=lstm", "cell=lstm peephole=on", "cell=gru"]
 
 
-DENSE = [name for name, node in CELLS.items() if node["meta"]["operator"] == "dense"]
+OF_TORCHS_KINDS = ["rnn", "rnn_relu", "irnn", "gru", "gru_cho", "gru_update", "mgu"]
+OF_TORCHS_KINDS += ["lstm", "nig", "nfg", "nog", "niaf", "noaf", "cifg", "fgr"]
 
 
-@pytest.mark.parametrize("name", DENSE)
-def test_every_dense_cell_is_set_against_a_kernel_of_its_size(name):
+def test_the_other_dense_cells_are_set_against_the_eager_loop_alone():
+    dense = {name for name, node in CELLS.items() if node["meta"]["operator"] == "dense"}
+    assert {name for name in dense if bench.family_of(build(name)) is None} == dense - set(OF_TORCHS_KINDS)
+
+
+@pytest.mark.parametrize("name", OF_TORCHS_KINDS)
+def test_every_cell_of_torchs_kinds_is_set_against_a_kernel_of_its_size(name):
     """Batch first as ours is, and for every kind of processor there is a goal of its family."""
     cell = bench.make_cell(f"cell={name}", SMALL)
     output, _ = bench.torch_kernel(cell)(torch.randn(2, 3, 3))
