@@ -501,6 +501,42 @@ def rglru(w: Weights, x: Tensor, h: Tensor) -> tuple[Tensor, State]:
     return h, (h,)
 
 
+def mlstm(w: Weights, x: Tensor, c: Tensor, n: Tensor, m: Tensor, *kept: Tensor) -> tuple[Tensor, State]:
+    heads, size = len(m), len(n) // len(m)
+    ahead = x
+    if len(kept) == 2:  # the inputs before
+        longer = torch.cat([kept[0], x])
+        conv = w.raw["ahead"]
+        taps = conv.weight.shape[1]
+        ahead = torch.zeros_like(x) if conv.bias is None else conv.bias
+        for tap in range(taps):
+            ahead = ahead + conv.weight[:, tap] * longer[tap * len(x) : (tap + 1) * len(x)]
+        ahead = ahead * s(ahead)
+    q, k = w.more["W_k"]["q"](ahead), w.more["W_k"]["k"](ahead)
+    v, o = w.W["v"](x), s(w.W["o"](x))
+    gates = w.own["w"](ahead)
+    c, n = c.reshape(heads, size, size), n.reshape(heads, size)
+    all_c, all_n, all_m, hidden = [], [], [], []
+    for head in range(heads):
+        part = slice(head * size, (head + 1) * size)
+        i, f = gates[head], torch.log(s(gates[heads + head]))
+        new = torch.stack([f + m[head], i, torch.zeros_like(i)]).max()
+        key = k[part] / math.sqrt(size)
+        all_c.append(torch.exp(f + m[head] - new) * c[head] + torch.exp(i - new) * torch.outer(v[part], key))
+        all_n.append(torch.exp(f + m[head] - new) * n[head] + torch.exp(i - new) * key)
+        all_m.append(new)
+        below = torch.max(torch.abs(all_n[-1] @ q[part]), torch.exp(-new))
+        hidden.append(o[part] * (all_c[-1] @ q[part]) / below)
+    h = torch.cat(hidden)
+    before = (longer[len(x) :],) if len(kept) == 2 else ()
+    return h, (torch.stack(all_c).flatten(), torch.cat(all_n), torch.stack(all_m), *before, h)
+
+
+def count_mlstm(taps: int, heads: int = 1) -> Callable[[Sizes], int]:
+    """Four maps of H, two of a number a head, and a convolution of each input."""
+    return lambda n: (4 * n.H + 2 * heads) * (n.I + n.biases) + (n.I * (taps + n.biases) if taps else 0)
+
+
 class Sizes(NamedTuple):
     """What a parameter count depends on. k_x, k_h: kernels; pixels: of a frame; peepholes: how many gates see c."""
 
@@ -644,6 +680,10 @@ CELLS = {
     "sru": Reference(sru, "fr", {}, raw=("p_f", "p_r"), more={"V": "vx"}, counted=count_sru(2)),
     "sru_v1": Reference(sru_v1, "fr", {}, more={"V": "vx"}, counted=count_sru(0)),
     "qrnn": Reference(qrnn, "zf", {}, own=("W_o",), counted=count_qrnn),
+    "mlstm": Reference(mlstm, "vo", {}, own=("w",), plain=("w",), more={"W_k": "qk"}, counted=count_mlstm(0)),
+    "mlstm_conv": Reference(
+        mlstm, "vo", {}, own=("w",), plain=("w",), raw=("ahead",), more={"W_k": "qk"}, counted=count_mlstm(4)
+    ),
     "slstm": Reference(slstm, "ifzo"),
     "lem": Reference(lem, "12zy", {"U": "12z", "U_h": "y"}, raw=("dt",)),
     "cornn": Reference(cornn, "z", more={"U_z": "z"}, raw=("dt", "gamma", "epsilon"), counted=count_cornn),

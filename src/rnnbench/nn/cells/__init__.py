@@ -15,6 +15,7 @@ from rnnbench.nn.cells.lstm import LSTM
 from rnnbench.nn.cells.mgu import MGU
 from rnnbench.nn.cells.mingru import MinGRU
 from rnnbench.nn.cells.minlstm import MinLSTM
+from rnnbench.nn.cells.mlstm import MLSTM
 from rnnbench.nn.cells.mut import MUT1, MUT2, MUT3
 from rnnbench.nn.cells.odyssey import OdysseyLSTM
 from rnnbench.nn.cells.qrnn import QRNN
@@ -32,6 +33,7 @@ __all__ = [
     "LRU",
     "LSTM",
     "MGU",
+    "MLSTM",
     "MUT1",
     "MUT2",
     "MUT3",
