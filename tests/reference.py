@@ -58,23 +58,28 @@ def vector(weight: Tensor, space: tuple[int, ...]) -> Tensor:
 
 
 class Product(NamedTuple):
-    """W x + b, of one gate; with a gain, W x less its mean, by its standard deviation, times the gain, + b."""
+    """W x + b, of one gate; with a gain, W x less its mean, by its standard deviation, times the gain, + b.
+
+    every: the W of all gates, where mean and deviation are of all their W x at once.
+    """
 
     W: Tensor
     b: Tensor
     gain: Tensor | None = None
+    every: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         a = self.W @ x
         if self.gain is None:
             return a + self.b
-        mean = a.sum() / len(a)
-        variance = ((a - mean) ** 2).sum() / len(a)
+        seen = a if self.every is None else self.every @ x
+        mean = seen.sum() / len(seen)
+        variance = ((seen - mean) ** 2).sum() / len(seen)
         return self.gain * (a - mean) / torch.sqrt(variance + 1e-5) + self.b
 
 
-def products(fused: Any, gates: str, space: tuple[int, ...]) -> dict[str, Product]:
-    """A fused map as one product a gate; no bias is a bias of zero."""
+def products(fused: Any, gates: str, space: tuple[int, ...], *, at_once: bool = False) -> dict[str, Product]:
+    """A fused map as one product a gate; no bias is a bias of zero. at_once: a norm is of all gates."""
     weights = fused.weight.chunk(len(gates))
     if (heads := getattr(fused, "heads", 1)) > 1:
         weights = [torch.block_diag(*weight.chunk(heads)) for weight in weights]
@@ -82,8 +87,9 @@ def products(fused: Any, gates: str, space: tuple[int, ...]) -> dict[str, Produc
     biases = bias.chunk(len(gates))
     normed = getattr(fused, "gain", None) is not None
     gains = [vector(gain, space) for gain in fused.gain.chunk(len(gates))] if normed else [None] * len(gates)
+    every = matrix(fused.weight, space) if at_once else None
     return {
-        g: Product(matrix(w, space), vector(b, space), gain)
+        g: Product(matrix(w, space), vector(b, space), gain, every)
         for g, w, b, gain in zip(gates, weights, biases, gains, strict=True)
     }
 
@@ -96,10 +102,17 @@ class Weights:
 
     def __init__(self, cell: Any, reference: Reference, peephole: dict[str, Any], space: tuple[int, ...]) -> None:
         self.space = space
-        self.W = products(cell.W, reference.gates, space)
+        self.norm = cell.norm
+        at_once = cell.norm in ("layer_4h", "layer_4h_carry")
+        self.W = products(cell.W, reference.gates, space, at_once=at_once)
+        if at_once:
+            pixels, c = math.prod(space), cell.norm_c
+            bias = torch.zeros(len(c.gain), dtype=torch.float64) if c.bias is None else c.bias
+            of_c = torch.eye(len(c.gain) * pixels, dtype=torch.float64)
+            self.norm_c = Product(of_c, vector(bias, space), vector(c.gain, space))
         self.U = {}
         for name, gates in reference.maps_of_h.items():
-            self.U |= products(getattr(cell, name), gates, space)
+            self.U |= products(getattr(cell, name), gates, space, at_once=at_once)
         self.more = {
             name: products(getattr(cell, name), gates, space) for name, gates in (reference.more or {}).items()
         }
@@ -151,8 +164,10 @@ def lstm(w: Weights, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, State]:
     f = s(w.a("f", x, h) + w.peep("f", c))
     g = tanh(w.a("g", x, h))
     new = f * c + i * g
+    if w.norm == "layer_4h_carry":
+        new = w.norm_c(new)
     o = s(w.a("o", x, h) + w.peep_o(c, new))
-    h = o * tanh(new)
+    h = o * tanh(w.norm_c(new) if w.norm == "layer_4h" else new)
     return h, (h, new)
 
 
@@ -550,6 +565,7 @@ class Sizes(NamedTuple):
     pixels: int = 1
     links: int = 0
     norm: bool = False
+    norm_c: bool = False  # whether c has a norm of its own
 
 
 def count_gated(n: Sizes, gates: int, square: int) -> int:
@@ -654,7 +670,8 @@ class Reference(NamedTuple):
         of_states = self.maps_of_h | (self.more or {})
         states = sum(len(gates) for name, gates in of_states.items() if name not in self.plain)
         rows = len(self.gates) + states + len(self.normed) + (3 if self.square else 0)
-        return count + sizes.norm * sizes.H * rows
+        of_c = sizes.norm_c * (1 + (sizes.biases > 0))
+        return count + sizes.H * (sizes.norm * rows + of_c)
 
 
 RESET_FIRST = {"U": "rz", "U_n": "n"}  # the candidate's recurrent map stands alone: it does not see h' itself

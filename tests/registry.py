@@ -127,7 +127,10 @@ CASES += [
     for biases in range(kind(cell).most_biases)
 ]
 CASES += [
-    Case(cell, peephole, 1, "layer") for cell, peephole in PAIRS if peephole in ("off", "on") and "norm" in CELLS[cell]
+    Case(cell, peephole, 1, norm)
+    for cell, peephole in PAIRS
+    if peephole in ("off", "on") and "norm" in CELLS[cell]
+    for norm in kind(cell).norms
 ]
 
 

@@ -222,7 +222,7 @@ def test_a_layer_without_input_has_nothing_to_normalise():
 
 def test_normalised_repr_and_bad_norm():
     assert repr(dense("r z", norm=True)) == "DenseMap(3 -> r z of 4, bias=True, norm=layer)"
-    with pytest.raises(ValueError, match="unknown norm 'batch'; known: layer, or null for none"):
+    with pytest.raises(ValueError, match="unknown norm 'batch'; known: layer, layer_4h, layer_4h_carry, or null"):
         LSTM(3, 4, norm="batch")
     with pytest.raises(ValueError, match="backend=native: torch's LSTM has no normalisation; use backend=eager"):
         Layer(LSTM(3, 4, norm="layer"), backend="native")

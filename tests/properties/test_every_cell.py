@@ -252,7 +252,7 @@ def test_closed_form_parameter_count(case):
     sizes = reference.Sizes(
         5, 7, case.biases, len(seen_gates(case.cell, case.peephole)), PEEPHOLES[case.peephole]["shape"]
     )
-    sizes = sizes._replace(norm=case.norm is not None)
+    sizes = sizes._replace(norm=case.norm is not None, norm_c=case.norm not in (None, "layer"))
     if on_frames(case.cell):
         sizes = sizes._replace(
             k_x=KERNELS["input_kernel_size"], k_h=KERNELS["kernel_size"], pixels=SPACE[0] * SPACE[1], links=LINKS

@@ -119,6 +119,7 @@ def test_the_rule_of_auto_by_axes(overrides, with_one, without, compiler):
         (["cell=mlp"], "cell=mlp is no recurrent cell and has no step to compile; use backend=eager or backend=auto."),
         (["device=cuda"], "its code is for the CPU, not for device=cuda; use device=cpu or backend=auto."),
         (["precision=bf16"], "its numbers have 32 bits, and no precision=bf16; use precision=32 or backend=auto."),
+        (["cell.norm=layer_4h"], "cell.norm=layer_4h has no rule in the compiler; use cell.norm=null or backend=auto."),
         (["cell.norm=layer"], "cell.norm=layer has no rule in the compiler; use cell.norm=null or backend=auto."),
     ],
 )

@@ -38,8 +38,8 @@ class Map(nn.Module):
     in_size: channels of x. out_size: channels of each gate. gates: their letters in order, "i f g o".
     weight_fill, bias_fill: how one gate's block, or all of them, starts (see nn.init). bias_offset: added to a
     gate's bias at the start, {"f": 1.0} for a forget bias of one. norm: layer norm of each gate's W x over its channels
-    and pixels, times a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4). The
-    paper's LSTM norms the product of all gates at once, and c before its tanh; here each gate has a norm, and c none.
+    and pixels, times a gain a channel that starts at one; the bias is added after it (Ba et al. 2016, eq. 4). norm_all:
+    one mean and one variance of all gates, as in the paper's LSTM, in the place of one a gate.
     """
 
     weight: nn.Parameter
@@ -60,6 +60,7 @@ class Map(nn.Module):
         bias_fill: Fill | Chrono,
         bias_offset: Mapping[str, float] | None = None,
         norm: bool = False,
+        norm_all: bool = False,
     ) -> None:
         super().__init__()
         self.in_size, self.out_size = in_size, out_size
@@ -75,6 +76,7 @@ class Map(nn.Module):
         self.bias = nn.Parameter(torch.empty(n * out_size)) if bias else None
         normed = norm and in_size > 0  # nothing to normalise where there is no input
         self.gain = nn.Parameter(torch.empty(n * out_size)) if normed else None
+        self.norm_groups = 1 if norm_all else n
         self.reset_parameters()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,7 +119,7 @@ class Map(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.gain is None:
             return self.product(x, self.bias)
-        return F.group_norm(self.product(x, None), len(self.gates._fields), self.gain, self.bias)
+        return F.group_norm(self.product(x, None), self.norm_groups, self.gain, self.bias)
 
     def split(self, fused: Tensor) -> Any:
         """(B, n*C, *space) -> a named tuple of n gates (B, C, *space)."""
@@ -131,6 +133,25 @@ class Map(nn.Module):
     def extra_repr(self) -> str:
         text = f"{self.in_size} -> {' '.join(self.gates._fields)} of {self.out_size}, bias={self.bias is not None}"
         return text + ", norm=layer" * (self.gain is not None)
+
+
+class Norm(nn.Module):
+    """Layer norm of a state over channels and pixels, times a gain (from one), plus a bias (from zero), a channel."""
+
+    def __init__(self, size: int, *, bias: bool) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.empty(size))
+        self.bias = nn.Parameter(torch.empty(size)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.ones_(self.gain)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """(B, C, *space) -> the same."""
+        return F.group_norm(state, 1, self.gain, self.bias)
 
 
 class DenseMap(Map):

@@ -42,6 +42,7 @@ class Cell(nn.Module):
     kernel: str | None = None  # torch's own kernel for the same equations and parameter layout, where there is one
     zigzag: bool = False  # whether its m moves from layer to layer at every step (stacks.Column)
     scan: Any = None  # its own `scan(x, state, real)` over a whole sequence, where it has one (nn.backends.scan)
+    norms: Sequence[str] = ("layer",)  # what `norm` may be, beside none
     most_biases: int = 2  # 1 of a cell in which a second bias has no place: its state passes through no map of its own
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -73,8 +74,9 @@ class Cell(nn.Module):
             raise ValueError(
                 f"biases must be 0 (none) or 1 (in W), not {biases!r}: {type(self).__name__} has no place for a second"
             )
-        if norm not in (None, "layer"):
-            raise ValueError(f"unknown norm {norm!r}; known: layer, or null for none")
+        if norm is not None and norm not in self.norms:
+            known, name = ", ".join(self.norms), type(self).__name__
+            raise ValueError(f"unknown norm {norm!r}; known: {known}, or null for none (of {name})")
         if input_size < 0 or hidden_size < 1:
             raise ValueError(f"a cell has at least no input and one unit, not {input_size} and {hidden_size}")
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -97,7 +99,13 @@ class Cell(nn.Module):
         return self.operator.map(
             self.input_size, self.hidden_size, gates, role="x", bias=self.biases >= 1, bias_offset=bias_offset,
             weight_fill=self.init.W, bias_fill=self._input_bias(bias_offset), norm=self.norm is not None,
+            norm_all=self._norms_all,
         )  # fmt: skip
+
+    @property
+    def _norms_all(self) -> bool:
+        """Whether a map's norm is of all its gates at once."""
+        return self.norm not in (None, "layer")
 
     def _input_bias(self, bias_offset: Mapping[str, float] | None) -> Fill | Chrono:
         """How the biases of W start. Raises ValueError where chrono and an offset are asked for."""
@@ -128,6 +136,7 @@ class Cell(nn.Module):
         return (operator or self.operator).map(
             inputs * self.hidden_size, self.hidden_size, gates, role="h", bias=bias and self.biases == 2,
             weight_fill=self.init.U, bias_fill=self.other_bias, norm=norm and self.norm is not None,
+            norm_all=self._norms_all,
         )  # fmt: skip
 
     def hoist(self, x: Tensor) -> Tensor:

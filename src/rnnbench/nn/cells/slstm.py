@@ -41,6 +41,7 @@ class SLSTM(Cell):
 
     State = SLSTMState
     gates = ("o",)  # i and f are exponentials
+    keeps = "f"
 
     def __init__(
         self, input_size: int, hidden_size: int, *, heads: int = 4, forget_bias: float = 0.0, **options: Any
