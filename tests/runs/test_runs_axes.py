@@ -261,9 +261,12 @@ def test_only_moving_mnist_has_two_test_sets():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_rule_of_auto_backend(cell):
-    """Torch's kernel where the cell names one, whatever else; never with peepholes."""
+    """Torch's kernel where the cell names one, whatever else, but never with peepholes; else a scan where it has one."""
+    meta = CELLS[cell]
     dataset = "dataset=digits" if cell in DENSE else "dataset=moving_digits"
-    assert quick(f"cell={cell}", dataset).config["backend"] == ("native" if CELLS[cell]["kernel"] else "eager")
+    assert quick(f"cell={cell}", dataset).config["backend"] == (
+        "native" if meta["kernel"] else "scan" if meta.get("scans") else "eager"
+    )
     assert quick(f"cell={cell}", "dataset=moving_digits").config["backend"] == "eager"
     if CELLS[cell]["peephole_gates"]:
         assert quick(f"cell={cell}", dataset, "peephole=on").config["backend"] == "eager"
