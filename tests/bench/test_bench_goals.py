@@ -40,7 +40,7 @@ def test_the_page_has_the_goals():
 
 
 def test_every_other_table_of_the_page_is_one_of_the_command():
-    assert set(document.places(PAGE)) == {"goals", "cells", "lowest", "compilation", "updates", "quickstart"}
+    assert set(document.places(PAGE)) == {"goals", "cells", "lowest", "compilation", "scan", "updates", "quickstart"}
     assert set(document.places(PAGE)) - {"goals"} <= set(tables.tables(1, 1))
     assert PAGE.count("<!-- table: ") == len(document.places(PAGE))
     assert PAGE.count("<!-- end -->") == PAGE.count("<!-- table: ") + PAGE.count("<!-- operations -->")

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from rnnbench.bench import cells, document, frames, goals, whole_runs
+from rnnbench.bench import cells, document, frames, goals, scans, whole_runs
 from rnnbench.bench import harness as training
 from rnnbench.errors import BadInput
 
@@ -31,6 +31,7 @@ def tables(rounds: int, updates: int) -> dict[str, Callable[[], training.Result]
         "cells": lambda: cells.cells(min(rounds, cells.ROUNDS)),
         "lowest": lambda: cells.lowest(min(rounds, cells.ROUNDS)),
         "compilation": cells.compile_times,
+        "scan": lambda: scans.scans(min(rounds, scans.ROUNDS)),
         "updates": lambda: whole_runs.updates(min(rounds, cells.ROUNDS)),
         "quickstart": whole_runs.sweep_before_and_after,
     }
