@@ -26,7 +26,7 @@ class CoRNNState(NamedTuple):
 
 class CoRNN(Cell):
     """coRNN. dt: step in time; gamma: stiffness, epsilon: damping, of every oscillator. They are fixed numbers that the
-    authors choose for each task; here theirs for sMNIST.
+    authors choose for each task: here theirs for sMNIST; for adding they have dt 0.06, gamma 66 and epsilon 15.
 
     Parameters: H (I + 2 H) + biases H.
     """
