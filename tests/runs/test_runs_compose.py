@@ -125,7 +125,7 @@ def test_null_is_a_value_where_it_means_something():
     ("override", "parts"),
     [
         ("cell=lsmt", ["unknown cell 'lsmt'", "did you mean lstm"]),
-        ("cell=", ["unknown cell ''", "known: causal_lstm, cifg"]),
+        ("cell=", ["unknown cell ''", ", causal_lstm, cifg"]),
         ("depth=5", ["unknown depth '5'", "known: 1, 2, 3, 4, 6, 8, covering."]),
         ("depth=true", ["unknown depth 'true'"]),
         ("budget=null", ["unknown budget"]),
