@@ -261,7 +261,7 @@ def test_only_moving_mnist_has_two_test_sets():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_rule_of_auto_backend(cell):
-    """Torch's kernel where the cell names one, whatever else, but never with peepholes; else a scan where it has one."""
+    """Torch's kernel where the cell names one, but never with peepholes; else a scan where it has one."""
     meta = CELLS[cell]
     dataset = "dataset=digits" if cell in DENSE else "dataset=moving_digits"
     assert quick(f"cell={cell}", dataset).config["backend"] == (
