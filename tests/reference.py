@@ -552,6 +552,21 @@ def count_mlstm(taps: int, heads: int = 1) -> Callable[[Sizes], int]:
     return lambda n: (4 * n.H + 2 * heads) * (n.I + n.biases) + (n.I * (taps + n.biases) if taps else 0)
 
 
+def mogrifier(w: Weights, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, State]:
+    x = 2 * s(w.own["Q_1"](h)) * x
+    h = 2 * s(w.own["R_2"](x)) * h
+    x = 2 * s(w.own["Q_3"](h)) * x
+    h = 2 * s(w.own["R_4"](x)) * h
+    x = 2 * s(w.own["Q_5"](h)) * x
+    i = s(w.a("i", x, h))
+    f = s(w.a("f", x, h))
+    g = tanh(w.a("g", x, h))
+    o = s(w.a("o", x, h))
+    c = f * c + i * g
+    h = o * tanh(c)
+    return h, (h, c)
+
+
 class Sizes(NamedTuple):
     """What a parameter count depends on. k_x, k_h: kernels; pixels: of a frame; peepholes: how many gates see c."""
 
@@ -645,6 +660,12 @@ def count_antisymmetric(gates: int) -> Callable[[Sizes], int]:
     return lambda n: gates * n.H * (n.I + n.biases) + n.H * (n.H - 1) // 2
 
 
+def count_mogrifier(n: Sizes) -> int:
+    """The LSTM's; three maps from h to x and two back, with a bias each where there are any."""
+    between = 5 * n.I * n.H + (n.biases > 0) * (3 * n.I + 2 * n.H)
+    return 4 * n.H * (n.I + n.H + n.biases) + between
+
+
 class Reference(NamedTuple):
     step: Callable[..., tuple[Tensor, State]]
     gates: str  # of W, in the order of the fused rows
@@ -677,6 +698,8 @@ class Reference(NamedTuple):
 RESET_FIRST = {"U": "rz", "U_n": "n"}  # the candidate's recurrent map stands alone: it does not see h' itself
 
 FLOWS = ("F_x", "F_h", "flow")
+
+ROUNDS = ("Q_1", "R_2", "Q_3", "R_4", "Q_5")
 
 LRU = ("nu", "theta", "gamma", "D")
 
@@ -718,6 +741,7 @@ CELLS = {
         lru_layer, "ri", {}, own=("front", "C"), raw=(*LRU, "before"), more={"glu": "vg"}, counted=count_lru_layer
     ),
     "rglru": Reference(rglru, "ri", {}, own=("front",), raw=("P",), counted=count_rglru),
+    "mogrifier": Reference(mogrifier, "ifgo", own=ROUNDS, plain=ROUNDS, counted=count_mogrifier),
     "nig": Reference(nig, "fgo"),
     "nfg": Reference(nfg, "igo"),
     "nog": Reference(nog, "ifg"),

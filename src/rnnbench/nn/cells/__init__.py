@@ -16,6 +16,7 @@ from rnnbench.nn.cells.mgu import MGU
 from rnnbench.nn.cells.mingru import MinGRU
 from rnnbench.nn.cells.minlstm import MinLSTM
 from rnnbench.nn.cells.mlstm import MLSTM
+from rnnbench.nn.cells.mogrifier import Mogrifier
 from rnnbench.nn.cells.mut import MUT1, MUT2, MUT3
 from rnnbench.nn.cells.odyssey import OdysseyLSTM
 from rnnbench.nn.cells.qrnn import QRNN
@@ -55,6 +56,7 @@ __all__ = [
     "LinearCell",
     "MinGRU",
     "MinLSTM",
+    "Mogrifier",
     "OdysseyLSTM",
     "SRUv1",
     "TrajGRU",
