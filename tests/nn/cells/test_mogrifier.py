@@ -68,9 +68,14 @@ def test_parameters():
         ({"rounds": -1}, "rounds must be a whole number, 0 or more, not -1"),
         ({"rounds": 1.5}, "rounds must be a whole number, 0 or more, not 1.5"),
         ({"rank": 0}, "rank must be a whole number of at least 1, or null for full matrices, not 0"),
-        ({"input_size": 0}, "a Mogrifier gates its input, and this layer has none: use rounds=0"),
     ],
 )
 def test_what_it_refuses(options, said):
     with pytest.raises(ValueError, match=said):
         Mogrifier(**{"input_size": X, "hidden_size": H} | options)
+
+
+def test_a_layer_without_input_has_nothing_to_gate():
+    cell = Mogrifier(0, H)
+    assert cell.rounds == 0
+    assert count_params(cell) == count_params(LSTM(0, H))

@@ -42,7 +42,7 @@ class Mogrifier(Cell):
     forget_bias: added to b_f at the start. A norm is of the LSTM's maps; Q and R have none.
 
     Parameters: 4 H (I + H) + biases 4 H of the LSTM, and r I H, or r rank (I + H), with I for each odd round and H for
-    each even one unless biases=0. Raises ValueError on other rounds or ranks, and on rounds without an input.
+    each even one unless biases=0. A layer without input has no rounds. Raises ValueError on other rounds or ranks.
     """
 
     State = MogrifierState
@@ -64,12 +64,10 @@ class Mogrifier(Cell):
             raise ValueError(f"rounds must be a whole number, 0 or more, not {rounds!r}")
         if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
             raise ValueError(f"rank must be a whole number of at least 1, or null for full matrices, not {rank!r}")
-        if rounds and not input_size:
-            raise ValueError("a Mogrifier gates its input, and this layer has none: use rounds=0")
-        self.rounds = rounds
+        self.rounds = rounds if input_size else 0
         self.W = self.input_map("i f g o", bias_offset={"f": forget_bias})
         self.U = self.hidden_map("i f g o")
-        for k in range(1, rounds + 1):
+        for k in range(1, self.rounds + 1):
             if k % 2:
                 self.add_module(f"Q_{k}", self._between(hidden_size, input_size, "h", rank))
             else:
