@@ -100,7 +100,7 @@ def is_of_h(name):
 
 @pytest.mark.parametrize("name", [name for name in CELLS if is_of_h(name)])
 def test_count_state(name):
-    known = {"fgr": 5, "slstm": 4, "stlstm": 3, "causal_lstm": 3, "lem": 2, "cornn": 2}
+    known = {"fgr": 5, "slstm": 4, "stlstm": 3, "causal_lstm": 3, "lem": 2, "cornn": 2, "mogrifier": 2}
     fields = known.get(name, 2 if CELLS[name]["meta"]["peephole_gates"] else 1)
     layers = 1 if build(name).zigzag else 2  # a memory that moves between layers needs a rollout
     net = build_stack(lambda i, h: build(name, "off", i, h), 3, 4, layers=layers, direction="bidirectional")
