@@ -83,7 +83,7 @@ def test_what_it_runs_is_what_is_published(made, baseline):
 @pytest.mark.integration
 def test_without_a_compiler_it_skips_what_is_compiled_and_nothing_else(made, checkout, monkeypatch):
     """The plan of this module is of such a machine; a machine with a compiler has the very runs that are skipped."""
-    assert {job.config["backend"] for job in made.jobs} == {"eager", "native"}
+    assert {job.config["backend"] for job in made.jobs} == {"eager", "native", "scan"}
     (reason,) = made.skip_reasons()
     assert reason == f"backend=compiled: {toolchain.why_none()}; use backend=eager or backend=auto."
     monkeypatch.setattr(toolchain, "find", lambda: toolchain.Toolchain(("cc",), "gcc 12.2.0", ("-O3",), "x86-64"))

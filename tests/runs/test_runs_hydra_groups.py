@@ -65,7 +65,7 @@ def outcome(overrides):
 
 
 @pytest.mark.integration
-@settings(max_examples=120, phases=[Phase.generate])  # composing whole takes a tenth of a second
+@settings(max_examples=60, phases=[Phase.generate])  # composing whole takes a tenth of a second
 @given(st.lists(SOME_GROUPS, max_size=5), st.lists(SOME_VALUES, max_size=4), st.randoms(use_true_random=False))
 def test_the_quick_way_gives_what_hydra_gives(groups, values, random):
     overrides = [*groups, *values]

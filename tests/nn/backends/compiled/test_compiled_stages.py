@@ -195,7 +195,8 @@ def test_what_is_kept_of_the_known_cells():
     """Blocks of H numbers a step and sequence beside W x and the states: more is slower."""
     kept = {name: planned(build(name, "on" if seen_gates(name, "on") else "off")).kept for name in DENSE}
     assert kept["rnn"] == kept["rnn_relu"] == 0
-    assert max(kept.values()) <= 3
+    rglru = kept.pop("rglru")  # a power of a sigmoid, and a root with a bound on its slope
+    assert max(kept.values()) <= 3 < rglru <= 6
 
 
 # the C text
