@@ -352,6 +352,8 @@ def test_what_chrono_cannot_be():
     for wrong in (2, 1, 0, -5, True, "50", math.inf, math.nan):
         with pytest.raises(ValueError, match="chrono must be a number of steps above 2, or null"):
             LSTM(3, 4, chrono=wrong)
+    with pytest.raises(ValueError, match=r"chrono must be at most 1e\+38 steps, not 1e\+39"):
+        LSTM(3, 4, chrono=1e39)
     with pytest.raises(ValueError, match="biases=0 leaves none: set biases to 1 or 2"):
         GRU(3, 4, chrono=50, biases=0)
     with pytest.raises(ValueError, match="chrono and forget_bias both say how"):

@@ -162,6 +162,16 @@ def test_seventy_thousand_parameters_buy_the_largest_network_not_above_them(cell
     assert count_params(network) <= 70_000 < count_params(larger)
 
 
+@pytest.mark.parametrize(("cell", "option"), [("mlstm", "heads"), ("slstm", "heads"), ("rglru", "blocks")])
+def test_a_budget_of_parameters_buys_a_size_that_heads_and_blocks_divide(cell, option):
+    made = quick("device=cpu", "dataset=adding", "params=6000", f"cell={cell}", f"cell.{option}=4").config
+    network = build.make_model(made, build.make_task(made))
+    size = network.stack.layers[0].cell.hidden_size
+    assert size > 4
+    assert size % 4 == 0
+    assert count_params(network) <= 6000
+
+
 def test_fit_options_are_those_of_the_config():
     made = config("budget=smoke", "budget.patience=4", "clip=null", "precision=bf16", "harness.timeout=9",
                   "harness.checkpoint_seconds=3")  # fmt: skip

@@ -84,6 +84,7 @@ def test_a_boolean_is_true_or_false():
         ),
         ("optimizer.lr=nan", "optimizer.lr must be a finite number, not nan."),
         ("clip=inf", "clip must be a finite number, not inf."),
+        ("clip=1e200", "clip must be a number of at most 1e+150, which a record can hold, not 1e+200."),
         ("seed=null", "seed must be a number, not null (default 0)."),
         ("depth.dropout=null", "depth.dropout must be a number, not null (default 0.0)."),
         ("head=null", "head must be a name, not null (default auto)."),

@@ -30,6 +30,7 @@ ABSURD = [
     (["cell=mlp", "cell.window=1000000000000"], "hidden_size=64 and cell.window=1000000000000 needs"),
     (["cell=tcn", "cell.kernel_size=10000000000"], "cell.kernel_size=10000000000 needs"),
     (["cell=transformer", "cell.feedforward=10000000000"], "cell.feedforward=10000000000 needs"),
+    (["cell=mogrifier", "cell.rank=1000000000"], "cell.rank=1000000000 and cell.rounds=5 needs"),
     (["cell=transformer", "cell.heads=100000000"], "hidden_size=64 and cell.heads=100000000 needs"),
     ([*FRAMES, "cell.operator.kernel_size=1000001"], "cell.operator.kernel_size=1000001 needs"),
     ([*FRAMES, "cell.operator.input_kernel_size=1000001"], "cell.operator.input_kernel_size=1000001 needs"),

@@ -24,6 +24,9 @@ class Fused:
         self.fill(weight, hidden_size)
 
 
+MOST_STEPS = 1e38  # of chrono: float32 ends at 3e38
+
+
 @dataclass(frozen=True)
 class Chrono:
     """A start of all biases of a map (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", section 2).
@@ -31,7 +34,7 @@ class Chrono:
     longest: T_max, the longest dependency looked for, in steps. keeps: the gate that is the share of the old state that
     is kept, b = log U, U ~ U(1, T_max - 1) a unit; admits: the gate that is the share of the new, b = -log U of that
     draw. A unit then forgets with a time constant of 1 / (1 - s(b)) = 1 + U steps. Every other bias is zero.
-    Raises ValueError on a T_max of 2 or less, which leaves nothing to draw.
+    Raises ValueError on a T_max of 2 or less, which leaves nothing to draw, and on one beyond float32.
     """
 
     longest: float
@@ -42,6 +45,8 @@ class Chrono:
         number = isinstance(self.longest, (int, float)) and not isinstance(self.longest, bool)
         if not number or not 2 < self.longest < math.inf:
             raise ValueError(f"chrono must be a number of steps above 2, or null, not {self.longest!r}")
+        if self.longest > MOST_STEPS:
+            raise ValueError(f"chrono must be at most {MOST_STEPS:g} steps, not {self.longest!r}")
 
     def __call__(self, biases: Mapping[str, Tensor]) -> None:
         """Fill the biases of a map in place: gate -> its block."""

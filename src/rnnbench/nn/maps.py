@@ -213,7 +213,7 @@ def laid_out(module: nn.Module, name: str, weight: Tensor) -> Tensor:
 
 def check_heads(heads: int, size: int) -> None:
     """Raises ValueError where heads are none, or do not divide size."""
-    if heads < 1 or size % heads:
+    if not isinstance(heads, int) or heads < 1 or size % heads:
         raise ValueError(f"heads must divide hidden_size: {size} features cannot be cut into {heads!r}")
 
 

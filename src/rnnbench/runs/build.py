@@ -132,7 +132,9 @@ def make_model(config: Config, task: Task) -> nn.Module:
 
 def _heads(node: Any) -> int:
     """What a cell's hidden size is a multiple of; a network without recurrence sees to its heads itself."""
-    return max(1, int(node.get("heads", 1))) if node["meta"].get("recurrent", True) else 1
+    if not node["meta"].get("recurrent", True):
+        return 1
+    return max(1, *(int(node.get(name) or 1) for name in ("heads", "blocks")))
 
 
 SURELY_SMALL = 2**20  # weights of a layer that need no second look

@@ -25,6 +25,7 @@ from rnnbench.errors import BadInput, nearest
 from rnnbench.runs import hydra_groups, own_choices, registry, typed_paths
 from rnnbench.runs.axes import check_integer, is_number, leaves
 from rnnbench.store.config import Config
+from rnnbench.store.parse import LARGEST
 
 Choices = tuple[tuple[str, str], ...]  # group -> choice, sorted
 ADDABLE = ("cell", "dataset", "optimizer", "schedule")  # their options go to a constructor, which knows more than ours
@@ -236,6 +237,8 @@ def _check_type(override: Override, reference: Config) -> None:
         )
     if isinstance(value, float) and not math.isfinite(value):
         raise BadInput(f"{key} must be a finite number, not {value!r}.")
+    if isinstance(value, float) and abs(value) > LARGEST:
+        raise BadInput(f"{key} must be a number of at most {LARGEST:g}, which a record can hold, not {value!r}.")
     default = flat.get(key)
     if (wanted := _wanted(key, default, value)) is not None:
         raise BadInput(f"{key} must be {wanted}, not {_literal(value)} (default {_literal(default)}).")

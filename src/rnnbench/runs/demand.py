@@ -95,6 +95,9 @@ def _weights(config: Config) -> Iterator[Part]:
     ):  # fmt: skip
         for size in _count(config, "cell", name):
             yield Part(size * weights * kept, ("hidden_size", f"cell.{name}"))
+    for rank in _count(config, "cell", "rank"):
+        for rounds in _count(config, "cell", "rounds"):
+            yield Part(rounds * rank * hidden * kept, ("hidden_size", "cell.rank", "cell.rounds"))
     for size in _count(config, "cell", "kernel_size"):
         yield Part(size * hidden * hidden * kept, ("hidden_size", "cell.kernel_size"))
     for name in ("kernel_size", "input_kernel_size"):

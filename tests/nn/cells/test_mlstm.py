@@ -280,6 +280,10 @@ def test_what_cannot_be_is_said():
         MLSTM(3, 8, operator=Conv2d(3))
     with pytest.raises(ValueError, match="conv must be at least 2 steps, or null for none, not 1"):
         MLSTM(3, 8, conv=1)
+    with pytest.raises(ValueError, match=r"conv must be at least 2 steps, or null for none, not 2\.5"):
+        MLSTM(3, 8, conv=2.5)
+    with pytest.raises(ValueError, match=r"8 features cannot be cut into 2\.0"):
+        MLSTM(3, 8, heads=2.0)
 
 
 @pytest.mark.gpu

@@ -79,5 +79,7 @@ def test_steps_left_out_by_a_mask_are_in_no_window(options, reverse):
 def test_bad_options():
     with pytest.raises(ValueError, match="window must be at least 1 step, the present one, not 0"):
         QRNN(3, 4, window=0)
+    with pytest.raises(ValueError, match=r"window must be at least 1 step, the present one, not 1\.5"):
+        QRNN(3, 4, window=1.5)
     with pytest.raises(ValueError, match="unknown pooling 'o'; known: f, fo, ifo"):
         QRNN(3, 4, pooling="o")

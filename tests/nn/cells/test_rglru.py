@@ -84,5 +84,7 @@ def test_a_shut_recurrence_gate_has_finite_gradients():
 def test_bad_options():
     with pytest.raises(ValueError, match="blocks must divide the hidden size: 4 is no multiple of 3"):
         RGLRU(3, 4, blocks=3)
+    with pytest.raises(ValueError, match=r"blocks must divide the hidden size: 4 is no multiple of 2\.0"):
+        RGLRU(3, 4, blocks=2.0)
     with pytest.raises(ValueError, match="unknown ring 'griffin'; known: paper, code"):
         RGLRU(3, 4, ring="griffin")

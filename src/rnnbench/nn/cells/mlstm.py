@@ -115,7 +115,7 @@ class MLSTM(Windowed):
         check_heads(heads, hidden_size)
         if self.operator.space_dims:
             raise ValueError("an mLSTM is for vectors: its operator is Dense")
-        if conv is not None and conv < 2:
+        if conv is not None and (not isinstance(conv, int) or conv < 2):
             raise ValueError(f"conv must be at least 2 steps, or null for none, not {conv!r}")
         self.heads, self.size, self.width = heads, hidden_size // heads, conv or 1
         self.State = MLSTMState if conv is None else MLSTMConvState

@@ -62,7 +62,7 @@ class QRNN(Windowed, LinearCell):
         self, input_size: int, hidden_size: int, *, window: int = 2, pooling: str = "fo", **options: Any
     ) -> None:
         super().__init__(input_size, hidden_size, **options)
-        if window < 1:
+        if not isinstance(window, int) or window < 1:
             raise ValueError(f"window must be at least 1 step, the present one, not {window!r}")
         if pooling not in POOLINGS:
             raise ValueError(f"unknown pooling {pooling!r}; known: {', '.join(POOLINGS)}")

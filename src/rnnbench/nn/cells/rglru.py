@@ -52,7 +52,7 @@ class RGLRU(LinearCell):
         self, input_size: int, hidden_size: int, *, blocks: int = 1, ring: str = "paper", **options: Any
     ) -> None:
         super().__init__(input_size, hidden_size, **options)
-        if blocks < 1 or hidden_size % blocks:
+        if not isinstance(blocks, int) or blocks < 1 or hidden_size % blocks:
             raise ValueError(f"blocks must divide the hidden size: {hidden_size} is no multiple of {blocks}")
         if ring not in RINGS:
             raise ValueError(f"unknown ring {ring!r}; known: {', '.join(RINGS)}")
