@@ -11,10 +11,13 @@ import pytest
 
 from rnnbench.cli import parser_of_all
 from rnnbench.cli.claims import read
+from rnnbench.datasets import Chomsky, Word
+from rnnbench.datasets.chomsky import DIALECTS
 from rnnbench.nn.backends.compiled.operations import TABLE
 from rnnbench.nn.backends.compiled.tracing import RULES, _no_reduction
 from rnnbench.reports.claims.judge import rules
 from rnnbench.reports.claims.measures import MEASURES
+from rnnbench.runs import registry
 from rnnbench.sweeps.executors import ray, slurm
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +94,38 @@ def test_the_words_of_refusal_on_the_page_are_the_code_s():
     ):  # fmt: skip
         assert words in text
         assert words in code
+
+
+def first_column(table: str) -> set[str]:
+    """The names in the first column of a table of docs/zoo.md, by the comment above it."""
+    text = (ROOT / "docs" / "zoo.md").read_text().split(f"<!-- {table} -->")[1].split("<!-- end -->")[0]
+    return {name for row in text.splitlines()[3:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def test_the_zoo_has_every_cell_of_its_families_and_says_how_it_is_computed():
+    metas = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
+    classics = {"mgu", "gru_update"}
+    zoo = {n for n, meta in metas.items() if meta["family"] in ("gated", "linear", "ode", "xlstm")} - classics
+    assert first_column("cells") == zoo
+    text = (ROOT / "docs" / "zoo.md").read_text().split("<!-- cells -->")[1].split("<!-- end -->")[0]
+    for cells, computed in re.findall(r"^\| (`.*?) \| .* \| (.*) \|$", text, re.M):
+        for name in re.findall(r"`(\w+)`", cells):
+            assert metas[name]["compiles"] == ("compiled" in computed), name
+            assert metas[name].get("scans", False) == ("scan" in computed), name
+
+
+def test_the_zoo_has_its_four_tasks_with_their_floors():
+    assert first_column("tasks") == {"word", "mqar", "selective_copy", "chomsky"}
+    text = (ROOT / "docs" / "zoo.md").read_text()
+    for group, tokens in (("s3", "elements"), ("a5", "generators")):
+        task = Word(group=group, tokens=tokens, T=24 if group == "a5" else 32, train=1)
+        floor = task.floors(task.load())["majority"]
+        assert f"{floor:.3f}"[1:] + f" (`{group}`)" in text
+    floors = re.search(r"mean over lengths \| (.*) \|", text)[1].split(", ")
+    for dialect, floor in zip(DIALECTS, floors, strict=True):
+        if dialect in ("parity", "bucket_sort"):
+            task = Chomsky(dialect=dialect, train=1)
+            assert f"{task.floors(task.load())['majority']:.3f}"[1:] == floor
 
 
 def boards_row(name: str, part: str) -> dict[str, str]:
