@@ -67,6 +67,9 @@ def test_solved_are_counted_only_where_the_task_says_what_that_is():
     ]
     first = table[table["dataset"] == "parity"].iloc[0]
     assert (first["solved_low"], first["solved_high"], first["solved_at"]) == (*solved_interval(7, 9), 0.99)
+    best = {(row["dataset"], row["cell"]): row["best_seed"] for _, row in table.dropna(subset="solved").iterrows()}
+    assert best["adding", "lstm"] == 0.009, "the least error"
+    assert best["parity", "lstm"] == max(r["metrics"]["test/accuracy"] for r in parity if r["metrics"])
     digits = table[table["dataset"] == "digits"]
     assert digits[list(SOLVED)].isna().all(axis=None)
 

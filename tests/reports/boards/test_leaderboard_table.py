@@ -144,7 +144,7 @@ def test_solved_stands_beside_the_mean_of_a_task_that_can_be_solved_and_nowhere_
     mixed = leaderboard(records_frame([*solved, *make_records(("gru",), range(3))]))
     digits, parity = to_markdown(mixed).split("## parity")
     assert "| n | floor |" in digits
-    assert "| n | solved | floor |" in parity
+    assert "| n | solved | best seed | floor |" in parity
     assert "| 8 of 8 |" in parity
     assert "(a run that failed did not)" in parity
     assert "8 of 8" in rendered(mixed)

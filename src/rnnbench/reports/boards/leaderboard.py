@@ -50,6 +50,7 @@ COLUMNS: dict[str, str] = {
 # Of a board with a task that can be solved, after those.
 SOLVED: dict[str, str] = {
     "solved": "Int64", "solved_of": "Int64", "solved_low": "float64", "solved_high": "float64", "solved_at": "float64",
+    "best_seed": "float64",
 }  # fmt: skip
 
 
@@ -80,7 +81,8 @@ def leaderboard(frame: pd.DataFrame) -> pd.DataFrame:
     - cell, operator, peephole, direction, depth, hidden_size, options: the axes one by one
     - solved, solved_of, solved_low, solved_high, solved_at, only where a record says from where on its task is solved:
       how many of so many runs solved it (one that failed did not), the exact 95% interval of that share
-      (`statistics.counts`), and the value of the main metric on test that it takes
+      (`statistics.counts`), and the value of the main metric on test that it takes; best_seed: the best run's value,
+      which papers on such tasks print in the place of the mean
 
     Where records keep their floors by name, each is a row as well (`boards.floors`): settings is `floor`, or `fitted`
     of the reference, and rank, entry and n are missing.
@@ -196,10 +198,14 @@ def _solved(mine: Part, sign: float) -> Row:
     at, n = float(_first_known(mine["solved"])), len(mine["status"])
     if math.isnan(at):
         return dict.fromkeys(SOLVED)
-    values = mine["value"].astype(np.float64)
-    solved = int(((mine["status"] == "ok") & (sign * values >= sign * at)).sum())
+    merits = sign * mine["value"].astype(np.float64)
+    counts = (mine["status"] == "ok") & ~np.isnan(merits)
+    solved = int((counts & (merits >= sign * at)).sum())
     low, high = solved_interval(solved, n)
-    return {"solved": solved, "solved_of": n, "solved_low": low, "solved_high": high, "solved_at": at}
+    best = sign * float(merits[counts].max()) if counts.any() else math.nan
+    return {
+        "solved": solved, "solved_of": n, "solved_low": low, "solved_high": high, "solved_at": at, "best_seed": best,
+    }  # fmt: skip
 
 
 def _times(ok: Part) -> Row:

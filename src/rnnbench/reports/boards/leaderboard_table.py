@@ -25,7 +25,7 @@ LEGEND = (
 )
 SOLVED_LEGEND = (
     "Solved: runs that reached what the task says is solved, on test, of all (a run that failed did not); the CSV has "
-    "the exact 95% interval of the share."
+    "the exact 95% interval of the share. Best seed: the best run, which papers on such tasks print for the mean."
 )
 LEFT = frozenset({"entry", "dataset", "device", "precision", "backend", "settings", "coverage", "on"})
 Cells = dict[str, str]
@@ -60,7 +60,7 @@ def _cells(row: pd.Series[Any], metric: str, *, has_solved: bool) -> Cells:
         "dataset": text_or(row["dataset"], ""),
         metric: marked(_value(row), row["mark"], row["standing"]),
         "n": text_or(row["n"], ""),
-        **({"solved": solved_of(row)} if has_solved else {}),
+        **({"solved": solved_of(row), "best seed": short(row["best_seed"])} if has_solved else {}),
         "floor": short(row["floor"]),
         "score": "" if pd.isna(row["score"]) else f"{row['score']:.3f}",
         "params": count(row["params"]),
@@ -121,7 +121,7 @@ def _brief(
     ran_on = [" ".join(filter(None, (row["device"], row["precision"], row["backend"]))) for row in rows]
     mine = [on for on, floor in zip(ran_on, is_floor(block), strict=True) if not floor]
     alike = len(set(mine)) == 1
-    names = ("#", "entry", metric_name(block), "n", "solved", "score", "params", "train s", "steps/s")
+    names = ("#", "entry", metric_name(block), "n", "solved", "best seed", "score", "params", "train s", "steps/s")
     kept = [name for name in names if name in rows[0]]
     narrow = []
     for cells, (_, row), on in zip(rows, block.iterrows(), ran_on, strict=True):
