@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from reports.page.browsed import CHROMIUM, FLAGS
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
+
+
+@pytest.fixture
+def frozen(tmp_path):
+    """Results that hold the published sets and no runs, whatever was run in this checkout."""
+    results = tmp_path / "frozen"
+    results.mkdir()
+    (results / "published").symlink_to(PUBLISHED, target_is_directory=True)
+    return results
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from rnnbench.store.store import Store
 
 pytestmark = pytest.mark.integration  # the library of charts takes seconds to be put together
 
-PUBLISHED = Path(__file__).parents[3] / "results"
+PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 
 
 @pytest.fixture(scope="module")
@@ -327,31 +327,31 @@ def test_the_code_of_the_page_makes_no_markup():
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", sorted(published_in(PUBLISHED / "published")))
-def test_a_published_set_is_enough(name, tmp_path, capsys):
-    assert main(["report", name, "--results", str(PUBLISHED), "-o", str(tmp_path / "page.html")]) == 0
+@pytest.mark.parametrize("name", sorted(published_in(PUBLISHED)))
+def test_a_published_set_is_enough(name, frozen, tmp_path, capsys):
+    assert main(["report", name, "--results", str(frozen), "-o", str(tmp_path / "page.html")]) == 0
     data = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "page.html").read_text(), re.S)[1])
     assert data["board"]["entries"]
     assert not data["ablations"]["remarks"]
     assert not [group for group in data["provenance"]["groups"] if group["stale"]]
-    assert bool(data["frames"]["sheets"]) == (PUBLISHED / "published" / name / "samples").exists()
-    assert bool(data["curves"]["entries"]) == (PUBLISHED / "published" / name / "curves.jsonl").exists()
+    assert bool(data["frames"]["sheets"]) == (PUBLISHED / name / "samples").exists()
+    assert bool(data["curves"]["entries"]) == (PUBLISHED / name / "curves.jsonl").exists()
 
 
-def test_a_part_of_a_published_set_is_a_page(tmp_path, capsys):
+def test_a_part_of_a_published_set_is_a_page(frozen, tmp_path, capsys):
     words = ["quickstart", "cell=lstm,gru", "dataset=digits"]
-    assert main(["report", "--results", str(PUBLISHED), "-o", str(tmp_path / "page.html"), *words]) == 0
+    assert main(["report", "--results", str(frozen), "-o", str(tmp_path / "page.html"), *words]) == 0
     data = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "page.html").read_text(), re.S)[1])
     assert data["title"] == "quickstart, cell lstm or gru, dataset digits"
     assert {entry["cell"] for entry in data["board"]["entries"]} == {"lstm", "gru"}
     assert [(row["name"], row["planned"]) for row in data["coverage"]["sweeps"]] == [("quickstart", None)]
 
 
-def test_a_page_without_curves_says_why(tmp_path):
+def test_a_page_without_curves_says_why(frozen, tmp_path):
     store = fill_store(Store(tmp_path / "runs"), make_records(("rnn",), range(2)))
     source = open_source(store)
     assert "No run here has left a history" in learning_curves(source, board(source))["why"]
-    source = open_source(Store(PUBLISHED / "runs"), ["quickstart"])
+    source = open_source(Store(frozen / "runs"), ["quickstart"])
     assert "no curves.jsonl" in learning_curves(source, board(source))["why"]
 
 

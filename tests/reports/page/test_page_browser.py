@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,6 @@ from rnnbench.reports.page.serve import Page, server
 from rnnbench.reports.page.source import open_source
 from rnnbench.store.folder import Results
 from rnnbench.store.store import Store
-
-PUBLISHED = Path(__file__).parents[3] / "results"
 
 pytestmark = MARKS
 
@@ -174,8 +171,8 @@ def contrast(first: str, second: str) -> float:
     return high / low
 
 
-def test_published_frames_are_shown(opened, tmp_path):
-    source = open_source(Store(PUBLISHED / "runs"), ["spatiotemporal_small"])
+def test_published_frames_are_shown(frozen, opened, tmp_path):
+    source = open_source(Store(frozen / "runs"), ["spatiotemporal_small"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri())
     pictures = page.locator("#frames img")
     assert pictures.count() == 2

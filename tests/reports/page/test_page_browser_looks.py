@@ -12,8 +12,6 @@ from rnnbench.reports.page.render import page_data, write_page
 from rnnbench.reports.page.source import open_source
 from rnnbench.store.store import Store
 
-PUBLISHED = Path(__file__).parents[3] / "results"
-
 pytestmark = MARKS
 
 
@@ -95,8 +93,8 @@ INSIDE = """() => {
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_names_in_charts_are_whole_and_lie_on_nothing(opened, tmp_path, width):
-    source = open_source(Store(PUBLISHED / "runs"), ["convlstm_peephole"])
+def test_names_in_charts_are_whole_and_lie_on_nothing(frozen, opened, tmp_path, width):
+    source = open_source(Store(frozen / "runs"), ["convlstm_peephole"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri(), width=width)
     drawn(page)
     assert not page.evaluate(OVERLAPS)
@@ -117,8 +115,8 @@ def test_names_in_charts_are_whole_and_lie_on_nothing(opened, tmp_path, width):
         assert words in key
 
 
-def test_a_phone_shows_where_there_is_more_and_rows_are_not_empty(opened, tmp_path):
-    source = open_source(Store(PUBLISHED / "runs"), ["spatiotemporal_small"])
+def test_a_phone_shows_where_there_is_more_and_rows_are_not_empty(frozen, opened, tmp_path):
+    source = open_source(Store(frozen / "runs"), ["spatiotemporal_small"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri(), width=390, height=800)
     drawn(page)
     board = page.locator("#board .sideways")
@@ -137,8 +135,8 @@ def test_a_phone_shows_where_there_is_more_and_rows_are_not_empty(opened, tmp_pa
     assert picture.evaluate("e => e.offsetWidth") == before
 
 
-def test_a_page_without_curves_says_so(opened, tmp_path):
-    source = open_source(Store(PUBLISHED / "runs"), ["quickstart"])
+def test_a_page_without_curves_says_so(frozen, opened, tmp_path):
+    source = open_source(Store(frozen / "runs"), ["quickstart"])
     page = opened(write_page(source, tmp_path / "a.html").as_uri())
     assert "no curves.jsonl" in page.locator("#curves").inner_text()
 
