@@ -21,7 +21,7 @@ from rnnbench.training import Interrupted
 NOVEL = "".join("the cat sat on a mat, "[n * n * n % 101 % 22] for n in range(1500))
 ENTRIES = {name: registry.read("cell", name)["meta"] for name in registry.choices("cell")}
 DENSE = sorted(name for name, meta in ENTRIES.items() if meta["operator"] == "dense" or not meta.get("recurrent", True))
-OPTIONS = ("dataset=own_text", "dataset.bptt=8", "budget.batch_size=6", "encoder_size=6", "hidden_size=6",
+OPTIONS = ("dataset=own_text", "dataset.bptt=8", "budget.batch_size=6", "encoder_size=6", "hidden_size=8",
            "dataset.sample.characters=12")  # fmt: skip
 
 
