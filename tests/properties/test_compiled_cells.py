@@ -60,7 +60,7 @@ FEW = drawn(len(DENSE), seed=15)
 # These share what is compiled for them.
 SEEING = [of_peephole("lstm", "previous"), Variant("gru_cho"), of_peephole("fgr", "on")]
 MANY = [of_peephole(cell, name) for cell in DENSE for name in PEEPHOLES if seen_gates(cell, name)]
-MANY += drawn(2 * len(DENSE), seed=16)
+MANY += drawn(len(DENSE), seed=16)
 
 
 def disagreements(variant: Variant, dtype: torch.dtype) -> dict[str, dict[str, str]]:
