@@ -111,6 +111,21 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def late(module: str, name: str) -> Callable[[str], Any]:
+    """A reader of sweeps/ as an option's type, imported where the option is given; its BadInput is argparse's error."""
+
+    def read(text: str) -> Any:
+        import importlib
+        from operator import attrgetter
+
+        try:
+            return attrgetter(name)(importlib.import_module(f"rnnbench.sweeps.{module}"))(text)
+        except BadInput as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
 def pairs(words: Sequence[str], option: str) -> dict[str, str]:
     """KEY=VALUE words of a repeated option by key. Raises BadInput."""
     if wrong := [word for word in words if "=" not in word]:

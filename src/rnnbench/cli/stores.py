@@ -7,8 +7,8 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, console, positive
-from rnnbench.errors import IDS
+from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, console, late, positive
+from rnnbench.errors import IDS, BadInput
 
 if TYPE_CHECKING:
     from rnnbench.sweeps.plan import Plan
@@ -21,6 +21,8 @@ def add(commands: Commands) -> None:
         _plan,
         "What a sweep would do, run by run, and what it costs by past records. Runs nothing.",
         epilog='Takes what `rnnbench sweep` takes: cell=rnn,lstm "seed=range(5)", experiment=quickstart.\n'
+        "The same seconds for all instead of the same updates: an experiment for your --config-dir is printed by\n"
+        "  rnnbench plan experiment=quickstart --equal-time 30s > mylab/experiment/quickstart_30s.yaml\n"
         + OVERRIDES
         + EXIT,
     )
@@ -28,6 +30,15 @@ def add(commands: Commands) -> None:
     plan.add_argument("--name", help="the sweep's name (default: the experiment's)")
     plan.add_argument("--workers", type=positive, metavar="N", help="runs at once, for the ETA (default: the cores)")
     add_listing(plan)
+    plan.add_argument(
+        "--equal-time", type=late("limits", "duration"), metavar="TIME",
+        help="print an experiment instead, in which each entry has as many updates as so much training pays: 30s, 10m",
+    )  # fmt: skip
+    plan.add_argument(
+        "--speeds", metavar="PLACE",
+        help="with --equal-time: the sweep, published set or folder whose runs say what an update takes "
+        "(default: the store)",
+    )  # fmt: skip
     status = commands.add("status", _status, "How sweeps stand, from records and heartbeats; also while one runs.")
     status.add_argument("name", nargs="?", metavar="NAME", help="this sweep only, or that of a manifest (default: all)")
     status.add_argument("--watch", action="store_true", help="refresh in place until all is done, or Ctrl-C")
@@ -58,7 +69,29 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
 def _plan(args: argparse.Namespace) -> int:
     from rnnbench.sweeps.plan import plan
 
-    return show_plan(plan(args.overrides, name=args.name), args)
+    if args.speeds is not None and args.equal_time is None:
+        raise BadInput("--speeds says what --equal-time divides by; give that, too: --equal-time 30s.")
+    made = plan(args.overrides, name=args.name)
+    return show_plan(made, args) if args.equal_time is None else _print_experiment(made, args)
+
+
+def _print_experiment(made: Plan, args: argparse.Namespace) -> int:
+    """The plan as an experiment whose entries train for the same seconds."""
+    from rnnbench.store.gathered import gather
+    from rnnbench.store.results import PublishedSet, Runs, Sweep, resolve
+    from rnnbench.store.store import Store
+    from rnnbench.sweeps.equal_time import as_experiment, shares
+
+    store = Store.open(args.results)
+    everything = Runs(store, store.results.root.name, str(store.results.root))
+    place = everything if args.speeds is None else resolve(store, args.speeds, (Sweep, PublishedSet, Runs))
+    speeds = gather(place)
+    for remark in speeds.remarks:
+        print(remark, file=sys.stderr)
+    sys.stdout.write(as_experiment(shares(made.jobs, speeds.records, args.equal_time), args.equal_time, speeds))
+    for reason, cells in made.skip_reasons().items():
+        print(f"skipped: {cells} cell{'s' * (cells != 1)}: {reason}", file=sys.stderr)
+    return OK
 
 
 def show_plan(made: Plan, args: argparse.Namespace, again: Collection[str] = ()) -> int:

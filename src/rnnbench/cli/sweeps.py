@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, Parser, console, pairs, positive
+from rnnbench.cli.common import EXIT, FAILED, OK, OVERRIDES, Commands, Parser, console, late, pairs, positive
 from rnnbench.cli.stores import add_listing, show_plan
 from rnnbench.errors import BadInput
 
@@ -90,18 +89,18 @@ def engine_options(command: Parser) -> None:
         "--workers", type=positive, metavar="N",
         help="runs at once, one thread each (default: the cores; with GPUs, one a GPU)",
     )  # fmt: skip
-    command.add_argument("--gpus", type=_late("devices", "read"), metavar="I[,I...]", help="which GPUs (default: all)")
+    command.add_argument("--gpus", type=late("devices", "read"), metavar="I[,I...]", help="which GPUs (default: all)")
     command.add_argument("--per-gpu", type=positive, metavar="N", help="runs at once on each GPU (default: 1)")
     command.add_argument(
-        "--timeout", type=_late("limits", "duration"), metavar="TIME",
+        "--timeout", type=late("limits", "duration"), metavar="TIME",
         help="a run's time limit: 90s, 20m, 4h (default: harness.timeout)",
     )  # fmt: skip
     command.add_argument(
-        "--memory", type=_late("limits", "memory"), metavar="SIZE",
+        "--memory", type=late("limits", "memory"), metavar="SIZE",
         help="a run's memory limit, its code included: 4G; beyond it, it is tried once more and then recorded as oom",
     )  # fmt: skip
     command.add_argument(
-        "--limit", type=_late("limits", "Limit.read"), metavar="TIME|Nruns",
+        "--limit", type=late("limits", "Limit.read"), metavar="TIME|Nruns",
         help="stop after 4h (running runs write their checkpoints) or 200runs (running runs go on to their end)",
     )  # fmt: skip
     command.add_argument("--max-failures", type=positive, metavar="N", help="stop after so many failed runs")
@@ -137,21 +136,6 @@ def engine(args: argparse.Namespace) -> dict[str, Any]:
 def elsewhere(args: argparse.Namespace) -> bool:
     """Whether the runs are done on other machines than this one, as far as the executor's name tells."""
     return bool(args.executor != "local")
-
-
-def _late(module: str, name: str) -> Callable[[str], Any]:
-    """A reader of sweeps/ as an option's type, imported where the option is given; its BadInput is argparse's error."""
-
-    def read(text: str) -> Any:
-        import importlib
-        from operator import attrgetter
-
-        try:
-            return attrgetter(name)(importlib.import_module(f"rnnbench.sweeps.{module}"))(text)
-        except BadInput as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return read
 
 
 def _sweep(args: argparse.Namespace) -> int:
