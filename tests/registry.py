@@ -9,10 +9,13 @@ Axes: B batch, T time, C channels, space none or H W.
 from __future__ import annotations
 
 import importlib
+import random
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 import yaml
 from torch import Tensor
@@ -132,6 +135,22 @@ CASES += [
     if peephole in ("off", "on") and "norm" in CELLS[cell]
     for norm in kind(cell).norms
 ]
+
+
+def some_of(rows: Iterable[tuple[Any, ...]], *of: Callable[..., Any]) -> list[Any]:
+    """All rows as parameters of a test, where the whole product is too much for the fast tests: most of them are slow.
+
+    of: each names what a row is of (its cell, its peephole choice). For every such name one row, drawn by it, is fast.
+    """
+    rows = list(rows)
+    fast = set()
+    for number, name_of in enumerate(of):
+        groups: dict[Any, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            groups.setdefault(name_of(*row), []).append(row)
+        fast |= {random.Random(f"{number} {name}").choice(members) for name, members in groups.items()}
+    marks = {True: (), False: pytest.mark.slow}
+    return [pytest.param(*row, id="-".join(map(str, row)), marks=marks[row in fast]) for row in rows]
 
 
 def generator(key: str) -> torch.Generator:

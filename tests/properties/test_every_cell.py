@@ -1,12 +1,16 @@
 """What every cell must do, over the whole registry: each cell, each peephole choice it takes, each number of biases.
 
 Float64 and the eager loop throughout; tests/nn/test_backends.py shows that other backends equal it.
+
+What costs most is run on a few drawn rows: every cell, every peephole choice, every normalisation. The slow tests have
+all rows.
 """
 
 from __future__ import annotations
 
 import copy
 import io
+import itertools
 import pickle
 import re
 
@@ -32,6 +36,7 @@ from registry import (
     random_state,
     randomise,
     seen_gates,
+    some_of,
     weigh,
 )
 from rnnbench.nn import Bidirectional, Layer, Peephole, TrajGRU, count_params, start
@@ -49,6 +54,10 @@ EQUATIONS = [
     for c in CASES
     if c.is_full and PEEPHOLES[c.peephole]["gradient"] == "full" and PEEPHOLES[c.peephole]["start"] == "zero"
 ]
+DIRECTIONS = {"forward": False, "backward": True}
+few_layers = pytest.mark.parametrize(
+    "case", some_of(((c,) for c in CASES if c.is_full), lambda c: c.cell, lambda c: c.peephole)
+)
 
 
 def bidirectional(case: Case) -> Bidirectional:
@@ -195,11 +204,18 @@ def test_rows_of_a_batch_are_independent(case):
     assert far(a[1], b[1]) > 1e-3
 
 
-@every_case
-@pytest.mark.parametrize("given", ["lengths", "mask"])
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
-def test_padding_changes_nothing(case, reverse, given):
-    layer = case.layer(reverse=reverse)
+@pytest.mark.parametrize(
+    ("case", "direction", "given"),
+    some_of(
+        itertools.product(CASES, DIRECTIONS, ["lengths", "mask"]),
+        lambda case, direction, given: (case.cell, given),
+        lambda case, direction, given: (case.cell, direction),
+        lambda case, direction, given: (case.peephole, given),
+        lambda case, direction, given: (case.norm, direction, given),
+    ),
+)
+def test_padding_changes_nothing(case, direction, given):
+    layer = case.layer(reverse=DIRECTIONS[direction])
     lengths = torch.tensor([2, 6, 1])
     real = torch.arange(6) < lengths[:, None]
     options = {"lengths": lengths} if given == "lengths" else {"mask": real}
@@ -223,7 +239,7 @@ def test_padding_changes_nothing(case, reverse, given):
     assert all(far(by_noisy[name], by[name]) < EXACT for name in by)
 
 
-@every_layer
+@few_layers
 def test_padding_changes_nothing_in_both_directions(case):
     layer = bidirectional(case)
     cell = layer.ahead.cell
@@ -288,7 +304,7 @@ def test_every_parameter_learns_from_its_own_start(case):
         assert parameter.grad.any(), name
 
 
-@every_layer
+@few_layers
 def test_survives_moves_and_copies(case):
     layer = Layer(case.build(), backend="eager")
     randomise(layer)
@@ -317,7 +333,7 @@ def test_survives_moves_and_copies(case):
         assert torch.equal(layer(x)[0], double), "a copy shares no weight"
 
 
-@every_layer
+@few_layers
 def test_saves_and_loads(case):
     layer = case.layer()
     x = random_input(layer.cell)
@@ -333,10 +349,20 @@ def test_saves_and_loads(case):
 # equations
 
 
-@every_case
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
-def test_equals_the_reference(case, reverse):
+@pytest.mark.parametrize(
+    ("case", "direction"),
+    some_of(
+        itertools.product(CASES, DIRECTIONS),
+        lambda case, direction: (case.cell, direction),
+        lambda case, direction: (case.cell, case.biases),
+        lambda case, direction: (case.cell, case.norm),
+        lambda case, direction: (bool(seen_gates(case.cell, case.peephole)), case.cell),
+        lambda case, direction: (case.peephole, direction),
+    ),
+)
+def test_equals_the_reference(case, direction):
     """Value, and gradient by x, the initial state and every parameter."""
+    reverse = DIRECTIONS[direction]
     layer = case.layer(reverse=reverse)
     choice = PEEPHOLES[case.peephole] if seen_gates(case.cell, case.peephole) else {}
 
@@ -356,7 +382,7 @@ def test_equals_the_reference(case, reverse):
     assert {name: far(got[name], want[name]) for name in got if far(got[name], want[name]) >= EXACT} == {}
 
 
-@pytest.mark.parametrize("case", EQUATIONS, ids=str)
+@pytest.mark.parametrize("case", some_of(((c,) for c in EQUATIONS), lambda c: c.cell, lambda c: c.peephole))
 def test_gradcheck(case):
     layer = case.layer(input_size=2, hidden_size=2)
     x, begin = random_input(layer.cell, batch=2, steps=3), random_state(layer.cell, batch=2)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from registry import CASES, RIVALS, build, build_rival, generator, random_input, random_state, randomise, weigh
+from registry import CASES, RIVALS, build, build_rival, generator, random_input, random_state, randomise, some_of, weigh
 from rnnbench.datasets import Batch
 from rnnbench.datasets.base.losses import LOSSES
 from rnnbench.nn import (
@@ -63,7 +63,10 @@ def assert_unread(net: nn.Module, x: Tensor, padded: Tensor, state=None, **optio
     assert grad[~padded].any()
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.biases != 0], ids=str)
+@pytest.mark.parametrize(
+    "case",
+    some_of(((c,) for c in CASES if c.biases != 0), lambda c: c.cell, lambda c: c.peephole, lambda c: c.norm),
+)
 def test_of_every_cell_by_lengths_and_by_masks_with_holes(case):
     for reverse in (False, True):
         layer = case.layer(reverse=reverse)
