@@ -6,16 +6,20 @@ takes another kernel. Tolerances are relative to the scale of each tensor.
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from registry import CELLS, build, far, kind, random_input, random_state, randomise, weigh
+from against_eager import quickly
+from registry import CELLS, build, far, kind, random_input, random_state, randomise, some_of, weigh
 from rnnbench import toolchain
 from rnnbench.nn import BACKENDS, GRU, LSTM, RNN, GRUCho, Layer, LinearCell, OdysseyLSTM, Peephole, build_stack
 from rnnbench.nn.backends import refuses, unroll_native
 from rnnbench.nn.backends.native import flip
 
+__all__ = ["quickly"]  # a fixture
 WITH_KERNEL = [name for name, node in CELLS.items() if node["meta"]["kernel"]]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 # batch 4, 7 steps; equal lengths, unsorted ones, ones that leave padding everywhere
@@ -153,13 +157,27 @@ def copies(net, biases, direction):
     return ours
 
 
-@pytest.mark.parametrize("name", MODULES)
-@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "scan"])
-@pytest.mark.parametrize("biases", [0, 2])
-@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("lengths", ["whole", "unsorted"])
-@precisions
+EVERY_WAY = itertools.product(
+    MODULES,
+    [name for name in BACKENDS if name != "scan"],
+    [0, 2],
+    ["forward", "bidirectional"],
+    [1, 2],
+    ["whole", "unsorted"],
+    TOLERANCE,
+)
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize(
+    ("name", "backend", "biases", "direction", "layers", "lengths", "dtype"),
+    some_of(  # each module on each backend with every two choices of what follows each other here
+        EVERY_WAY,
+        lambda *way: (way[:2], way[2:4]),
+        lambda *way: (way[:2], way[4:6]),
+        lambda *way: (way[:2], way[3], way[6]),
+    ),
+)
 def test_equals_torch_nn(name, backend, biases, direction, layers, lengths, dtype):
     """torch's own module with our weights: output, h_n and c_n, final(), and the gradient of every one of them."""
     net = stack(name, backend, dtype, biases=biases, direction=direction, layers=layers)

@@ -57,6 +57,7 @@ def drawn(count: int, seed: int) -> list[Variant]:
 
 
 FEW = drawn(len(DENSE), seed=15)
+AS_IN_RUNS = FEW[::8]  # compiled as runs have it
 # These share what is compiled for them.
 SEEING = [of_peephole("lstm", "previous"), Variant("gru_cho"), of_peephole("fgr", "on")]
 MANY = [of_peephole(cell, name) for cell in DENSE for name in PEEPHOLES if seen_gates(cell, name)]
@@ -103,13 +104,13 @@ def test_layer_norm_is_refused_by_name(name):
 # equal to eager
 
 
-@pytest.mark.parametrize("variant", FEW[::4], ids=str)
+@pytest.mark.parametrize("variant", AS_IN_RUNS, ids=str)
 def test_a_cell_is_the_eager_one_however_it_is_called(variant):
     assert disagreements(variant, torch.float32) == {}
 
 
 @pytest.mark.usefixtures("quickly")
-@pytest.mark.parametrize("variant", [variant for variant in FEW if variant not in FEW[::4]], ids=str)
+@pytest.mark.parametrize("variant", [variant for variant in FEW if variant not in AS_IN_RUNS], ids=str)
 def test_every_other_cell_is_the_eager_one(variant):
     """As the last, of code that is compiled in less time; all cells as runs have them are in the slow tests."""
     assert disagreements(variant, torch.float32) == {}
@@ -198,7 +199,9 @@ def flat(state):
 # evaluation
 
 
-@pytest.mark.parametrize("variant", FEW[::4], ids=str)
+@pytest.mark.parametrize(
+    "variant", [*AS_IN_RUNS, *(pytest.param(v, marks=pytest.mark.slow) for v in FEW[4::8])], ids=str
+)
 def test_evaluation_is_training_to_the_bit(variant):
     cell = scaled(variant.build(3, 17), str(variant))
     for call in (
