@@ -1,4 +1,4 @@
-"""The cells that are loops over time compute on a GPU what they compute here, in value and gradient."""
+"""Every cell computes on a GPU what it computes here, in value and gradient: by steps, and by its scan."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import copy
 import pytest
 import torch
 
-from registry import build, far, random_input, random_state, randomise, weigh
+from registry import CELLS, build, far, random_input, random_state, randomise, weigh
 from rnnbench.nn import Layer
 
-NAMES = ["lem", "cornn", "janet", "ligru", "mut1", "mut2", "mut3", "antisymmetric", "antisymmetric_gated"]
+WAYS = [(name, "eager") for name in CELLS] + [
+    (name, "scan") for name, node in CELLS.items() if node["meta"].get("scans")
+]
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("name", NAMES)
-def test_on_a_gpu(name):
-    layer = randomise(Layer(build(name), backend="eager").double(), name)
+@pytest.mark.parametrize(("name", "backend"), WAYS)
+def test_on_a_gpu(name, backend):
+    layer = randomise(Layer(build(name), backend=backend).double(), name)
     found = []
     for device in ("cpu", "cuda"):
         here = copy.deepcopy(layer).to(device)
